@@ -1,0 +1,127 @@
+"""The words of the judge as values: arms, looks, findings, verdicts.
+
+Nothing here reads a clock, a network or a file. Times are seconds since the Unix epoch on the clock of
+whoever sampled; durations are seconds; counts are requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Arm(StrEnum):
+    """One side of the comparison."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+
+
+class Verdict(StrEnum):
+    """What the judge says; only HEALTHY may ever let a step pass by itself."""
+
+    HEALTHY = "HEALTHY"
+    UNHEALTHY = "UNHEALTHY"
+    UNDECIDED = "UNDECIDED"
+    NO_DATA = "NO_DATA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Increments of one arm for one metric during one look.
+
+    Attributes:
+        total: requests finished during the look.
+        bad: how many of them were bad; 0 <= bad <= total.
+        buckets: for latency, pairs (upper bound in seconds, requests at or under it), cumulative and
+            ascending; the last bound is `inf` and its count equals `total`. Empty for plain counts.
+    """
+
+    total: int
+    bad: int = 0
+    buckets: tuple[tuple[float, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot have happened.
+
+        Raises:
+            ValueError: a count is negative, `bad` exceeds `total`, or the buckets are not cumulative.
+        """
+        if self.total < 0 or not 0 <= self.bad <= self.total:
+            raise ValueError(f"counts must satisfy 0 <= bad <= total, got bad={self.bad}, total={self.total}")
+        last_bound, last_count = float("-inf"), 0
+        for bound, count in self.buckets:
+            if bound <= last_bound or count < last_count:
+                raise ValueError(f"buckets must ascend and accumulate, got {self.buckets}")
+            last_bound, last_count = bound, count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One reading with a new sample in it: what happened between two sampling times, on both arms alike.
+
+    Attributes:
+        start: the earlier sampling time, seconds since the epoch.
+        end: the later sampling time; a look is identified by it and counted once.
+        counts: per metric name, the increments of each arm. A metric without data for an arm lacks that arm.
+        route: increments seen on the route itself, before any backend was chosen; requests that never
+            reached an arm (no endpoints, refused) show up here only. None where the source has no such series.
+        notes: what was unusual about the reading, as short sentences (a reset, a dropped sample, a merged look).
+    """
+
+    start: float
+    end: float
+    counts: Mapping[str, Mapping[Arm, Counts]]
+    route: Counts | None = None
+    notes: tuple[str, ...] = ()
+
+    def requests(self, arm: Arm) -> int:
+        """The largest request count that any metric saw on this arm (they count the same requests)."""
+        return max((arms[arm].total for arms in self.counts.values() if arm in arms), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One metric's result at one look, with its reason.
+
+    Attributes:
+        metric: the metric's name in the release file.
+        verdict: this metric's own verdict.
+        sentence: one sentence a person understands, with its numbers.
+        code: a stable short word for machines, e.g. `WORSE`, `WITHIN`, `STALE`, `NO_REQUESTS`, `LIMIT`.
+        numbers: the sentence's numbers as data (rates, counts, bound, interval, evidence, threshold, dispersion).
+    """
+
+    metric: str
+    verdict: Verdict
+    sentence: str
+    code: str
+    numbers: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the judge says after one look, over all metrics.
+
+    Attributes:
+        verdict: the verdict over all metrics.
+        findings: per metric, the guilty ones first.
+        evidence: log of the combined evidence that the canary is worse than tolerated.
+        threshold: what `evidence` must reach for UNHEALTHY: log(1/falseRollback).
+        looks: judged looks in this step.
+        requests: canary requests judged in this step.
+        may_proceed: still undecided, but every guard that DESIGN.md asks of an undecided step holds
+            (estimates within bound, evidence not pointing to harm, enough requests judged).
+        sentence: the reason in one sentence: the most telling finding's.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    evidence: float
+    threshold: float
+    looks: int
+    requests: int
+    may_proceed: bool
+    sentence: str
