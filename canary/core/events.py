@@ -1,0 +1,319 @@
+"""What can happen to a release. Past tense, frozen, complete when made; nobody subclasses these.
+
+`at` is always the time it happened, in seconds since the epoch on the API server's clock. `effect` is the id
+of the effect that an event answers: an answer to an effect that is no longer pending is ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from analysis.model import Judgement
+from canary.core.outcome import ExitCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The engine began a release that nobody had begun before."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A new incarnation of the engine took the release over from its journal."""
+
+    at: float
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """Time passed; deadlines, holds and retries are judged by it."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightPassed:
+    """Everything that can be known before the first touch is as it should be."""
+
+    at: float
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightFailed:
+    """Something is wrong, and nothing has been touched."""
+
+    at: float
+    effect: str
+    code: ExitCode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceTaken:
+    """Our token stands on the route; what is read after this may be believed and raised."""
+
+    at: float
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceLost:
+    """Another engine's token stands on the route, or another process holds the lease."""
+
+    at: float
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadReady:
+    """The canary's pods, Service and endpoints are there, ready and steady, at the size asked for."""
+
+    at: float
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadFailed:
+    """The canary's workload will not become ready; the reason is the cluster's own."""
+
+    at: float
+    effect: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryAttached:
+    """The canary's reference stands in each chosen rule with weight 0."""
+
+    at: float
+    effect: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareWritten:
+    """The API server acknowledged the weights for a share."""
+
+    at: float
+    effect: str
+    share: Decimal
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StableUpdated:
+    """Stable's workload runs the new version, ready and steady, before traffic returns to it."""
+
+    at: float
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StableReverted:
+    """Stable's workload runs its old template again, ready and steady."""
+
+    at: float
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryDetached:
+    """Our reference and annotations are gone from the route.
+
+    Attributes:
+        kept: changes by others that survived, one sentence each; empty when the route equals the original.
+        alarms: what could not be put back and needs a person, one sentence each.
+    """
+
+    at: float
+    effect: str
+    generation: int
+    kept: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRemoved:
+    """The canary's Service and workload are gone."""
+
+    at: float
+    effect: str
+
+
+class Failure(StrEnum):
+    """Why an effect did not happen, as far as it matters for what to do next."""
+
+    CONFLICT = "conflict"  # the object moved under us: read again and decide anew
+    REFUSED = "refused"  # the server says no and will say no again (admission, permission, schema)
+    UNAVAILABLE = "unavailable"  # no answer, or one that says try again later
+    GONE = "gone"  # the object is not there any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectFailed:
+    """An effect did not happen (or nobody can tell), after the adapter's own bounded retries."""
+
+    at: float
+    effect: str
+    failure: Failure
+    message: str
+
+
+class Direction(StrEnum):
+    """Which way somebody else moved our route."""
+
+    LOWERED = "lowered"
+    RAISED = "raised"
+    GONE = "gone"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteChanged:
+    """Somebody else wrote to the route.
+
+    Attributes:
+        direction: which way the canary's share went; FOREIGN when it did not.
+        confirmed: the change was seen again by a read of its own, made after the one that first showed it.
+        by: the field manager that wrote last, as managedFields names it.
+        sentence: what changed, in words.
+    """
+
+    at: float
+    direction: Direction
+    confirmed: bool
+    by: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAccepted:
+    """Every parent that was good at preflight is good (or not) for a generation of the route."""
+
+    at: float
+    generation: int
+    good: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StableChanged:
+    """Somebody else changed stable's image, template, Service or size during the release."""
+
+    at: float
+    by: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityChanged:
+    """Ready endpoints of both arms, as the EndpointSlices say."""
+
+    at: float
+    stable: int
+    canary: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A look was taken: a reading with a new sample in it.
+
+    Attributes:
+        start, end: the sampling times between which the requests were counted.
+        stable, canary: requests that finished on each arm during the look.
+        judgement: the judge's word, only in phases in which looks count.
+    """
+
+    at: float
+    start: float
+    end: float
+    stable: int
+    canary: int
+    judgement: Judgement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookMissed:
+    """A look was due and brought nothing new; `reason` says whether the source, the scrape or the series failed."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRenewed:
+    """The API server confirmed our lease."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecided:
+    """A person opened or closed a gate, or it expired (`by` is then empty)."""
+
+    at: float
+    approved: bool
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortRequested:
+    """A person wants the release rolled back."""
+
+    at: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRequested:
+    """A person wants no step forward until resumed; judging goes on."""
+
+    at: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequested:
+    """A person lets a paused release go on."""
+
+    at: float
+    by: str
+
+
+Event = (
+    Started
+    | Resumed
+    | Ticked
+    | PreflightPassed
+    | PreflightFailed
+    | FenceTaken
+    | FenceLost
+    | WorkloadReady
+    | WorkloadFailed
+    | CanaryAttached
+    | ShareWritten
+    | StableUpdated
+    | StableReverted
+    | CanaryDetached
+    | WorkloadRemoved
+    | EffectFailed
+    | RouteChanged
+    | RouteAccepted
+    | StableChanged
+    | CapacityChanged
+    | Looked
+    | LookMissed
+    | LeaseRenewed
+    | GateDecided
+    | AbortRequested
+    | PauseRequested
+    | ResumeRequested
+)

@@ -1,0 +1,193 @@
+"""A release as a value: its fixed policy, and where it stands. The journal stores exactly this.
+
+A newer field needs a default here, so that yesterday's journal can still be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from canary.core.effects import Work
+from canary.core.outcome import Outcome
+from canary.core.settling import Settling
+
+FULL = Decimal(100)
+NONE = Decimal(0)
+
+
+class Phase(StrEnum):
+    """Where a release stands; DESIGN's words, one at a time."""
+
+    PENDING = "PENDING"
+    PREFLIGHT = "PREFLIGHT"
+    PROVISIONING = "PROVISIONING"
+    SHIFTING = "SHIFTING"
+    SETTLING = "SETTLING"
+    JUDGING = "JUDGING"
+    GATED = "GATED"
+    BAKING = "BAKING"
+    PROMOTING = "PROMOTING"
+    CLEANING = "CLEANING"
+    SUCCEEDED = "SUCCEEDED"
+    ROLLING_BACK = "ROLLING_BACK"
+    ROLLED_BACK = "ROLLED_BACK"
+
+
+FINAL = frozenset({Phase.SUCCEEDED, Phase.ROLLED_BACK})
+"""Phases that nothing leaves."""
+
+
+class Stage(StrEnum):
+    """What a phase of several writes is at; NONE where a phase has only one thing to do."""
+
+    NONE = "none"
+    FENCING = "fencing"  # PROVISIONING: our token goes onto the route
+    BUILDING = "building"  # PROVISIONING, SHIFTING: the workload grows to what the next share needs
+    ATTACHING = "attaching"  # PROVISIONING: the reference with weight 0
+    UPDATING = "updating"  # PROMOTING: stable gets the new version at 0 % traffic
+    RETURNING = "returning"  # PROMOTING: traffic goes back to stable, which runs the new version
+    REVERTING = "reverting"  # PROMOTING: stable did not get ready and is put back
+    WRITING = "writing"  # SHIFTING: the weights of the next share; ROLLING_BACK: the canary's to 0
+    DRAINING = "draining"  # ROLLING_BACK: until no new canary request is seen
+    DETACHING = "detaching"  # CLEANING, ROLLING_BACK: our reference and annotations leave the route
+    REMOVING = "removing"  # CLEANING, ROLLING_BACK: Service and workload are deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPolicy:
+    """One step of the plan.
+
+    Attributes:
+        share: percent of the pool, up to 4 decimals.
+        hold_min, hold_max: seconds from settling; a HEALTHY step ends after the first, an UNDECIDED one by policy
+            after the second.
+        gate: seconds after which a gate before this step expires; None without a gate.
+    """
+
+    share: Decimal
+    hold_min: float
+    hold_max: float
+    gate: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the release file decided; it never changes during a release. Durations in seconds.
+
+    Attributes:
+        steps: the plan, shares ascending.
+        bake_min, bake_max: hold at 100 % before promotion.
+        settle_window: how long no new canary request must be seen for a lowering to count as done.
+        settle_least: the least wait for traffic to follow a raise.
+        drain: how long a lowering waits for requests to stop before it reports the rest and goes on.
+        undecided: what an UNDECIDED step does at its maximum hold.
+        no_traffic: what happens when traffic does not follow a raise in time.
+        no_data: what a step without data does at its maximum hold.
+        on_gate_expiry: what an unanswered gate does.
+        exact_split: the gateway keeps shares exactly.
+        has_workload: the engine makes the canary's workload and promotes by updating stable's.
+        deadline: seconds from the start after which the release is rolled back.
+        last_call: seconds from the start after which an incomplete rollback is reported with exit 30.
+        lease_grace: seconds without a confirmed renewal after which nothing is raised.
+    """
+
+    steps: tuple[StepPolicy, ...]
+    bake_min: float
+    bake_max: float
+    settle_window: float
+    settle_least: float
+    drain: float
+    deadline: float
+    last_call: float
+    undecided: Literal["extend", "pause", "proceed", "rollback"] = "proceed"
+    no_traffic: Literal["hold", "rollback", "proceed"] = "hold"
+    no_data: Literal["hold", "rollback"] = "rollback"
+    on_gate_expiry: Literal["rollback", "hold", "proceed"] = "rollback"
+    exact_split: bool = False
+    has_workload: bool = True
+    lease_grace: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Where a release stands.
+
+    Attributes:
+        uid: random, names the release in the token, the journal and the labels of what it makes.
+        incarnation: random, names this life of the engine.
+        lives: how many incarnations there were without progress since; the third may only roll back.
+        phase, stage: where it stands.
+        step: index of the step it is at; -1 before the first, `len(policy.steps)` for the bake.
+        started: when the release began, seconds since the epoch on the server's clock; 0 before.
+        since: when the phase was entered.
+        share: the share last acknowledged by the API server, percent.
+        generation: the route's generation after our last acknowledged write; 0 before.
+        fenced: our token stands on the route.
+        settling: what was seen since the last acknowledged write.
+        pending: the effect that was asked for and is not answered yet.
+        numbered: how many effects were asked for; the next id.
+        retry_at: when a failed effect is asked for again; None when none failed.
+        failures: consecutive failures of the pending effect.
+        outcome: how it will end, once decided; a decision to roll back is never taken back.
+        paused: nobody steps forward until resumed.
+        renewed: when the lease was last confirmed.
+        stable_ready: stable's ready endpoints at the start; 0 before known.
+        short: stable has fewer ready endpoints than at the start: no raise.
+        suspect: the sentence of an outside change that waits for its confirming read.
+        told: the last reason for waiting that people were told, so that it is told once.
+        leftovers: what a finished rollback could not put right or had to leave, one sentence each.
+    """
+
+    uid: str
+    incarnation: str
+    policy: Policy
+    lives: int = 1
+    phase: Phase = Phase.PENDING
+    stage: Stage = Stage.NONE
+    step: int = -1
+    started: float = 0.0
+    since: float = 0.0
+    share: Decimal = NONE
+    generation: int = 0
+    fenced: bool = False
+    settling: Settling | None = None
+    pending: Annotated[Work, Field(discriminator="kind")] | None = None
+    numbered: int = 0
+    retry_at: float | None = None
+    failures: int = 0
+    outcome: Outcome | None = None
+    paused: bool = False
+    renewed: float = 0.0
+    stable_ready: int = 0
+    short: bool = False
+    suspect: str = ""
+    told: str = ""
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def token(self) -> str:
+        """What stands on the route while this incarnation may raise."""
+        return f"{self.uid}/{self.incarnation}"
+
+    @property
+    def baking(self) -> bool:
+        """Whether the step it is at is the bake at 100 %."""
+        return self.step >= len(self.policy.steps)
+
+    @property
+    def current(self) -> StepPolicy:
+        """The step it is at; the bake is a step at 100 %.
+
+        Raises:
+            IndexError: no step has begun.
+        """
+        if self.step < 0:
+            raise IndexError("no step has begun")
+        if self.baking:
+            return StepPolicy(share=FULL, hold_min=self.policy.bake_min, hold_max=self.policy.bake_max)
+        return self.policy.steps[self.step]
