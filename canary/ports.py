@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
-from analysis.model import Judgement
 from analysis.sources import Reading
+
+from analysis.model import Judgement
 from canary.core.outcome import ExitCode
 
 JsonObject = dict[str, Any]
@@ -183,8 +184,11 @@ class Endpoints:
 class Workloads(Protocol):
     """The canary's Deployment and Service, and stable's Deployment at promotion. Calls block; workers make them."""
 
-    def provision(self, *, full: bool) -> Endpoints:
+    def provision(self, *, share: Decimal) -> Endpoints:
         """Make or grow the canary's workload and Service until its endpoints are ready and steady.
+
+        Args:
+            share: percent of the pool it must be able to carry; 100 means as many replicas as stable.
 
         Raises:
             WorkloadFailure: it will not become ready, with the reason.
@@ -201,6 +205,10 @@ class Workloads(Protocol):
 
     def remove(self) -> None:
         """Delete the Service, then the workload that carry this release's label; already gone is done."""
+        ...
+
+    def cancel(self) -> None:
+        """Make a call that blocks return soon (with WorkloadFailure "cancelled"); later calls are not affected."""
         ...
 
     def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:

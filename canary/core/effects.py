@@ -34,11 +34,11 @@ class ProvisionWorkload:
     """Make the canary's workload and Service and wait until its endpoints are ready and steady.
 
     Attributes:
-        full: as large as stable (before the bake), not only large enough for the next share.
+        share: percent of the pool that it must be able to carry next; 100 means as large as stable.
     """
 
     id: str
-    full: bool
+    share: Decimal
     kind: Literal["provision-workload"] = "provision-workload"
 
 
@@ -85,9 +85,15 @@ class RevertStable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetachCanary:
-    """Take our reference and annotations out of the route as it is now."""
+    """Take our reference and annotations out of the route as it is now.
+
+    Attributes:
+        keep: leave the reference and its weights where they are (a release without a workload of ours ends with
+            its traffic on the canary's Service); only the annotations go.
+    """
 
     id: str
+    keep: bool = False
     kind: Literal["detach-canary"] = "detach-canary"
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from analysis.model import Verdict
 from canary.core.effects import Work
 from canary.core.outcome import Outcome
 from canary.core.settling import Settling
@@ -130,6 +131,7 @@ class Release:
         fenced: our token stands on the route.
         settling: what was seen since the last acknowledged write.
         pending: the effect that was asked for and is not answered yet.
+        suspended: what was pending when a new incarnation took over; asked for again once the fence is taken.
         numbered: how many effects were asked for; the next id.
         retry_at: when a failed effect is asked for again; None when none failed.
         failures: consecutive failures of the pending effect.
@@ -139,6 +141,8 @@ class Release:
         stable_ready: stable's ready endpoints at the start; 0 before known.
         short: stable has fewer ready endpoints than at the start: no raise.
         suspect: the sentence of an outside change that waits for its confirming read.
+        verdict, may_proceed, sentence: the judge's newest word in this step, and its reason.
+        approved: index of the newest step whose gate a person opened; -1 for none.
         told: the last reason for waiting that people were told, so that it is told once.
         leftovers: what a finished rollback could not put right or had to leave, one sentence each.
     """
@@ -157,6 +161,7 @@ class Release:
     fenced: bool = False
     settling: Settling | None = None
     pending: Annotated[Work, Field(discriminator="kind")] | None = None
+    suspended: Annotated[Work, Field(discriminator="kind")] | None = None
     numbered: int = 0
     retry_at: float | None = None
     failures: int = 0
@@ -166,6 +171,10 @@ class Release:
     stable_ready: int = 0
     short: bool = False
     suspect: str = ""
+    verdict: Verdict = Verdict.NO_DATA
+    may_proceed: bool = False
+    sentence: str = ""
+    approved: int = -1
     told: str = ""
     leftovers: tuple[str, ...] = ()
 

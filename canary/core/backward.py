@@ -1,0 +1,247 @@
+"""The way back, and everything that can force it: failures, other people, time. One function per table row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from canary.core import effects as do
+from canary.core import events as on
+from canary.core.forward import drained, returned
+from canary.core.moves import (
+    PROMOTED,
+    Step,
+    ask,
+    backoff,
+    chain,
+    end,
+    enter,
+    join,
+    lower_again,
+    lowered,
+    roll_back,
+    tell,
+    tell_once,
+)
+from canary.core.outcome import ExitCode
+from canary.core.release import NONE, Phase, Release, Stage
+from canary.core.settling import Settling
+
+LIVES = 3
+"""From the third incarnation without progress on, rolling back is the only action allowed (invariant 4)."""
+
+REFUSALS = 2
+"""A write refused this often on an unchanged object is a refusal by admission (invariant 6)."""
+
+
+def resumed(release: Release, event: on.Resumed) -> Step:
+    """A new incarnation fences itself before it goes on; until then only lowering is allowed."""
+    release = replace(
+        release,
+        incarnation=event.incarnation,
+        lives=release.lives + 1,
+        fenced=False,
+        renewed=event.at,
+        suspect="",
+        told="",
+    )
+    if release.phase in {Phase.PENDING, Phase.PREFLIGHT}:
+        return ask(enter(release, Phase.PREFLIGHT, event.at), do.RunPreflight)
+    hopeless = release.lives >= LIVES and (release.phase, release.stage) not in PROMOTED
+    if hopeless and release.outcome is None:
+        return roll_back(
+            release,
+            event.at,
+            ExitCode.ENGINE_LOST,
+            f"the engine died {release.lives - 1} times without progress",
+        )
+    suspended = release.pending or release.suspended
+    if isinstance(suspended, do.TakeFence):
+        suspended = None
+    release, asked = ask(release, do.TakeFence)
+    return replace(release, suspended=suspended), asked
+
+
+def effect_failed(release: Release, event: on.EffectFailed) -> Step:
+    """Ask again after a while; a refusal that stands, or an object that is gone, ends the way forward."""
+    release = replace(release, failures=release.failures + 1)
+    pending = release.pending
+    if isinstance(pending, do.TakeFence) and release.outcome is not None and release.suspended is not None:
+        # On the way back the fence is worth a try, never a wait.
+        return replace(release, pending=release.suspended, suspended=None), (release.suspended,)
+    forward = release.outcome is None and (release.phase, release.stage) not in PROMOTED
+    if event.failure is on.Failure.GONE and isinstance(pending, do.LowerShare | do.DetachCanary):
+        return _nothing_to_restore(release, event)
+    if forward and event.failure is on.Failure.GONE:
+        return roll_back(release, event.at, ExitCode.CHANGED_BY_OTHERS, event.message)
+    if forward and event.failure is on.Failure.REFUSED and release.failures >= REFUSALS:
+        return roll_back(release, event.at, ExitCode.NOT_PERMITTED, f"refused by the API server: {event.message}")
+    if release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING and event.failure is on.Failure.REFUSED:
+        return roll_back(release, event.at, ExitCode.JUDGED_BAD, event.message)
+    wait = 0.0 if event.failure is on.Failure.CONFLICT and release.failures == 1 else backoff(release.failures)
+    release = replace(release, retry_at=event.at + wait)
+    alarm = release.outcome is not None
+    return tell_once(release, "Retrying", f"will try again: {event.message}", alarm=alarm)
+
+
+def _nothing_to_restore(release: Release, event: on.EffectFailed) -> Step:
+    left = (*release.leftovers, f"the route is gone, nothing to restore: {event.message}")
+    release = replace(enter(release, release.phase, event.at, Stage.REMOVING), leftovers=left, share=NONE)
+    if release.phase is Phase.PROMOTING:
+        release = enter(release, Phase.CLEANING, event.at, Stage.REMOVING)
+    said = tell(release, "RouteGone", left[-1], alarm=True)
+    if release.policy.has_workload:
+        return chain(said, do.RemoveWorkload)
+    return join(said, _end_without_route, event.at)
+
+
+def _end_without_route(release: Release, at: float) -> Step:
+    if release.outcome is not None:
+        return end(release, Phase.ROLLED_BACK, at, release.outcome.code, release.outcome.reason)
+    return end(release, Phase.SUCCEEDED, at, ExitCode.PROMOTED, "promoted; the route was deleted by somebody else")
+
+
+def stable_update_failed(release: Release, event: on.WorkloadFailed) -> Step:
+    """A stable that does not get ready with the new version is put back to its old template: minutes."""
+    if release.stage is Stage.REVERTING:
+        return effect_failed(
+            release,
+            on.EffectFailed(at=event.at, effect=event.effect, failure=on.Failure.UNAVAILABLE, message=event.reason),
+        )
+    reason = f"stable did not become ready with the new version: {event.reason}"
+    return roll_back(release, event.at, ExitCode.JUDGED_BAD, reason)
+
+
+def write_lowered(release: Release, event: on.ShareWritten) -> Step:
+    """The write is acknowledged; the rollback is done when no new canary request is seen."""
+    release = enter(release, Phase.ROLLING_BACK, event.at, Stage.DRAINING)
+    release = replace(release, share=event.share, generation=event.generation, settling=Settling(since=event.at))
+    return tell(release, "TrafficBack", "all traffic is back on stable")
+
+
+def look_while_draining(release: Release, event: on.Looked) -> Step:
+    """Watch the canary's requests die away."""
+    if release.settling is None:
+        return release, ()
+    seen = release.settling.look(start=event.start, end=event.end, stable=event.stable, canary=event.canary)
+    return _drain(replace(release, settling=seen), event.at)
+
+
+def tick_while_rolling_back(release: Release, event: on.Ticked) -> Step:
+    """The drain ends by time; so does patience."""
+    return _drain(release, event.at)
+
+
+def _drain(release: Release, at: float) -> Step:
+    if release.stage is not Stage.DRAINING or not drained(release, at):
+        return release, ()
+    settling = release.settling
+    left = release.leftovers
+    if settling is not None and settling.quiet < release.policy.settle_window:
+        last = "requests were still being counted" if settling.last_canary else "the counters could not be read"
+        left = (*left, f"after the drain of {release.policy.drain:.0f} s {last} on the canary")
+    release = replace(enter(release, Phase.ROLLING_BACK, at, Stage.DETACHING), leftovers=left)
+    return ask(release, do.DetachCanary)
+
+
+def tick(release: Release, event: on.Ticked) -> Step:
+    """What time does in every phase, before what it does in this one: retries, the deadline, the last call."""
+    if release.started and event.at - release.started >= release.policy.last_call and _incomplete(release):
+        reason = release.outcome.reason if release.outcome else "the release could not be completed"
+        return ask(release, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=f"incomplete: {reason}")
+    if release.outcome is None and release.started and event.at - release.started >= release.policy.deadline:
+        passed = f"the deadline of {release.policy.deadline:.0f} s has passed in {release.phase}"
+        after, done = roll_back(release, event.at, ExitCode.DEADLINE, passed)
+        if done:
+            return after, done
+    if release.retry_at is not None and event.at >= release.retry_at and release.pending is not None:
+        return replace(release, retry_at=None), (release.pending,)
+    return release, ()
+
+
+def _incomplete(release: Release) -> bool:
+    return release.phase in {Phase.ROLLING_BACK, Phase.CLEANING, Phase.PROMOTING}
+
+
+def fence_lost(release: Release, event: on.FenceLost) -> Step:
+    """Somebody else drives this release: raise nothing, and end with the code that they record."""
+    release = replace(release, fenced=False, pending=None, retry_at=None)
+    return ask(release, do.StandBy, holder=event.holder)
+
+
+def route_changed(release: Release, event: on.RouteChanged) -> Step:
+    """Outside changes are judged by direction; nobody is fought (invariant 8)."""
+    by = event.by or "somebody"
+    match event.direction:
+        case on.Direction.FOREIGN:
+            cleared = replace(release, suspect="") if event.confirmed else release
+            return (
+                (cleared, ()) if not event.sentence else tell_once(cleared, "RouteChanged", f"{by}: {event.sentence}")
+            )
+        case on.Direction.LOWERED if not event.confirmed:
+            return ask(replace(release, suspect=event.sentence), do.ConfirmChange)
+        case on.Direction.GONE:
+            said = tell(
+                release,
+                "RouteBroken",
+                f"{by} removed what the release stands on: {event.sentence}",
+                alarm=True,
+            )
+            return join(said, roll_back, event.at, ExitCode.CHANGED_BY_OTHERS, f"{by}: {event.sentence}")
+        case on.Direction.LOWERED | on.Direction.RAISED:
+            return roll_back(release, event.at, ExitCode.CHANGED_BY_OTHERS, f"{by} changed the route: {event.sentence}")
+
+
+def route_changed_on_the_way_back(release: Release, event: on.RouteChanged) -> Step:
+    """Only a raise is answered: the canary's weight never rises again after the decision."""
+    if event.direction is not on.Direction.RAISED or release.stage in {
+        Stage.REVERTING,
+        Stage.REMOVING,
+        Stage.UPDATING,
+    }:
+        return release, ()
+    said = tell(release, "LoweredAgain", f"{event.by or 'somebody'} raised the canary: {event.sentence}", alarm=True)
+    return join(said, lower_again, event.at)
+
+
+def stable_changed(release: Release, event: on.StableChanged) -> Step:
+    """Stable is no longer what the canary was compared with: stop, with the name."""
+    return roll_back(release, event.at, ExitCode.CHANGED_BY_OTHERS, f"{event.by or 'somebody'}: {event.sentence}")
+
+
+def capacity_changed(release: Release, event: on.CapacityChanged) -> Step:
+    """A canary without endpoints fails everybody sent to it; a short stable forbids raising."""
+    first = release.stable_ready or event.stable
+    release = replace(release, stable_ready=first, short=event.stable < first)
+    if event.canary == 0 and not lowered(release):
+        return roll_back(release, event.at, ExitCode.JUDGED_BAD, "the canary has no ready endpoints left")
+    return release, ()
+
+
+def lease_renewed(release: Release, event: on.LeaseRenewed) -> Step:
+    """Raising needs a lease confirmed lately."""
+    return replace(release, renewed=event.at), ()
+
+
+def abort_requested(release: Release, event: on.AbortRequested) -> Step:
+    """A person's word is enough."""
+    return roll_back(release, event.at, ExitCode.REJECTED, f"aborted by {event.by}: {event.reason}")
+
+
+def pause_requested(release: Release, event: on.PauseRequested) -> Step:
+    """No step forward; judging goes on."""
+    return tell(replace(release, paused=True), "Paused", f"paused by {event.by}")
+
+
+def resume_requested(release: Release, event: on.ResumeRequested) -> Step:
+    """Go on from where it stands."""
+    return tell(replace(release, paused=False), "Resumed", f"resumed by {event.by}")
+
+
+def accepted_while_leaving(release: Release, event: on.RouteAccepted) -> Step:
+    """The gateway's word about a lowering."""
+    if release.settling is None or event.generation < release.generation:
+        return release, ()
+    release = replace(release, settling=replace(release.settling, accepted=event.good))
+    if release.phase is Phase.PROMOTING:
+        return returned(release, event.at) if release.stage is Stage.RETURNING else (release, ())
+    return _drain(release, event.at)

@@ -1,0 +1,337 @@
+"""The way forward: from the first check to the promoted service. One function per row of the machine's table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analysis.model import Verdict
+from canary.core import effects as do
+from canary.core import events as on
+from canary.core.moves import (
+    Step,
+    ask,
+    chain,
+    end,
+    enter,
+    join,
+    percent,
+    roll_back,
+    shift,
+    tell,
+    tell_once,
+    write_share,
+)
+from canary.core.outcome import ExitCode
+from canary.core.release import Phase, Release, Stage
+from canary.core.settling import Settling, timeout, traffic_followed
+
+
+def start(release: Release, event: on.Started) -> Step:
+    """Nothing is touched before preflight has passed."""
+    release = replace(release, started=event.at, renewed=event.at)
+    return ask(enter(release, Phase.PREFLIGHT, event.at), do.RunPreflight)
+
+
+def preflight_passed(release: Release, event: on.PreflightPassed) -> Step:
+    """The first touch is the fence."""
+    return ask(enter(release, Phase.PROVISIONING, event.at, Stage.FENCING), do.TakeFence)
+
+
+def preflight_failed(release: Release, event: on.PreflightFailed) -> Step:
+    """Nothing was touched: the world is as before."""
+    return end(release, Phase.ROLLED_BACK, event.at, event.code, event.reason)
+
+
+def fence_taken(release: Release, event: on.FenceTaken) -> Step:
+    """Go on with what was pending before the takeover, or build the canary's workload."""
+    release = replace(release, fenced=True)
+    if release.suspended is not None:
+        return replace(release, pending=release.suspended, suspended=None, retry_at=None), (release.suspended,)
+    if release.stage is not Stage.FENCING:
+        return replace(release, pending=None), ()
+    if release.policy.has_workload:
+        release = enter(release, Phase.PROVISIONING, event.at, Stage.BUILDING)
+        return ask(release, do.ProvisionWorkload, share=release.policy.steps[0].share)
+    return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
+
+
+def workload_ready(release: Release, event: on.WorkloadReady) -> Step:
+    """A reference before its endpoints would turn the rule into 500s on some gateways; a share likewise."""
+    if release.phase is Phase.PROVISIONING:
+        return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
+    return write_share(release, event.at)
+
+
+def workload_failed(release: Release, event: on.WorkloadFailed) -> Step:
+    """A canary that does not become ready is a verdict with the cluster's reason, not a wait."""
+    return roll_back(release, event.at, ExitCode.JUDGED_BAD, f"the canary did not become ready: {event.reason}")
+
+
+def canary_attached(release: Release, event: on.CanaryAttached) -> Step:
+    """The first raise waits until the gateway has accepted the reference."""
+    settling = Settling(since=event.at)
+    release = replace(release, pending=None, generation=event.generation, settling=settling, lives=1)
+    return tell(release, "CanaryAttached", "the canary's reference stands in the route with weight 0")
+
+
+def route_accepted(release: Release, event: on.RouteAccepted) -> Step:
+    """Remember the gateway's word about our newest generation; after attaching it opens the first step."""
+    if release.settling is None or event.generation < release.generation or release.pending is not None:
+        return release, ()
+    release = replace(release, settling=replace(release.settling, accepted=event.good))
+    if not event.good:
+        return tell_once(release, "NotAccepted", f"the gateway does not accept the route: {event.reason}")
+    if release.phase is Phase.PROVISIONING:
+        return next_step(release, event.at)
+    return release, ()
+
+
+def next_step(release: Release, at: float) -> Step:
+    """Open the next step, or say once what stands against raising; the bake follows the last step."""
+    following = release.step + 1
+    if following > len(release.policy.steps):
+        return promote(release, at)
+    against = against_raising(release, at)
+    if against:
+        return tell_once(release, "Waiting", f"not raised: {against}")
+    gate = release.policy.steps[following].gate if following < len(release.policy.steps) else None
+    if gate is not None and release.approved < following:
+        release = enter(release, Phase.GATED, at)
+        share = percent(release.policy.steps[following].share)
+        return tell(release, "GateWaiting", f"waiting for approval before {share}; expires in {gate:.0f} s")
+    return shift(release, at, following)
+
+
+def against_raising(release: Release, at: float) -> str:
+    """What stands against giving the canary more traffic now; empty when nothing does."""
+    if release.paused:
+        return "paused"
+    if not release.fenced:
+        return "our token is not on the route yet"
+    if release.suspect:
+        return f"somebody else changed the route ({release.suspect})"
+    if release.short:
+        return "stable has fewer ready endpoints than at the start, and must be able to take everything back"
+    if at - release.renewed > release.policy.lease_grace:
+        return f"the lease was last confirmed {at - release.renewed:.0f} s ago"
+    return ""
+
+
+def raised(release: Release, event: on.ShareWritten) -> Step:
+    """A raise counts only when traffic is seen to follow."""
+    release = replace(release, share=event.share, generation=event.generation, lives=1)
+    release = replace(enter(release, Phase.SETTLING, event.at), settling=Settling(since=event.at))
+    return tell(release, "ShareRaised", f"canary raised to {percent(event.share)}")
+
+
+def look_while_settling(release: Release, event: on.Looked) -> Step:
+    """Looks count for the judge only after traffic was seen to follow."""
+    release = _with_look(release, event)
+    settling = release.settling
+    if settling is None or not traffic_followed(settling, share=release.share, exact=release.policy.exact_split):
+        return release, ()
+    return settled(release, event.at)
+
+
+def settled(release: Release, at: float) -> Step:
+    """Begin to judge the step."""
+    phase = Phase.BAKING if release.baking else Phase.JUDGING
+    release = replace(enter(release, phase, at), verdict=Verdict.NO_DATA, may_proceed=False, sentence="")
+    step = ask(release, do.RestartJudge, step=release.step, share=release.share, baking=release.baking)
+    return chain(step, do.Tell, reason="Settled", message=f"traffic follows {percent(release.share)}")
+
+
+def tick_while_settling(release: Release, event: on.Ticked) -> Step:
+    """Traffic that does not follow in time is a finding; the policy says what then."""
+    settling = release.settling
+    if settling is None:
+        return release, ()
+    limit = timeout(settling, now=event.at, share=release.share, least=release.policy.settle_least)
+    if event.at - settling.since < limit:
+        return release, ()
+    why = (
+        "the gateway has not accepted the change" if not settling.accepted else f"{settling.seen} canary requests seen"
+    )
+    finding = f"NOT_SETTLED: traffic did not follow {percent(release.share)} within {limit:.0f} s ({why})"
+    match release.policy.no_traffic:
+        case "rollback":
+            return roll_back(release, event.at, ExitCode.NO_EVIDENCE, finding)
+        case "proceed" if settling.accepted:
+            return join(tell(release, "NotSettled", finding), settled, event.at)
+        case _:
+            return tell_once(release, "NotSettled", finding)
+
+
+def look_while_judging(release: Release, event: on.Looked) -> Step:
+    """UNHEALTHY rolls back at once, whatever else is waiting; HEALTHY opens the next step after the hold."""
+    judgement = event.judgement
+    if judgement is None:
+        return release, ()
+    release = replace(
+        release,
+        verdict=judgement.verdict,
+        may_proceed=judgement.may_proceed,
+        sentence=judgement.sentence,
+    )
+    if judgement.verdict is Verdict.UNHEALTHY:
+        return roll_back(release, event.at, ExitCode.JUDGED_BAD, judgement.sentence)
+    return hold(release, event.at)
+
+
+def look_missed(release: Release, event: on.LookMissed) -> Step:
+    """Nothing new to judge is NO_DATA, never healthy; the evidence so far is kept by the judge."""
+    release = replace(release, verdict=Verdict.NO_DATA, may_proceed=False, sentence=event.reason)
+    return hold(release, event.at)
+
+
+def tick_while_judging(release: Release, event: on.Ticked) -> Step:
+    """Holds end by time, too."""
+    return hold(release, event.at)
+
+
+def hold(release: Release, at: float) -> Step:
+    """End the step if it may end: HEALTHY after the minimum hold, otherwise by policy at the maximum."""
+    if release.phase is Phase.GATED or release.paused:
+        return release, ()
+    step, held = release.current, at - release.since
+    if release.verdict is Verdict.HEALTHY and held >= step.hold_min:
+        return next_step(release, at)
+    if held < step.hold_max:
+        return release, ()
+    if release.verdict is Verdict.NO_DATA:
+        if release.policy.no_data == "rollback":
+            return roll_back(release, at, ExitCode.NO_EVIDENCE, f"no data by the end of the hold: {release.sentence}")
+        return tell_once(release, "NoData", f"holding without data: {release.sentence}")
+    return undecided(release, at)
+
+
+def undecided(release: Release, at: float) -> Step:
+    """An UNDECIDED step at its maximum hold; it proceeds only when every guard of the judge lets it."""
+    match release.policy.undecided:
+        case "proceed" if release.may_proceed:
+            against = against_raising(release, at)
+            if against:
+                return tell_once(release, "Waiting", f"not raised: {against}")
+            step = tell_once(release, "ProceedingUndecided", f"proceeding UNDECIDED: {release.sentence}")
+            return join(step, next_step, at)
+        case "rollback":
+            return roll_back(release, at, ExitCode.NO_EVIDENCE, f"undecided by the end of the hold: {release.sentence}")
+        case "pause":
+            return tell(replace(release, paused=True), "Paused", f"paused, undecided: {release.sentence}")
+        case _:
+            return tell_once(release, "Extending", "still undecided at the maximum hold, looking on")
+
+
+def gate_decided(release: Release, event: on.GateDecided) -> Step:
+    """The first decision wins; the machine leaves GATED with it."""
+    if not event.approved:
+        return roll_back(release, event.at, ExitCode.REJECTED, f"rejected by {event.by}: {event.reason}")
+    release = replace(release, approved=release.step + 1)
+    return join(tell(release, "GateOpened", f"approved by {event.by}: {event.reason}"), next_step, event.at)
+
+
+def tick_while_gated(release: Release, event: on.Ticked) -> Step:
+    """A gate that nobody answers ends by its policy; an answered one may still wait for what stands against it."""
+    following = release.step + 1
+    if release.approved >= following:
+        return next_step(release, event.at)
+    expires = release.policy.steps[following].gate
+    if expires is None or event.at - release.since < expires:
+        return release, ()
+    match release.policy.on_gate_expiry:
+        case "rollback":
+            return roll_back(release, event.at, ExitCode.GATE_EXPIRED, f"nobody decided within {expires:.0f} s")
+        case "proceed":
+            return next_step(replace(release, approved=following), event.at)
+        case "hold":
+            return tell_once(release, "GateExpired", "the gate expired; holding until somebody decides")
+
+
+def promote(release: Release, at: float) -> Step:
+    """Stable gets the new version at 0 % traffic; without a workload of ours the traffic stays where it is."""
+    against = against_raising(replace(release, short=False), at)
+    if against:
+        return tell_once(release, "Waiting", f"not promoted: {against}")
+    if not release.policy.has_workload:
+        return ask(enter(release, Phase.CLEANING, at, Stage.DETACHING), do.DetachCanary, keep=True)
+    step = ask(enter(release, Phase.PROMOTING, at, Stage.UPDATING), do.UpdateStable)
+    return chain(step, do.Tell, reason="Promoting", message="stable gets the new version while it carries no traffic")
+
+
+def look_while_promoting(release: Release, event: on.Looked) -> Step:
+    """Until stable is updated a bad canary still goes back; afterwards the return of traffic is watched."""
+    if release.stage is Stage.UPDATING:
+        if event.judgement is not None and event.judgement.verdict is Verdict.UNHEALTHY:
+            return roll_back(release, event.at, ExitCode.JUDGED_BAD, event.judgement.sentence)
+        return release, ()
+    return returned(_with_look(release, event), event.at)
+
+
+def stable_updated(release: Release, event: on.StableUpdated) -> Step:
+    """From here on only forward: all traffic goes to stable, which runs the new version."""
+    release = replace(enter(release, Phase.PROMOTING, event.at, Stage.RETURNING), lives=1)
+    return ask(release, do.LowerShare)
+
+
+def stable_reverted(release: Release, event: on.StableReverted) -> Step:
+    """Stable runs its old version again; now the traffic goes back to it."""
+    return ask(enter(release, Phase.ROLLING_BACK, event.at, Stage.WRITING), do.LowerShare)
+
+
+def traffic_returning(release: Release, event: on.ShareWritten) -> Step:
+    """The weights are back on stable; wait until no new canary request is seen."""
+    release = replace(release, share=event.share, generation=event.generation, pending=None)
+    release = replace(release, settling=Settling(since=event.at))
+    return tell(release, "TrafficReturning", "traffic goes back to stable, which runs the new version")
+
+
+def returned(release: Release, at: float) -> Step:
+    """Clean up once the canary is quiet, or once the drain has passed."""
+    if release.pending is not None or release.settling is None or not drained(release, at):
+        return release, ()
+    return ask(enter(release, Phase.CLEANING, at, Stage.DETACHING), do.DetachCanary)
+
+
+def tick_while_promoting(release: Release, event: on.Ticked) -> Step:
+    """A drain ends by time, too."""
+    return returned(release, event.at) if release.stage is Stage.RETURNING else (release, ())
+
+
+def drained(release: Release, at: float) -> bool:
+    """Whether a lowering is done: accepted and quiet for one settle window, or the drain has passed."""
+    settling = release.settling
+    if settling is None:
+        return False
+    quiet = settling.accepted and settling.quiet >= release.policy.settle_window
+    return quiet or at - settling.since >= release.policy.drain
+
+
+def detached(release: Release, event: on.CanaryDetached) -> Step:
+    """The route is the user's own again; the workload goes last."""
+    left = (*release.leftovers, *event.kept, *event.alarms)
+    release = replace(enter(release, release.phase, event.at, Stage.REMOVING), leftovers=left)
+    said: Step = (release, ())
+    for sentence in event.alarms:
+        said = chain(said, do.Tell, reason="NotRestored", message=sentence, alarm=True)
+    if release.policy.has_workload:
+        return chain(said, do.RemoveWorkload)
+    return join(said, finish, event.at)
+
+
+def workload_removed(release: Release, event: on.WorkloadRemoved) -> Step:
+    """Nothing of ours is left."""
+    return finish(release, event.at)
+
+
+def finish(release: Release, at: float) -> Step:
+    """End with what was decided; without a decision to roll back the release is promoted."""
+    if release.outcome is not None:
+        return end(release, Phase.ROLLED_BACK, at, release.outcome.code, release.outcome.reason)
+    return end(release, Phase.SUCCEEDED, at, ExitCode.PROMOTED, "every step held; the new version serves all traffic")
+
+
+def _with_look(release: Release, event: on.Looked) -> Release:
+    if release.settling is None:
+        return release
+    seen = release.settling.look(start=event.start, end=event.end, stable=event.stable, canary=event.canary)
+    return replace(release, settling=seen)

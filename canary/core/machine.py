@@ -1,0 +1,173 @@
+"""The state machine: every transition of a release is in the table below, and nowhere else.
+
+How to read it. A row says: in these phases, when this happened, this function decides, and the release may then
+be in these phases (or stay). The functions live in `forward` and `backward`; they are pure, and take the time from
+the event. `advance` is total: what has no row is ignored (an answer that comes too late, a look in a phase without
+judging), except in a final phase, where an event is an error of the caller. An answer counts only when it names the
+effect that is pending. Three things are true in every phase that is not final, whatever the row says:
+
+* a decision to roll back is never undone, and after it the canary's weight never rises;
+* nothing is raised without a fence, a lease confirmed lately, enough stable endpoints and a clear word of the judge
+  (or of the policy that the user wrote for the lack of one);
+* time is judged first: the last call, the deadline and retries come before what a tick means in a phase.
+
+The diagram in this package's README is drawn from this table (`python -m canary.core.diagram`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from canary.core import backward, forward
+from canary.core import events as on
+from canary.core.moves import Step
+from canary.core.release import FINAL, Phase, Release
+
+P = Phase
+LIVE = frozenset(Phase) - FINAL
+BACK = frozenset({P.ROLLING_BACK, P.ROLLED_BACK, P.PROMOTING})
+"""Where a decision to roll back leads: PROMOTING first puts stable back, PREFLIGHT has nothing to undo."""
+TOUCHED = frozenset({P.PROVISIONING, P.SHIFTING, P.SETTLING, P.JUDGING, P.GATED, P.BAKING})
+"""Phases on the way forward in which something of ours is in the world."""
+NEXT = frozenset({P.SHIFTING, P.GATED, P.PROMOTING, P.CLEANING})
+"""Where the end of a step leads."""
+
+
+class ReleaseEnded(Exception):
+    """An event came for a release that is over."""
+
+
+class IllegalTransition(Exception):
+    """A handler went where its row does not allow; a bug of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of the table: in `phases`, `event` is handled by `handle` and may lead `to` (or stay)."""
+
+    phases: frozenset[Phase]
+    event: type[on.Event]
+    handle: Callable[[Release, Any], Step]
+    to: frozenset[Phase]
+
+
+def _row(phases: Any, event: Any, handle: Callable[[Release, Any], Step], *to: Any) -> Row:
+    targets = frozenset(p for t in to for p in (t if isinstance(t, frozenset) else (t,)))
+    return Row(
+        phases=phases if isinstance(phases, frozenset) else frozenset({phases}),
+        event=event,
+        handle=handle,
+        to=targets,
+    )
+
+
+JUDGED = frozenset({P.JUDGING, P.GATED, P.BAKING})
+
+TABLE: tuple[Row, ...] = (
+    _row(P.PENDING, on.Started, forward.start, P.PREFLIGHT),
+    _row(P.PREFLIGHT, on.PreflightPassed, forward.preflight_passed, P.PROVISIONING),
+    _row(P.PREFLIGHT, on.PreflightFailed, forward.preflight_failed, P.ROLLED_BACK),
+    _row(LIVE, on.Resumed, backward.resumed, P.PREFLIGHT, BACK),
+    _row(LIVE, on.FenceTaken, forward.fence_taken, P.PROVISIONING),
+    _row(LIVE, on.FenceLost, backward.fence_lost),
+    _row(frozenset({P.PROVISIONING, P.SHIFTING}), on.WorkloadReady, forward.workload_ready, P.SHIFTING),
+    _row(frozenset({P.PROVISIONING, P.SHIFTING}), on.WorkloadFailed, forward.workload_failed, BACK),
+    _row(P.PROVISIONING, on.CanaryAttached, forward.canary_attached),
+    _row(frozenset({P.PROVISIONING, P.SETTLING}), on.RouteAccepted, forward.route_accepted, NEXT),
+    _row(P.SHIFTING, on.ShareWritten, forward.raised, P.SETTLING),
+    _row(P.SETTLING, on.Looked, forward.look_while_settling, P.JUDGING, P.BAKING),
+    _row(P.SETTLING, on.Ticked, forward.tick_while_settling, P.JUDGING, P.BAKING, BACK),
+    _row(JUDGED, on.Looked, forward.look_while_judging, NEXT, BACK),
+    _row(JUDGED, on.LookMissed, forward.look_missed, NEXT, BACK),
+    _row(frozenset({P.JUDGING, P.BAKING}), on.Ticked, forward.tick_while_judging, NEXT, BACK),
+    _row(P.GATED, on.GateDecided, forward.gate_decided, P.SHIFTING, BACK),
+    _row(P.GATED, on.Ticked, forward.tick_while_gated, P.SHIFTING, BACK),
+    _row(P.PROMOTING, on.StableUpdated, forward.stable_updated),
+    _row(P.PROMOTING, on.WorkloadFailed, backward.stable_update_failed, BACK),
+    _row(P.PROMOTING, on.StableReverted, forward.stable_reverted, P.ROLLING_BACK),
+    _row(P.PROMOTING, on.ShareWritten, forward.traffic_returning),
+    _row(P.PROMOTING, on.Looked, forward.look_while_promoting, P.CLEANING, BACK),
+    _row(P.PROMOTING, on.Ticked, forward.tick_while_promoting, P.CLEANING),
+    _row(
+        frozenset({P.PROMOTING, P.ROLLING_BACK}),
+        on.RouteAccepted,
+        backward.accepted_while_leaving,
+        P.CLEANING,
+    ),
+    _row(P.ROLLING_BACK, on.ShareWritten, backward.write_lowered),
+    _row(P.ROLLING_BACK, on.Looked, backward.look_while_draining),
+    _row(P.ROLLING_BACK, on.Ticked, backward.tick_while_rolling_back),
+    _row(frozenset({P.CLEANING, P.ROLLING_BACK}), on.CanaryDetached, forward.detached, FINAL),
+    _row(frozenset({P.CLEANING, P.ROLLING_BACK}), on.WorkloadRemoved, forward.workload_removed, FINAL),
+    _row(LIVE, on.EffectFailed, backward.effect_failed, P.CLEANING, FINAL, BACK),
+    _row(TOUCHED, on.RouteChanged, backward.route_changed, BACK),
+    _row(
+        frozenset({P.PROMOTING, P.CLEANING, P.ROLLING_BACK}),
+        on.RouteChanged,
+        backward.route_changed_on_the_way_back,
+        BACK,
+    ),
+    _row(TOUCHED, on.StableChanged, backward.stable_changed, BACK),
+    _row(TOUCHED, on.CapacityChanged, backward.capacity_changed, BACK),
+    _row(LIVE, on.LeaseRenewed, backward.lease_renewed),
+    _row(LIVE, on.AbortRequested, backward.abort_requested, BACK),
+    _row(LIVE, on.PauseRequested, backward.pause_requested),
+    _row(LIVE, on.ResumeRequested, backward.resume_requested),
+)
+
+
+def _index(table: tuple[Row, ...]) -> dict[tuple[Phase, type[on.Event]], Row]:
+    index: dict[tuple[Phase, type[on.Event]], Row] = {}
+    for row in table:
+        for phase in row.phases:
+            if (phase, row.event) in index:
+                raise IllegalTransition(f"two rows for {row.event.__name__} in {phase}")
+            index[phase, row.event] = row
+    return index
+
+
+_ROWS = _index(TABLE)
+
+
+def advance(release: Release, event: on.Event) -> Step:
+    """What the release is after an event, and what is to be done.
+
+    Args:
+        release: where it stands; never changed.
+        event: what happened, with its time.
+
+    Returns:
+        The release afterwards and the effects, in the order in which they are to be carried out.
+
+    Raises:
+        ReleaseEnded: the release is in a final phase.
+        IllegalTransition: a bug of ours; nothing has been done.
+    """
+    if release.phase in FINAL:
+        raise ReleaseEnded(f"{type(event).__name__} came for a release that is {release.phase}")
+    if _late(release, event):
+        return release, ()
+    if isinstance(event, on.Ticked):
+        after, effects = backward.tick(release, event)
+        if effects:
+            return after, effects
+    row = _ROWS.get((release.phase, type(event)))
+    if row is None:
+        return release, ()
+    after, effects = row.handle(release, event)
+    if after.phase is not release.phase and after.phase not in row.to:
+        raise IllegalTransition(f"{type(event).__name__} led from {release.phase} to {after.phase}")
+    return after, effects
+
+
+def _late(release: Release, event: on.Event) -> bool:
+    """Whether this answers an effect that is not pending any more."""
+    effect = getattr(event, "effect", None)
+    return effect is not None and (release.pending is None or release.pending.id != effect)
+
+
+def begin(release: Release, incarnation: str) -> Release:
+    """A release as a given incarnation begins it."""
+    return replace(release, incarnation=incarnation)
