@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from canary.core import effects as do
 from canary.core import events as on
-from canary.core.forward import drained, returned
+from canary.core.forward import ask_again, drained, returned
 from canary.core.moves import (
     PROMOTED,
     Step,
@@ -154,7 +154,7 @@ def tick(release: Release, event: on.Ticked) -> Step:
         if done:
             return after, done
     if release.retry_at is not None and event.at >= release.retry_at and release.pending is not None:
-        return replace(release, retry_at=None), (release.pending,)
+        return ask_again(release, event.at)
     return release, ()
 
 

@@ -16,10 +16,8 @@ from canary.core.moves import (
     join,
     percent,
     roll_back,
-    shift,
     tell,
     tell_once,
-    write_share,
 )
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release, Stage
@@ -46,7 +44,7 @@ def fence_taken(release: Release, event: on.FenceTaken) -> Step:
     """Go on with what was pending before the takeover, or build the canary's workload."""
     release = replace(release, fenced=True)
     if release.suspended is not None:
-        return replace(release, pending=release.suspended, suspended=None, retry_at=None), (release.suspended,)
+        return ask_again(replace(release, pending=release.suspended, suspended=None), event.at)
     if release.stage is not Stage.FENCING:
         return replace(release, pending=None), ()
     if release.policy.has_workload:
@@ -60,6 +58,31 @@ def workload_ready(release: Release, event: on.WorkloadReady) -> Step:
     if release.phase is Phase.PROVISIONING:
         return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
     return write_share(release, event.at)
+
+
+def write_share(release: Release, at: float) -> Step:
+    """Raise to the share of the step it is at, as soon as nothing stands against it."""
+    release, _ = ask(enter(release, Phase.SHIFTING, at, Stage.WRITING), do.RaiseShare, share=release.current.share)
+    return ask_again(release, at)
+
+
+def ask_again(release: Release, at: float) -> Step:
+    """Hand the pending effect out; a raise only while nothing stands against it, else look again in a second."""
+    if release.pending is None:
+        return release, ()
+    against = against_raising(release, at) if isinstance(release.pending, do.RaiseShare) else ""
+    if against:
+        return tell_once(replace(release, retry_at=at + 1.0), "Waiting", f"not raised: {against}")
+    return replace(release, retry_at=None), (release.pending,)
+
+
+def shift(release: Release, at: float, step: int) -> Step:
+    """Begin a step: first make the canary large enough for its share, then raise."""
+    release = replace(release, step=step, may_proceed=False, sentence="")
+    if release.policy.has_workload:
+        release = enter(release, Phase.SHIFTING, at, Stage.BUILDING)
+        return ask(release, do.ProvisionWorkload, share=release.current.share)
+    return write_share(release, at)
 
 
 def workload_failed(release: Release, event: on.WorkloadFailed) -> Step:

@@ -150,9 +150,9 @@ def advance(release: Release, event: on.Event) -> Step:
     if _late(release, event):
         return release, ()
     if isinstance(event, on.Ticked):
-        after, effects = backward.tick(release, event)
+        release, effects = backward.tick(release, event)
         if effects:
-            return after, effects
+            return release, effects
     row = _ROWS.get((release.phase, type(event)))
     if row is None:
         return release, ()

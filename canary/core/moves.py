@@ -91,20 +91,6 @@ def end(release: Release, phase: Phase, at: float, code: ExitCode, reason: str) 
     return ask(release, do.Finish, code=code, reason=reason)
 
 
-def shift(release: Release, at: float, step: int) -> Step:
-    """Begin a step: first make the canary large enough for its share, then raise."""
-    release = replace(release, step=step, may_proceed=False, sentence="")
-    if release.policy.has_workload:
-        release = enter(release, Phase.SHIFTING, at, Stage.BUILDING)
-        return ask(release, do.ProvisionWorkload, share=release.current.share)
-    return write_share(release, at)
-
-
-def write_share(release: Release, at: float) -> Step:
-    """Raise to the share of the step it is at."""
-    return ask(enter(release, Phase.SHIFTING, at, Stage.WRITING), do.RaiseShare, share=release.current.share)
-
-
 def roll_back(release: Release, at: float, code: ExitCode, reason: str) -> Step:
     """Decide to roll back and begin with it; a decision that stands already is not changed.
 
