@@ -1,0 +1,70 @@
+"""How the new version is judged: source, gateway, pace, promises, metrics."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from canary.spec.base import Part
+from canary.spec.metrics import Errors, Latency, Metric
+from canary.spec.quantities import Duration, Fraction
+from canary.spec.source import Source
+
+
+def _default_metrics() -> tuple[Metric, ...]:
+    """Errors and latency: what every service has, and every gateway counts."""
+    return (Metric(errors=Errors()), Metric(latency=Latency()))
+
+
+class Analysis(Part):
+    """How the new version is judged against the old one."""
+
+    source: Source = Field(description="Where counters are read.")
+    gateway: Literal["traefik", "none"] = Field(
+        description="Whose counters they are. With none, only query metrics can be judged."
+    )
+    every: Duration | None = Field(
+        default=None,
+        description="Time between two looks. Default: 10s from Prometheus, 1s when scraping the proxies.",
+    )
+    # One healthy release in a hundred: a team that ships twice a day sees a false rollback every other month.
+    false_rollback: Fraction = Field(
+        default=0.01,
+        description="Chance that a release no worse than tolerated is ever rolled back. Default: 0.01.",
+    )
+    # Per step: a canary at the bound passes four steps with at most 0.05^4.
+    false_healthy: Fraction = Field(
+        default=0.05,
+        description="Chance per step that a canary at or beyond the tolerance is called HEALTHY in it. Default: 0.05.",
+    )
+    # Connection pools, caches and JITs settle within half a minute; what they do before says little about the version.
+    warmup: Duration = Field(
+        default=30.0, description="After traffic followed a raise, looks are left out for this long. Default: 30s."
+    )
+    metrics: tuple[Metric, ...] = Field(
+        default_factory=_default_metrics,
+        min_length=1,
+        max_length=16,
+        description="What is judged. Default: errors and latency.",
+    )
+    # Small steps at modest traffic end undecided however good the release is; what was guarded is in the report.
+    undecided: Literal["extend", "pause", "proceed", "rollback"] = Field(
+        default="proceed",
+        description="What an UNDECIDED step does at its longest hold. It proceeds only when every estimate is within "
+        "its bound, the evidence does not point to harm and minRequests were judged. Default: proceed.",
+    )
+    # No evidence, no raise: and waiting longer for a source that is down keeps users on a version nobody watches.
+    no_data: Literal["hold", "rollback"] = Field(
+        default="rollback",
+        description="What a step without data does at its longest hold; until then it holds. Default: rollback.",
+    )
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks.
+
+        Ten seconds with Prometheus, whose samples usually come every 15 s: a look without a new sample is no look.
+        One second when scraping: the proxies answer in milliseconds, and a bad release is seen sooner.
+        """
+        return self.every if self.every is not None else 1.0 if self.source.scrape else 10.0

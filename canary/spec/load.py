@@ -1,0 +1,109 @@
+"""A release file to a `Release`, with every problem told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from canary.spec import document
+from canary.spec.document import Place
+from canary.spec.names import check_image
+from canary.spec.problems import Problem, ReleaseFileError, shown
+from canary.spec.release import Release
+from canary.spec.translate import problems
+
+LARGEST_FILE = 256 * 1024
+"""Bytes. A release file has some hundred lines; this holds them a hundred times over."""
+
+
+def load(path: Path, *, image: str | None = None) -> Release:
+    """Read a release file.
+
+    Args:
+        path: where it is.
+        image: the new version, in place of the file's own; what CI gives with --image.
+
+    Raises:
+        ReleaseFileError: it cannot be read, or is not a release; every problem is in it.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise _failure(str(path), f"the file cannot be read: {reason}", "check the path") from None
+    return parse(raw, file=str(path), image=image)
+
+
+def parse(raw: bytes | str, *, file: str = "release.yaml", image: str | None = None) -> Release:
+    """Read a release from the bytes or the text of a file.
+
+    Args:
+        raw: the content; bytes are UTF-8, with or without a byte order mark.
+        file: what to call it in problems.
+        image: the new version, in place of the file's own.
+
+    Raises:
+        ReleaseFileError: it is not a release; every problem is in it.
+    """
+    content = document.read(_decoded(raw, file), file=file)
+    root, found = content.root, list(content.problems)
+    if not isinstance(root.value, dict):
+        raise _failure(file, "a release file is a mapping", "begin with apiVersion: canary/v1", root.place)
+    value = root.value
+    if image is not None:
+        found += _override_problems(image)
+        value = _with_image(value, image)
+    try:
+        release = Release.model_validate(value)
+    except ValidationError as error:
+        # The input is looked up in the document, where its place is known.
+        details = error.errors(include_url=False, include_input=False)
+        known = {(problem.line, problem.column) for problem in found}
+        told = problems((d for d in details if image is None or d["loc"] != ("spec", "image")), root, file)
+        found += [problem for problem in told if (problem.line, problem.column) not in known]
+        raise ReleaseFileError(found) from None
+    if found:
+        raise ReleaseFileError(found)
+    return release
+
+
+def _override_problems(image: str) -> list[Problem]:
+    try:
+        check_image(image)
+    except PydanticCustomError as error:
+        said = error.context or {}
+        problem = Problem(
+            file="--image", line=1, column=1, key="", message=said["message"], value=shown(image), hint=said["hint"]
+        )
+        return [problem]
+    return []
+
+
+def _decoded(raw: bytes | str, file: str) -> str:
+    if len(raw) > LARGEST_FILE:
+        raise _failure(
+            file, f"the file is larger than {LARGEST_FILE // 1024} KiB", "a release file has some hundred lines"
+        )
+    try:
+        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        place = Place(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
+        raise _failure(file, "the file is not UTF-8 text here", "save it as UTF-8", place) from None
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _with_image(value: dict[str, Any], image: str | None) -> dict[str, Any]:
+    if image is None or not isinstance(value.get("spec"), dict):
+        return value
+    return {**value, "spec": {**value["spec"], "image": image}}
+
+
+def _failure(file: str, message: str, hint: str, place: Place | None = None) -> ReleaseFileError:
+    place = place or Place(1, 1)
+    problem = Problem(file=file, line=place.line, column=place.column, key="", message=message, value="", hint=hint)
+    return ReleaseFileError([problem])

@@ -1,0 +1,140 @@
+"""The release file as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from canary.spec.analysis import Analysis
+from canary.spec.base import Part
+from canary.spec.names import Image, LabelName, ReleaseName
+from canary.spec.quantities import Duration, Share, format_duration
+from canary.spec.strategy import Linear, Strategy
+from canary.spec.traffic import Canary, Route, Stable, Workload
+
+
+class Metadata(Part):
+    """Which release this is."""
+
+    name: ReleaseName = Field(description="Name of the release; what it makes is named after it.")
+    namespace: LabelName = Field(description="Namespace of the route, the Services and the workload.")
+
+
+class Settle(Part):
+    """When a change of weights counts as taken."""
+
+    # A minute is the least: gateways take seconds, and a lone request can take a while to come by.
+    timeout: Duration = Field(
+        default=60.0,
+        description="The least wait for traffic to follow a raise; longer when traffic is thin. Default: 1m.",
+    )
+    # Longer than one look from Prometheus, so that at least one whole look shows no new canary request.
+    window: Duration = Field(
+        default=15.0,
+        description="A rollback is done when no new canary request was seen for this long. Default: 15s.",
+    )
+    # Not moving is the one answer that needs no guess about why traffic did not follow.
+    no_traffic: Literal["hold", "rollback", "proceed"] = Field(
+        default="hold", description="What happens when traffic does not follow a raise in time. Default: hold."
+    )
+
+
+class Bake(Part):
+    """The new version at full size with all the traffic, stable still warm, before it is promoted."""
+
+    # What only shows under full load (pools, quotas, caches) shows within minutes; going back is one write meanwhile.
+    min: Duration = Field(default=120.0, description="The shortest bake. Default: 2m.")
+    max: Duration = Field(default=900.0, description="The longest bake while UNDECIDED. Default: 15m.")
+
+
+class Promote(Part):
+    """How stable gets the new version."""
+
+    by: Literal["engine"] = Field(default="engine", description="The engine updates stable's Deployment.")
+
+
+class Gate(Part):
+    """A person's yes before a step."""
+
+    before: Share = Field(description="The gate stands before the step with this share; 100 is the bake.")
+    # An hour: long enough for lunch, short enough that half a release does not stand overnight.
+    expires: Duration = Field(default=3600.0, description="How long it waits for an answer. Default: 1h.")
+    on_expiry: Literal["rollback", "hold", "proceed"] = Field(
+        default="rollback", description="What an unanswered gate does. Default: rollback."
+    )
+
+
+class Spec(Part):
+    """What is released, how, and how it is judged."""
+
+    route: Route = Field(description="The route whose weights are moved.")
+    stable: Stable = Field(description="The Service that gets the traffic now.")
+    canary: Canary = Field(default_factory=Canary, description="The Service of the new version.")
+    workload: Workload | None = Field(
+        default=None, description="Stable's Deployment. Without it the canary's Service must be there already."
+    )
+    image: Image | None = Field(default=None, description="The new version; usually given by CI with --image.")
+    strategy: Strategy = Field(
+        default_factory=lambda: Strategy(linear=Linear()), description="How the share grows. Default: linear."
+    )
+    analysis: Analysis = Field(description="How the new version is judged.")
+    settle: Settle = Field(default_factory=Settle, description="When a change of weights counts as taken.")
+    # Kubernetes gives a pod 30 s to end by default; a request that needs longer would not survive a deploy either.
+    drain: Duration = Field(
+        default=30.0, description="How long a lowering waits for open requests before it goes on. Default: 30s."
+    )
+    bake: Bake = Field(default_factory=Bake, description="The last step, with all the traffic.")
+    promote: Promote = Field(default_factory=Promote, description="How stable gets the new version.")
+    gates: Annotated[tuple[Gate, ...], Field(max_length=50)] = Field(default=(), description="Where a person decides.")
+    # Two hours hold four steps of ten minutes, a bake and a gate of an hour.
+    deadline: Duration = Field(
+        default=7200.0, description="The release is rolled back when it takes longer. Default: 2h."
+    )
+    on_concurrent: Literal["refuse"] = Field(
+        default="refuse", description="What happens when another release holds the route. Default: refuse."
+    )
+    first_release: Literal["refuse"] = Field(
+        default="refuse", description="What happens when there is no stable version yet. Default: refuse."
+    )
+
+
+class Release(Part):
+    """A release file. Valid when it exists: every combination that cannot work was refused."""
+
+    api_version: Literal["canary/v1"] = Field(description="Version of this format.")
+    kind: Literal["Release"] = Field(description="Always Release.")
+    metadata: Metadata = Field(description="Which release this is.")
+    spec: Spec = Field(description="What is released and how.")
+
+    @model_validator(mode="after")
+    def _refuse_impossible_combinations(self) -> Release:
+        from canary.spec.rules import objections  # it needs this module's classes
+
+        found = tuple(objections(self.spec))
+        if found:
+            raise PydanticCustomError("impossible", "impossible combinations", {"objections": found})
+        return self
+
+    @property
+    def canary_service(self) -> str:
+        """Name of the canary's Service, given or derived."""
+        return self.spec.canary.service or f"{self.spec.stable.service}-canary"
+
+    @property
+    def canary_port(self) -> int:
+        """Port of the canary's Service, given or stable's."""
+        return self.spec.canary.port or self.spec.stable.port
+
+
+def normalised(release: Release) -> dict[str, Any]:
+    """The release as plain data in one form: every default written out, every quantity spelled one way.
+
+    Two files that mean the same release give equal results; meant for hashing (as canonical JSON) and for
+    telling whether a release is still the same one.
+    """
+    data = release.model_dump(mode="json", by_alias=True, exclude_none=True)
+    data["spec"]["canary"] = {"service": release.canary_service, "port": release.canary_port}
+    data["spec"]["analysis"]["every"] = format_duration(release.spec.analysis.interval)
+    return data

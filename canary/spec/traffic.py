@@ -1,0 +1,55 @@
+"""Whose traffic: the route, the two arms, and the workload that runs the new version."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from canary.spec.base import Part
+from canary.spec.names import LabelName, ObjectName, Port, RuleRef, ServiceName
+
+
+class Route(Part):
+    """The route whose weights are moved."""
+
+    kind: Literal["HTTPRoute"] = Field(default="HTTPRoute", description="Kind of the route.")
+    name: ObjectName = Field(description="Name of the route, in the release's namespace.")
+    rules: tuple[RuleRef, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=16,
+        description="The rules to shift, by name or by index from 0. Default: every rule that sends to stable.",
+    )
+
+
+class Stable(Part):
+    """The Service that gets all the traffic before the release."""
+
+    service: ServiceName = Field(description="Name of stable's Service.")
+    port: Port = Field(description="The Service's port that the route names.")
+
+
+class Canary(Part):
+    """The Service that the new version is reached by."""
+
+    service: ServiceName | None = Field(
+        default=None,
+        description="Name of the canary's Service; made by the engine when a workload is named. "
+        "Default: stable's name with -canary appended.",
+    )
+    port: Port | None = Field(default=None, description="The Service's port. Default: stable's.")
+
+
+class Workload(Part):
+    """Stable's workload, from which the canary's is made."""
+
+    kind: Literal["Deployment"] = Field(default="Deployment", description="Kind of the workload.")
+    name: ObjectName = Field(description="Name of stable's Deployment.")
+    container: LabelName | None = Field(
+        default=None, description="The container that gets the image. Default: the only one."
+    )
+    template: Literal["live"] = Field(
+        default="live",
+        description="Where the canary's pod template comes from: the running Deployment's, with the new image.",
+    )

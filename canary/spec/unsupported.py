@@ -1,0 +1,49 @@
+"""What the format knows and this version does not do: refused by name, with what exists, and never ignored."""
+
+from __future__ import annotations
+
+_STRATEGIES = "linear, exponential and steps exist"
+_GATEWAYS = "traefik exists, and none with queries of your own"
+
+KEYS: dict[str, str] = {
+    "spec.strategy.blueGreen": _STRATEGIES,
+    "spec.strategy.header": _STRATEGIES,
+    "spec.strategy.cookie": _STRATEGIES,
+    "spec.strategy.mirror": _STRATEGIES,
+    "spec.strategy.preset": _STRATEGIES,
+    "spec.notify": "nobody is told yet; follow the release with canary run",
+    "spec.gates.approvers": "a gate is opened by whoever may write to the release's objects; leave approvers out",
+    "spec.routes": "one route: {kind: HTTPRoute, name: ...} exists",
+    "spec.analysis.metrics.latency.slower": "tolerance: {relative, absolute} in shares of requests exists",
+    "spec.analysis.metrics.query.histogram": "bad and total exist",
+    "spec.analysis.metrics.query.gauge": "bad and total exist",
+    "spec.analysis.metrics.query.value": "bad and total exist",
+    "spec.analysis.pods": "pods are judged together",
+    "spec.analysis.boundary": "the boundary is the one with the guarantee",
+    "spec.promote.inPlace": "the engine makes a second set of pods",
+}
+"""Dotted key without indices: what exists instead."""
+
+VALUES: dict[str, dict[str, str]] = {
+    "spec.strategy": dict.fromkeys(("linear", "exponential", "steps"), "write it as a mapping, such as {linear: {}}"),
+    "spec.route.kind": dict.fromkeys(("GRPCRoute", "TLSRoute", "TCPRoute"), "HTTPRoute exists"),
+    "spec.workload.kind": dict.fromkeys(("StatefulSet", "DaemonSet", "Rollout"), "Deployment exists"),
+    "spec.analysis.gateway": dict.fromkeys(
+        (
+            "envoy-gateway",
+            "kgateway",
+            "contour",
+            "istio",
+            "cilium",
+            "linkerd",
+            "nginx-gateway-fabric",
+            "kong",
+        ),
+        _GATEWAYS,
+    ),
+    "spec.analysis.noData": {"pass": "nothing seen is never taken for good; set dryRun on a metric that may be absent"},
+    "spec.promote.by": {"hook": "engine exists"},
+    "spec.onConcurrent": dict.fromkeys(("queue", "supersede"), "refuse exists"),
+    "spec.firstRelease": {"direct": "refuse exists; deploy the first version with kubectl or your usual tool"},
+}
+"""Dotted key without indices: the values that are not built yet, and what exists instead."""
