@@ -164,8 +164,7 @@ def _incomplete(release: Release) -> bool:
 
 def fence_lost(release: Release, event: on.FenceLost) -> Step:
     """Somebody else drives this release: raise nothing, and end with the code that they record."""
-    release = replace(release, fenced=False, pending=None, retry_at=None)
-    return ask(release, do.StandBy, holder=event.holder)
+    return ask(replace(release, fenced=False), do.StandBy, holder=event.holder)
 
 
 def route_changed(release: Release, event: on.RouteChanged) -> Step:

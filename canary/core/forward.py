@@ -287,6 +287,8 @@ def look_while_promoting(release: Release, event: on.Looked) -> Step:
         if event.judgement is not None and event.judgement.verdict is Verdict.UNHEALTHY:
             return roll_back(release, event.at, ExitCode.JUDGED_BAD, event.judgement.sentence)
         return release, ()
+    if release.stage is not Stage.RETURNING:
+        return release, ()
     return returned(_with_look(release, event), event.at)
 
 

@@ -21,18 +21,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from canary.core import backward, forward
+from canary.core import effects as do
 from canary.core import events as on
 from canary.core.moves import Step
 from canary.core.release import FINAL, Phase, Release
 
 P = Phase
 LIVE = frozenset(Phase) - FINAL
-BACK = frozenset({P.ROLLING_BACK, P.ROLLED_BACK, P.PROMOTING})
-"""Where a decision to roll back leads: PROMOTING first puts stable back, PREFLIGHT has nothing to undo."""
 TOUCHED = frozenset({P.PROVISIONING, P.SHIFTING, P.SETTLING, P.JUDGING, P.GATED, P.BAKING})
-"""Phases on the way forward in which something of ours is in the world."""
-NEXT = frozenset({P.SHIFTING, P.GATED, P.PROMOTING, P.CLEANING})
-"""Where the end of a step leads."""
+"""Phases on the way forward in which something of ours is in the world: from here back is ROLLING_BACK."""
+BACK = frozenset({P.ROLLING_BACK, P.ROLLED_BACK})
+"""Where a decision to roll back leads from any phase: before PROVISIONING there is nothing to undo."""
 
 
 class ReleaseEnded(Exception):
@@ -63,54 +62,55 @@ def _row(phases: Any, event: Any, handle: Callable[[Release, Any], Step], *to: A
     )
 
 
-JUDGED = frozenset({P.JUDGING, P.GATED, P.BAKING})
-
 TABLE: tuple[Row, ...] = (
     _row(P.PENDING, on.Started, forward.start, P.PREFLIGHT),
     _row(P.PREFLIGHT, on.PreflightPassed, forward.preflight_passed, P.PROVISIONING),
     _row(P.PREFLIGHT, on.PreflightFailed, forward.preflight_failed, P.ROLLED_BACK),
-    _row(LIVE, on.Resumed, backward.resumed, P.PREFLIGHT, BACK),
-    _row(LIVE, on.FenceTaken, forward.fence_taken, P.PROVISIONING),
-    _row(LIVE, on.FenceLost, backward.fence_lost),
-    _row(frozenset({P.PROVISIONING, P.SHIFTING}), on.WorkloadReady, forward.workload_ready, P.SHIFTING),
-    _row(frozenset({P.PROVISIONING, P.SHIFTING}), on.WorkloadFailed, forward.workload_failed, BACK),
+    _row(P.PROVISIONING, on.WorkloadReady, forward.workload_ready),
+    _row(P.PROVISIONING, on.WorkloadFailed, forward.workload_failed, P.ROLLING_BACK),
     _row(P.PROVISIONING, on.CanaryAttached, forward.canary_attached),
-    _row(frozenset({P.PROVISIONING, P.SETTLING}), on.RouteAccepted, forward.route_accepted, NEXT),
+    _row(P.PROVISIONING, on.RouteAccepted, forward.route_accepted, P.SHIFTING, P.GATED),
+    _row(P.SHIFTING, on.WorkloadReady, forward.workload_ready),
+    _row(P.SHIFTING, on.WorkloadFailed, forward.workload_failed, P.ROLLING_BACK),
     _row(P.SHIFTING, on.ShareWritten, forward.raised, P.SETTLING),
+    _row(P.SETTLING, on.RouteAccepted, forward.route_accepted),
     _row(P.SETTLING, on.Looked, forward.look_while_settling, P.JUDGING, P.BAKING),
-    _row(P.SETTLING, on.Ticked, forward.tick_while_settling, P.JUDGING, P.BAKING, BACK),
-    _row(JUDGED, on.Looked, forward.look_while_judging, NEXT, BACK),
-    _row(JUDGED, on.LookMissed, forward.look_missed, NEXT, BACK),
-    _row(frozenset({P.JUDGING, P.BAKING}), on.Ticked, forward.tick_while_judging, NEXT, BACK),
-    _row(P.GATED, on.GateDecided, forward.gate_decided, P.SHIFTING, BACK),
-    _row(P.GATED, on.Ticked, forward.tick_while_gated, P.SHIFTING, BACK),
+    _row(P.SETTLING, on.Ticked, forward.tick_while_settling, P.JUDGING, P.BAKING, P.ROLLING_BACK),
+    _row(P.JUDGING, on.Looked, forward.look_while_judging, P.SHIFTING, P.GATED, P.ROLLING_BACK),
+    _row(P.JUDGING, on.LookMissed, forward.look_missed, P.SHIFTING, P.GATED, P.ROLLING_BACK),
+    _row(P.JUDGING, on.Ticked, forward.tick_while_judging, P.SHIFTING, P.GATED, P.ROLLING_BACK),
+    _row(P.GATED, on.Looked, forward.look_while_judging, P.ROLLING_BACK),
+    _row(P.GATED, on.LookMissed, forward.look_missed),
+    _row(P.GATED, on.GateDecided, forward.gate_decided, P.SHIFTING, P.ROLLING_BACK),
+    _row(P.GATED, on.Ticked, forward.tick_while_gated, P.SHIFTING, P.ROLLING_BACK),
+    _row(P.BAKING, on.Looked, forward.look_while_judging, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
+    _row(P.BAKING, on.LookMissed, forward.look_missed, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
+    _row(P.BAKING, on.Ticked, forward.tick_while_judging, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
     _row(P.PROMOTING, on.StableUpdated, forward.stable_updated),
-    _row(P.PROMOTING, on.WorkloadFailed, backward.stable_update_failed, BACK),
+    _row(P.PROMOTING, on.WorkloadFailed, backward.stable_update_failed),
     _row(P.PROMOTING, on.StableReverted, forward.stable_reverted, P.ROLLING_BACK),
     _row(P.PROMOTING, on.ShareWritten, forward.traffic_returning),
-    _row(P.PROMOTING, on.Looked, forward.look_while_promoting, P.CLEANING, BACK),
+    _row(P.PROMOTING, on.RouteAccepted, backward.accepted_while_leaving, P.CLEANING),
+    _row(P.PROMOTING, on.Looked, forward.look_while_promoting, P.CLEANING),
     _row(P.PROMOTING, on.Ticked, forward.tick_while_promoting, P.CLEANING),
-    _row(
-        frozenset({P.PROMOTING, P.ROLLING_BACK}),
-        on.RouteAccepted,
-        backward.accepted_while_leaving,
-        P.CLEANING,
-    ),
+    _row(P.CLEANING, on.CanaryDetached, forward.detached, P.SUCCEEDED),
+    _row(P.CLEANING, on.WorkloadRemoved, forward.workload_removed, P.SUCCEEDED),
     _row(P.ROLLING_BACK, on.ShareWritten, backward.write_lowered),
+    _row(P.ROLLING_BACK, on.RouteAccepted, backward.accepted_while_leaving),
     _row(P.ROLLING_BACK, on.Looked, backward.look_while_draining),
     _row(P.ROLLING_BACK, on.Ticked, backward.tick_while_rolling_back),
-    _row(frozenset({P.CLEANING, P.ROLLING_BACK}), on.CanaryDetached, forward.detached, FINAL),
-    _row(frozenset({P.CLEANING, P.ROLLING_BACK}), on.WorkloadRemoved, forward.workload_removed, FINAL),
+    _row(P.ROLLING_BACK, on.CanaryDetached, forward.detached, P.ROLLED_BACK),
+    _row(P.ROLLING_BACK, on.WorkloadRemoved, forward.workload_removed, P.ROLLED_BACK),
+    _row(TOUCHED, on.RouteChanged, backward.route_changed, P.ROLLING_BACK),
+    _row(TOUCHED, on.StableChanged, backward.stable_changed, P.ROLLING_BACK),
+    _row(TOUCHED, on.CapacityChanged, backward.capacity_changed, P.ROLLING_BACK),
+    _row(P.PROMOTING, on.RouteChanged, backward.route_changed_on_the_way_back),
+    _row(P.CLEANING, on.RouteChanged, backward.route_changed_on_the_way_back, P.PROMOTING),
+    _row(P.ROLLING_BACK, on.RouteChanged, backward.route_changed_on_the_way_back),
+    _row(LIVE, on.Resumed, backward.resumed, P.PREFLIGHT, BACK),
+    _row(LIVE, on.FenceTaken, forward.fence_taken),
+    _row(LIVE, on.FenceLost, backward.fence_lost),
     _row(LIVE, on.EffectFailed, backward.effect_failed, P.CLEANING, FINAL, BACK),
-    _row(TOUCHED, on.RouteChanged, backward.route_changed, BACK),
-    _row(
-        frozenset({P.PROMOTING, P.CLEANING, P.ROLLING_BACK}),
-        on.RouteChanged,
-        backward.route_changed_on_the_way_back,
-        BACK,
-    ),
-    _row(TOUCHED, on.StableChanged, backward.stable_changed, BACK),
-    _row(TOUCHED, on.CapacityChanged, backward.capacity_changed, BACK),
     _row(LIVE, on.LeaseRenewed, backward.lease_renewed),
     _row(LIVE, on.AbortRequested, backward.abort_requested, BACK),
     _row(LIVE, on.PauseRequested, backward.pause_requested),
@@ -162,10 +162,31 @@ def advance(release: Release, event: on.Event) -> Step:
     return after, effects
 
 
+ANSWERS: dict[type[on.Event], tuple[type[do.Work], ...]] = {
+    on.PreflightPassed: (do.RunPreflight,),
+    on.PreflightFailed: (do.RunPreflight,),
+    on.FenceTaken: (do.TakeFence,),
+    on.WorkloadReady: (do.ProvisionWorkload,),
+    on.WorkloadFailed: (do.ProvisionWorkload, do.UpdateStable, do.RevertStable),
+    on.CanaryAttached: (do.AttachCanary,),
+    on.ShareWritten: (do.RaiseShare, do.LowerShare),
+    on.StableUpdated: (do.UpdateStable,),
+    on.StableReverted: (do.RevertStable,),
+    on.CanaryDetached: (do.DetachCanary,),
+    on.WorkloadRemoved: (do.RemoveWorkload,),
+}
+"""Which effects an event can answer; EffectFailed answers any."""
+
+
 def _late(release: Release, event: on.Event) -> bool:
     """Whether this answers an effect that is not pending any more."""
     effect = getattr(event, "effect", None)
-    return effect is not None and (release.pending is None or release.pending.id != effect)
+    if effect is None:
+        return False
+    pending = release.pending
+    if pending is None or pending.id != effect:
+        return True
+    return not isinstance(pending, ANSWERS.get(type(event), type(pending)))
 
 
 def begin(release: Release, incarnation: str) -> Release:

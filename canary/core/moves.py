@@ -115,7 +115,7 @@ def roll_back(release: Release, at: float, code: ExitCode, reason: str) -> Step:
 
 def lower_again(release: Release, at: float) -> Step:
     """Take the canary's traffic off once more, from wherever it is on the way back."""
-    if release.phase is Phase.PROMOTING:
+    if release.outcome is None:
         return ask(enter(release, Phase.PROMOTING, at, Stage.RETURNING), do.LowerShare)
     return ask(enter(release, Phase.ROLLING_BACK, at, Stage.WRITING), do.LowerShare)
 

@@ -1,0 +1,442 @@
+"""The decider: hands events to the machine, writes its intent to the journal, and has the effects carried out.
+
+One thread owns it. Critical effects (route, fence, journal) happen right here; everything that may wait goes to a
+`Background`, whose answers come back as events. It holds no thread, no timer and no clock of its own, so that the
+same code runs in a Job and in a simulation in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from analysis.sources import Reading
+from canary.core import effects as do
+from canary.core import events as on
+from canary.core.machine import advance
+from canary.core.outcome import ExitCode
+from canary.core.release import FINAL, Phase, Release
+from canary.engine.journal import Journal, JournalError, decode, encode
+from canary.engine.observer import Observer
+from canary.engine.record import Recorder
+from canary.engine.surgeon import Surgeon
+from canary.ports import (
+    Clock,
+    Conflict,
+    Endpoints,
+    JsonObject,
+    Journals,
+    Leases,
+    NotFound,
+    PortError,
+    Preflights,
+    Progress,
+    Records,
+    Refused,
+    Reporters,
+    Routes,
+    Sources,
+    WorkloadFailure,
+    Workloads,
+)
+
+JOURNAL_EVERY = 30.0
+"""Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
+
+RECORD_EVERY = 60.0
+"""Seconds between flushes of the record."""
+
+STANDBY_EVERY = 5.0
+"""Seconds between looks at the journal of a release that another engine drives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything the engine needs from the world."""
+
+    clock: Clock
+    routes: Routes
+    leases: Leases
+    journals: Journals
+    records: Records
+    preflights: Preflights
+    sources: Sources
+    workloads: Workloads | None
+    reporters: tuple[Reporters, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteObserved:
+    """The route as a watch or a read showed it; None when it is gone."""
+
+    at: float
+    route: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointsObserved:
+    """Ready endpoints as a watch showed them."""
+
+    at: float
+    endpoints: Endpoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingTaken:
+    """A reading of the counters came in."""
+
+    at: float
+    reading: Reading
+
+
+Observation = RouteObserved | EndpointsObserved | ReadingTaken
+"""What workers see, before the decider's thread has made events of it."""
+
+
+class Background(Protocol):
+    """Runs what may wait. Lanes are serial: one task at a time per lane, in order."""
+
+    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
+        """Run the task soon; the event that it returns, if any, goes to the decider."""
+        ...
+
+
+class Decider:
+    """Owns one release in this process.
+
+    Args:
+        release: where it stands (fresh, or from the journal).
+        ports: the world.
+        surgeon: plans and carries out what touches the route.
+        observer: makes looks and judgements of readings.
+        background: runs what may wait.
+        stored: version of the journal read, None when there is none yet.
+        journal: the journal read, None when the release is new.
+    """
+
+    def __init__(
+        self,
+        *,
+        release: Release,
+        ports: Ports,
+        surgeon: Surgeon,
+        observer: Observer,
+        background: Background,
+        stored: str | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.release = release
+        self.code: ExitCode | None = None
+        self.standing_by = False
+        self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
+        self._stored = stored
+        self._recorder = Recorder(*(journal.record if journal else (0, "")))
+        self._journalled_at = self._flushed_at = ports.clock.now()
+        self._standby_at = 0.0
+        self._intended = journal.release if journal else release
+        self._queue: deque[on.Event] = deque()
+        self._weights: tuple[str, ...] = ()
+
+    # What comes in -----------------------------------------------------------------------------------------
+
+    def handle(self, item: on.Event | Observation) -> None:
+        """Take one event or observation, and everything that follows from it at once."""
+        match item:
+            case RouteObserved():
+                self._queue.extend(self._surgeon.examine(item.route, release=self.release, at=item.at))
+            case EndpointsObserved():
+                self._queue.append(
+                    on.CapacityChanged(at=item.at, stable=item.endpoints.stable, canary=item.endpoints.canary)
+                )
+            case ReadingTaken():
+                event = self._observer.take(item.reading, release=self.release, at=item.at)
+                if event is not None:
+                    self._queue.append(event)
+            case _:
+                self._queue.append(item)
+        while self._queue and self.code is None:
+            self._decide(self._queue.popleft())
+
+    def tick(self) -> None:
+        """Time has passed: deadlines, holds, the journal's and the record's own rhythm."""
+        now = self._ports.clock.now()
+        if self.standing_by:
+            self._look_at_holder(now)
+            return
+        self.handle(on.Ticked(at=now))
+        if self.code is not None:
+            return
+        if now - self._journalled_at >= JOURNAL_EVERY and self.release.started:
+            self._write_journal()
+        if now - self._flushed_at >= RECORD_EVERY:
+            self.flush()
+
+    def _decide(self, event: on.Event) -> None:
+        before = self.release
+        if self.standing_by or before.phase in FINAL:
+            return
+        self.release, effects = advance(before, event)
+        self._note(event, before)
+        if not _same_intent(self._intended, self.release) and not self._intend(effects):
+            return
+        for effect in effects:
+            self._carry_out(effect)
+        if isinstance(event, on.Looked):
+            self._report(on_look=event)
+
+    def _intend(self, effects: tuple[do.Effect, ...]) -> bool:
+        """Write the journal before the world is touched; a lowering does not wait for it."""
+        error = self._write_journal()
+        if error is None or self.standing_by:
+            return not self.standing_by
+        for effect in effects:
+            if isinstance(effect, do.LowerShare | do.Tell | do.Finish | do.RestartJudge):
+                self._carry_out(effect)
+            elif isinstance(effect, do.ConfirmChange | do.StandBy):
+                continue
+            else:
+                message = f"the journal could not be written, so nothing was done: {error}"
+                self._fail(effect.id, on.Failure.UNAVAILABLE, message)
+        return False
+
+    # What goes out -----------------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: do.Effect) -> None:
+        match effect:
+            case do.Tell():
+                self._recorder.add("told", at=self._now(), reason=effect.reason, message=effect.message)
+                self._report(message=effect.message, reason=effect.reason, alarm=effect.alarm)
+            case do.RestartJudge():
+                self._observer.restart(step=effect.step, share=effect.share, baking=effect.baking, at=self._now())
+            case do.StandBy():
+                self.standing_by = True
+                self._report(message=f"another engine drives this release: {effect.holder}", reason="StandingBy")
+            case do.Finish():
+                self._finish(effect)
+            case do.RunPreflight():
+                self._background.submit("checks", lambda: self._preflight(effect))
+            case do.ProvisionWorkload() | do.UpdateStable() | do.RevertStable() | do.RemoveWorkload():
+                self._work(effect)
+            case _:
+                self._operate(effect)
+
+    def _operate(
+        self,
+        effect: do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange,
+    ) -> None:
+        try:
+            events = self._surgeon.carry_out(effect, release=self.release)
+        except PortError as error:
+            self._fail(effect.id, _failure(error), str(error))
+            return
+        if isinstance(effect, do.RaiseShare | do.LowerShare):
+            self._observer.share_changed(at=self._now())
+        self._weights = self._surgeon.weights()
+        self._queue.extend(events)
+
+    def _work(self, effect: do.ProvisionWorkload | do.UpdateStable | do.RevertStable | do.RemoveWorkload) -> None:
+        workloads = self._ports.workloads
+        if workloads is None:
+            self._fail(effect.id, on.Failure.REFUSED, "this release has no workload of its own")
+            return
+        if isinstance(effect, do.RevertStable | do.RemoveWorkload):
+            workloads.cancel()
+        self._background.submit("workload", lambda: self._workload(workloads, effect))
+
+    def _workload(
+        self,
+        workloads: Workloads,
+        effect: do.ProvisionWorkload | do.UpdateStable | do.RevertStable | do.RemoveWorkload,
+    ) -> on.Event:
+        """Runs on a worker; touches nothing of the decider's."""
+        now = self._ports.clock.now
+        try:
+            match effect:
+                case do.ProvisionWorkload():
+                    workloads.provision(share=effect.share)
+                    return on.WorkloadReady(at=now(), effect=effect.id)
+                case do.UpdateStable():
+                    workloads.update_stable()
+                    return on.StableUpdated(at=now(), effect=effect.id)
+                case do.RevertStable():
+                    workloads.revert_stable()
+                    return on.StableReverted(at=now(), effect=effect.id)
+                case do.RemoveWorkload():
+                    workloads.remove()
+                    return on.WorkloadRemoved(at=now(), effect=effect.id)
+        except WorkloadFailure as error:
+            return on.WorkloadFailed(at=now(), effect=effect.id, reason=str(error))
+        except PortError as error:
+            return on.EffectFailed(at=now(), effect=effect.id, failure=_failure(error), message=str(error))
+
+    def _preflight(self, effect: do.RunPreflight) -> on.Event:
+        """Runs on a worker; touches nothing of the decider's."""
+        now = self._ports.clock.now
+        try:
+            problems = self._ports.preflights.check()
+        except PortError as error:
+            return on.EffectFailed(at=now(), effect=effect.id, failure=_failure(error), message=str(error))
+        refusing = [problem for problem in problems if problem.code is not None]
+        if refusing:
+            reason = " ".join(f"{problem.what} {problem.fix}" for problem in refusing)
+            code = refusing[0].code or ExitCode.PREFLIGHT_FAILED
+            return on.PreflightFailed(at=now(), effect=effect.id, code=code, reason=reason)
+        return on.PreflightPassed(at=now(), effect=effect.id)
+
+    def _finish(self, effect: do.Finish) -> None:
+        self.flush()
+        self._write_journal()
+        self.code = effect.code
+        alarm = effect.code is ExitCode.ROLLBACK_INCOMPLETE
+        self._report(message=effect.reason, reason="Finished", alarm=alarm, code=effect.code)
+
+    def _fail(self, effect: str, failure: on.Failure, message: str) -> None:
+        self._queue.append(on.EffectFailed(at=self._now(), effect=effect, failure=failure, message=message))
+
+    # Journal, record, standing by --------------------------------------------------------------------------
+
+    def _write_journal(self) -> str | None:
+        """Write it; the reason why it could not be written, else None. A foreign writer makes us stand by."""
+        now = self._now()
+        journal = Journal(
+            release=self.release,
+            surgery=self._surgeon.encode(),
+            record=(self._recorder.index, self._recorder.digest),
+            **self._observer.encode(),
+        )
+        try:
+            self._stored = self._ports.journals.save(encode(journal), version=self._stored)
+        except Conflict:
+            return self._journal_conflict(now)
+        except (PortError, JournalError) as error:
+            return str(error)
+        self._journalled_at, self._intended = now, self.release
+        return None
+
+    def _journal_conflict(self, now: float) -> str | None:
+        """Either our own write whose answer was lost, or another engine's."""
+        try:
+            stored = self._ports.journals.load()
+            found = decode(stored.text) if stored else None
+        except (PortError, JournalError) as error:
+            return str(error)
+        if stored is None or found is None or found.release.incarnation == self.release.incarnation:
+            self._stored = stored.version if stored else None
+            return "the journal was written at the same time"
+        self.standing_by = True
+        self._report(message=f"another engine writes the journal: {found.release.token}", reason="StandingBy")
+        self._standby_at = now
+        return "another engine drives this release"
+
+    def flush(self) -> None:
+        """Store what is recorded; what cannot be stored now is kept and stored later."""
+        self._flushed_at = self._now()
+        while (chunk := self._recorder.cut()) is not None:
+            try:
+                self._ports.records.append(self._recorder.index, chunk)
+            except PortError:
+                return
+            self._recorder.stored()
+
+    def _look_at_holder(self, now: float) -> None:
+        if now - self._standby_at < STANDBY_EVERY:
+            return
+        self._standby_at = now
+        try:
+            stored = self._ports.journals.load()
+            found = decode(stored.text) if stored else None
+        except (PortError, JournalError):
+            found = None
+        if found is not None and found.release.phase in FINAL and found.release.outcome is not None:
+            self.code = found.release.outcome.code
+        elif now - self.release.started > self.release.policy.last_call:
+            self.code = ExitCode.HELD_BY_ANOTHER
+
+    # People ------------------------------------------------------------------------------------------------
+
+    def _report(
+        self,
+        *,
+        message: str = "",
+        reason: str = "",
+        alarm: bool = False,
+        code: ExitCode | None = None,
+        on_look: on.Looked | None = None,
+    ) -> None:
+        release, totals = self.release, self._observer.totals
+        step = release.current if release.step >= 0 else None
+        seen = self._observer.share_seen
+        progress = Progress(
+            at=self._now(),
+            phase=release.phase,
+            stage=release.stage,
+            step=release.step,
+            steps=len(release.policy.steps),
+            share_wanted=release.share,
+            share_seen=None if seen is None else Decimal(str(round(seen, 4))),
+            entered=release.since,
+            hold_min=step.hold_min if step else None,
+            hold_max=step.hold_max if step else None,
+            stable_requests=totals.stable,
+            canary_requests=totals.canary,
+            route_bad=totals.route_bad,
+            message=message,
+            reason=reason,
+            alarm=alarm,
+            judgement=on_look.judgement if on_look else None,
+            weights=self._weights,
+            code=code,
+        )
+        for reporter in self._ports.reporters:
+            reporter.tell(progress)
+
+    def _note(self, event: on.Event, before: Release) -> None:
+        """Put into the record what a later replay or a person needs."""
+        match event:
+            case on.Ticked() | on.LeaseRenewed():
+                pass
+            case on.Looked():
+                self._recorder.add("look", **self._observer.recorded)
+            case _:
+                values = {name: getattr(event, name) for name in event.__dataclass_fields__}
+                self._recorder.add("event", name=type(event).__name__, phase=before.phase, **values)
+
+    def _now(self) -> float:
+        return self._ports.clock.now()
+
+
+def _same_intent(before: Release, after: Release) -> bool:
+    """Whether nothing changed that a next incarnation would have to know before the world is touched."""
+    return (
+        before.phase is after.phase
+        and before.stage is after.stage
+        and before.step == after.step
+        and before.pending == after.pending
+        and before.outcome == after.outcome
+        and before.fenced == after.fenced
+        and before.share == after.share
+        and before.paused == after.paused
+        and before.incarnation == after.incarnation
+    )
+
+
+def _failure(error: PortError) -> on.Failure:
+    match error:
+        case Conflict():
+            return on.Failure.CONFLICT
+        case Refused():
+            return on.Failure.REFUSED
+        case NotFound():
+            return on.Failure.GONE
+        case _:
+            return on.Failure.UNAVAILABLE
+
+
+def started(release: Release, *, at: float, incarnation: str) -> on.Event:
+    """The first event of this incarnation."""
+    if release.phase is Phase.PENDING:
+        return on.Started(at=at)
+    return on.Resumed(at=at, incarnation=incarnation)
