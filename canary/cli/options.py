@@ -1,0 +1,42 @@
+"""Arguments that several commands share, spelled and explained once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from canary.spec import Release
+
+
+class Output(StrEnum):
+    """How a result is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ReleaseFile = Annotated[
+    Path, typer.Argument(metavar="RELEASE", help="The release file; - reads it from standard input.")
+]
+Image = Annotated[str | None, typer.Option("--image", metavar="IMG", help="The new version, in place of the file's.")]
+Format = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+
+
+def read_release(path: Path, image: str | None = None) -> Release:
+    """The release in a file, or on standard input when the path is `-`.
+
+    Raises:
+        ReleaseFileError: it is not a release.
+    """
+    from canary.spec import load, parse
+    from canary.spec.load import LARGEST_FILE
+
+    if str(path) != "-":
+        return load(path, image=image)
+    import sys
+
+    return parse(sys.stdin.buffer.read(LARGEST_FILE + 1), file="<stdin>", image=image)
