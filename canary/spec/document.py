@@ -21,6 +21,9 @@ DEEPEST = 32
 MOST_VALUES = 10_000
 """Values once aliases are written out: what keeps a small file from becoming a huge release."""
 
+MOST_PROBLEMS = 100
+"""Problems noted before reading ends: a file with more is another kind of file."""
+
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,3})?")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -226,6 +229,8 @@ class _Reader:
 
     def _note(self, place: Place, message: str, hint: str) -> None:
         self._problems.append(self._problem(place, message, hint))
+        if len(self._problems) >= MOST_PROBLEMS:
+            raise ReleaseFileError(self._problems)
 
     def _stop(self, place: Place, message: str, hint: str) -> NoReturn:
         raise ReleaseFileError([*self._problems, self._problem(place, message, hint)])
