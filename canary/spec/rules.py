@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from canary.spec.plan import steps_of
 from canary.spec.quantities import format_duration
-from canary.spec.strategy import Exponential, Linear
+from canary.spec.strategy import Exponential, Linear, Strategy
+from strategies.plan import MOST_STEPS, Plan
 
 if TYPE_CHECKING:
     from canary.spec.metrics import LatencyLimit
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 
-MOST_STEPS = 50
-"""A plan with more steps than this is a typing error in `by` or `factor`."""
+ALL = Decimal(100)
+"""All the traffic: the bake."""
 
 LEAST_CHANCE, MOST_CHANCE = 0.000001, 0.2
 """Below the first no release gives enough evidence; above the second the promise says nothing."""
@@ -104,19 +105,18 @@ def _growth(plan: Linear | Exponential, path: Path) -> Iterator[Objection]:
         yield Objection((*path, "to"), f"to is smaller than from ({plan.start:f})", f"write at least {plan.start:f}")
     if isinstance(plan, Linear) and plan.by <= 0:
         yield Objection((*path, "by"), "a step must add something", "write more than 0")
-    elif _count(plan) > MOST_STEPS:
-        key = "by" if isinstance(plan, Linear) else "factor"
-        yield Objection((*path, key), f"this makes more than {MOST_STEPS} steps", f"write a larger {key}")
+    elif 0 < plan.start <= plan.to < ALL:
+        yield from _length(plan, path)
     yield from _hold(plan.hold, (*path, "hold"))
 
 
-def _count(plan: Linear | Exponential) -> int:
-    """How many steps the plan has; 1 where it cannot grow."""
-    if not 0 < plan.start < plan.to:
-        return 1
-    if isinstance(plan, Linear):
-        return math.ceil((plan.to - plan.start) / plan.by) + 1
-    return math.ceil(math.log(plan.to / plan.start) / math.log(plan.factor)) + 1
+def _length(plan: Linear | Exponential, path: Path) -> Iterator[Objection]:
+    strategy = Strategy(linear=plan) if isinstance(plan, Linear) else Strategy(exponential=plan)
+    key = "by" if isinstance(plan, Linear) else "factor"
+    try:
+        steps_of(strategy)
+    except ValueError:
+        yield Objection((*path, key), f"this makes more than {MOST_STEPS} steps", f"write a larger {key}")
 
 
 def _steps(steps: tuple[Step, ...], path: Path) -> Iterator[Objection]:
@@ -137,7 +137,7 @@ def _steps(steps: tuple[Step, ...], path: Path) -> Iterator[Objection]:
 def _share(share: Decimal, path: Path) -> Iterator[Objection]:
     if share <= 0:
         yield Objection(path, "a step without traffic shows nothing", "write more than 0")
-    if share >= 100:
+    if share >= ALL:
         yield Objection(path, "100 % is the bake, which follows the last step by itself", "write less than 100")
 
 
@@ -217,8 +217,9 @@ def _limits(limit: LatencyLimit, path: Path) -> Iterator[Objection]:
 
 
 def _times(spec: Spec, at: Path) -> Iterator[Objection]:
-    least = spec.bake.min + _shortest_plan(spec)
-    if spec.deadline <= least:
+    plan = _plan(spec)
+    least = spec.bake.min + sum(step.hold_min for step in plan)
+    if plan and spec.deadline <= least:
         text = format_duration(least)
         yield Objection(
             (*at, "deadline"),
@@ -227,19 +228,28 @@ def _times(spec: Spec, at: Path) -> Iterator[Objection]:
         )
 
 
-def _shortest_plan(spec: Spec) -> float:
-    """Seconds that the steps hold at least."""
-    match spec.strategy.chosen:
-        case Linear() | Exponential() as plan:
-            return plan.hold.min * (_count(plan) if not isinstance(plan, Linear) or plan.by > 0 else 1)
-        case steps:
-            return sum(step.hold.min for step in steps)
-
-
 def _gates(spec: Spec, path: Path) -> Iterator[Objection]:
     seen = set[Decimal]()
+    shares = {step.share for step in _plan(spec)}
     for index, gate in enumerate(spec.gates):
         here = (*path, index, "before")
         if gate.before in seen:
             yield Objection(here, "there is a gate before this step already", "write one gate for each step")
+        elif shares and gate.before != ALL and gate.before not in shares:
+            known = ", ".join(f"{share.normalize():f}" for share in sorted(shares))
+            yield Objection(here, "no step has this share", f"write one of {known}, or 100 for the bake")
         seen.add(gate.before)
+        if gate.on_expiry != spec.gates[0].on_expiry:
+            yield Objection(
+                (*path, index, "onExpiry"),
+                "gates of one release expire alike",
+                f"write {spec.gates[0].on_expiry}, as the first gate does",
+            )
+
+
+def _plan(spec: Spec) -> Plan:
+    """The plan, or no step when it is impossible, which is told elsewhere."""
+    try:
+        return steps_of(spec.strategy)
+    except ValueError:
+        return ()

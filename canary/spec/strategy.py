@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from canary.spec.base import ONE_OF, Part
 from canary.spec.quantities import Duration, Share
+from strategies.plan import MOST_STEPS
 
 _SHARE_FROM = "Share of the first step."
 _SHARE_TO = "Share of the last step; after it the new version takes all the traffic in the bake."
@@ -66,7 +67,7 @@ class Strategy(Part):
     linear: Linear | None = Field(default=None, description="Equal steps.")
     exponential: Exponential | None = Field(default=None, description="Growing steps.")
     steps: tuple[Step, ...] | None = Field(
-        default=None, min_length=1, max_length=50, description="The steps, one by one, shares ascending."
+        default=None, min_length=1, max_length=MOST_STEPS, description="The steps, one by one, shares ascending."
     )
 
     @property

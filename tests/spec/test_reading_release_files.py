@@ -247,3 +247,38 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
     with pytest.raises(ReleaseFileError) as caught:
         parse(json.dumps(broken))
     assert any(problem.key.endswith(key) and problem.hint for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("added", "key", "said"),
+    [
+        ("strategy: {linear: {from: 1, by: 0.0001, to: 50}}", "spec.strategy.linear.by", "more than 100 steps"),
+        ("strategy: {linear: {by: 0}}", "spec.strategy.linear.by", "a step must add something"),
+        ("strategy: {exponential: {factor: 1.001}}", "spec.strategy.exponential.factor", "more than 100 steps"),
+        ("strategy: {exponential: {factor: 1}}", "spec.strategy.exponential.factor", "too small"),
+        ("strategy: {}", "spec.strategy", "names no kind"),
+        ("strategy: {steps: []}", "spec.strategy.steps", "too short"),
+        ("gates: [{before: 7}]", "spec.gates[0].before", "no step has this share"),
+        ("gates: [{before: 5}, {before: 100, onExpiry: hold}]", "spec.gates[1].onExpiry", "expire alike"),
+        ("gates: [{before: 5, approvers: {slack: [a]}}]", "spec.gates[0].approvers", "not supported yet"),
+        ("canary: {service: user-service}", "spec.canary.service", "the same Service"),
+        ("deadline: 6m", "spec.deadline", "take 6m"),
+        ("onConcurrent: queue", "spec.onConcurrent", "not supported yet"),
+        ("firstRelease: direct", "spec.firstRelease", "not supported yet"),
+    ],
+)
+def test_what_cannot_work_or_is_not_built_is_refused_at_its_key(minimal: str, added: str, key: str, said: str) -> None:
+    told = problems(f"{minimal}  {added}\n")
+    assert any(f": {key}: " in one and said in one for one in told), told
+
+
+def test_a_release_without_workload_needs_the_canary_s_service(minimal: str) -> None:
+    without = minimal.replace("  workload: {name: user-service}\n", "")
+    assert "neither a workload" in problems(without)[0]
+    assert parse(without + "  canary: {service: next}\n").canary_service == "next"
+
+
+def test_a_name_too_long_to_append_to_needs_the_canary_s_own(minimal: str) -> None:
+    long = minimal.replace("service: user-service,", f"service: {'a' * 60},")
+    assert "too long to append" in problems(long)[0]
+    assert parse(long + "  canary: {service: next}\n").canary_service == "next"
