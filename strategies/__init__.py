@@ -3,3 +3,78 @@
 Objects in, JSON Patches out; there is no input or output here at all. What does not belong here: metrics,
 verdicts, Kubernetes clients. This package knows neither `analysis` nor `canary`.
 """
+
+from strategies.plan import Plan, Step, explicit, exponential, linear
+from strategies.route.compare import (
+    Change,
+    Direction,
+    Parent,
+    compare,
+    last_writer,
+    parents,
+    share_of,
+    weights_shown,
+)
+from strategies.route.model import (
+    RELEASE,
+    TOKEN,
+    Ambiguous,
+    Malformed,
+    NoRoom,
+    NoSuchRule,
+    RefId,
+    Rule,
+    SurgeryError,
+    annotations_of,
+    generation_of,
+    rules_of,
+    uid_of,
+    version_of,
+)
+from strategies.route.original import Original, OriginalRule, Pool, choose
+from strategies.route.patches import Lowering, Patch, Restore, attach, detach, lower, set_share, stamp, swap_token
+from strategies.route.weights import canary_weight
+
+__all__ = [
+    "RELEASE",
+    "TOKEN",
+    "Ambiguous",
+    "Change",
+    "Direction",
+    "Lowering",
+    "Malformed",
+    "NoRoom",
+    "NoSuchRule",
+    "Original",
+    "OriginalRule",
+    "Parent",
+    "Patch",
+    "Plan",
+    "Pool",
+    "RefId",
+    "Restore",
+    "Rule",
+    "Step",
+    "SurgeryError",
+    "annotations_of",
+    "attach",
+    "canary_weight",
+    "choose",
+    "compare",
+    "detach",
+    "explicit",
+    "exponential",
+    "generation_of",
+    "last_writer",
+    "linear",
+    "lower",
+    "parents",
+    "rules_of",
+    "set_share",
+    "share_of",
+    "stamp",
+    "swap_token",
+    "uid_of",
+    "version_of",
+    "weights_shown",
+]

@@ -117,10 +117,10 @@ def next_step(release: Release, at: float) -> Step:
     against = against_raising(release, at)
     if against:
         return tell_once(release, "Waiting", f"not raised: {against}")
-    gate = release.policy.steps[following].gate if following < len(release.policy.steps) else None
+    gate = release.at(following).gate
     if gate is not None and release.approved < following:
         release = enter(release, Phase.GATED, at)
-        share = percent(release.policy.steps[following].share)
+        share = percent(release.at(following).share)
         return tell(release, "GateWaiting", f"waiting for approval before {share}; expires in {gate:.0f} s")
     return shift(release, at, following)
 
@@ -258,7 +258,7 @@ def tick_while_gated(release: Release, event: on.Ticked) -> Step:
     following = release.step + 1
     if release.approved >= following:
         return next_step(release, event.at)
-    expires = release.policy.steps[following].gate
+    expires = release.at(following).gate
     if expires is None or event.at - release.since < expires:
         return release, ()
     match release.policy.on_gate_expiry:

@@ -83,6 +83,7 @@ class Policy:
     Attributes:
         steps: the plan, shares ascending.
         bake_min, bake_max: hold at 100 % before promotion.
+        bake_gate: seconds after which a gate before the bake expires; None without one.
         settle_window: how long no new canary request must be seen for a lowering to count as done.
         settle_least: the least wait for traffic to follow a raise.
         drain: how long a lowering waits for requests to stop before it reports the rest and goes on.
@@ -105,6 +106,7 @@ class Policy:
     drain: float
     deadline: float
     last_call: float
+    bake_gate: float | None = None
     undecided: Literal["extend", "pause", "proceed", "rollback"] = "proceed"
     no_traffic: Literal["hold", "rollback", "proceed"] = "hold"
     no_data: Literal["hold", "rollback"] = "rollback"
@@ -197,6 +199,11 @@ class Release:
         """
         if self.step < 0:
             raise IndexError("no step has begun")
-        if self.baking:
-            return StepPolicy(share=FULL, hold_min=self.policy.bake_min, hold_max=self.policy.bake_max)
-        return self.policy.steps[self.step]
+        return self.at(self.step)
+
+    def at(self, index: int) -> StepPolicy:
+        """The step with this index, 0 for the first; the bake follows the last."""
+        policy = self.policy
+        if index < len(policy.steps):
+            return policy.steps[index]
+        return StepPolicy(share=FULL, hold_min=policy.bake_min, hold_max=policy.bake_max, gate=policy.bake_gate)

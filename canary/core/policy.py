@@ -1,0 +1,67 @@
+"""From the release file to the machine's policy: what is fixed for the whole release."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from canary.core.release import FULL, Policy, StepPolicy
+from canary.spec import Release as ReleaseFile
+from canary.spec.strategy import Exponential, Linear
+from strategies import Step, explicit, exponential, linear
+
+LAST_CALL = 600.0
+"""Seconds after the deadline in which a rollback that does not succeed is retried before it is reported."""
+
+
+def steps_of(file: ReleaseFile) -> tuple[Step, ...]:
+    """The plan's steps."""
+    chosen = file.spec.strategy.chosen
+    match chosen:
+        case Linear():
+            return linear(
+                first=chosen.start, by=chosen.by, last=chosen.to, hold_min=chosen.hold.min, hold_max=chosen.hold.max
+            )
+        case Exponential():
+            return exponential(
+                first=chosen.start,
+                factor=Decimal(str(chosen.factor)),
+                last=chosen.to,
+                hold_min=chosen.hold.min,
+                hold_max=chosen.hold.max,
+            )
+        case _:
+            return explicit(
+                Step(share=step.share, hold_min=step.hold.min, hold_max=step.hold.max) for step in chosen
+            )
+
+
+def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
+    """What the release file decides.
+
+    Args:
+        file: a valid release file.
+        exact_split: whether the gateway keeps shares exactly (its metric pack knows).
+    """
+    spec = file.spec
+    gates = {gate.before: gate.expires for gate in spec.gates}
+    steps = tuple(
+        StepPolicy(share=step.share, hold_min=step.hold_min, hold_max=step.hold_max, gate=gates.get(step.share))
+        for step in steps_of(file)
+    )
+    return Policy(
+        steps=steps,
+        bake_min=spec.bake.min,
+        bake_max=spec.bake.max,
+        bake_gate=gates.get(FULL),
+        settle_window=spec.settle.window,
+        settle_least=spec.settle.timeout,
+        drain=spec.drain,
+        deadline=spec.deadline,
+        last_call=spec.deadline + LAST_CALL,
+        undecided=spec.analysis.undecided,
+        no_traffic=spec.settle.no_traffic,
+        no_data=spec.analysis.no_data,
+        on_gate_expiry=spec.gates[0].on_expiry if spec.gates else "rollback",
+        exact_split=exact_split,
+        has_workload=spec.workload is not None,
+    )

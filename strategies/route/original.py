@@ -1,0 +1,200 @@
+"""What a route was before the release: the little that is needed to find the way back.
+
+It stands in the route's annotation and in the journal. It is never written back as it is: the way back is planned on
+the route as it is then (invariant 2).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from strategies.route.model import (
+    REFS_LIMIT,
+    Ambiguous,
+    Malformed,
+    NoRoom,
+    NoSuchRule,
+    Object,
+    RefId,
+    Rule,
+    name_of,
+    rules_of,
+)
+from strategies.route.weights import factor_for
+
+ANNOTATION_LIMIT = 64 * 1024
+"""Bytes; all annotations of an object together may have 256 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The two references that a release moves traffic between."""
+
+    stable: RefId
+    canary: RefId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalRule:
+    """One chosen rule before the release.
+
+    Attributes:
+        key: its identity.
+        factor: what all its weights are multiplied by during the release.
+        weights: each reference with its weight; None where none was written (it then counts 1).
+    """
+
+    key: str
+    factor: int
+    weights: tuple[tuple[RefId, int | None], ...]
+
+    def weight(self, ref: RefId) -> int | None:
+        """What counted for this reference: its weight, 1 when unwritten; None when it was not there."""
+        for known, weight in self.weights:
+            if known == ref:
+                return 1 if weight is None else weight
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """The chosen rules before the release."""
+
+    rules: tuple[OriginalRule, ...]
+
+    def encode(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return {
+            "rules": [
+                {
+                    "key": rule.key,
+                    "factor": rule.factor,
+                    "weights": [
+                        [ref.kind, ref.group, ref.namespace, ref.name, ref.port, weight] for ref, weight in rule.weights
+                    ],
+                }
+                for rule in self.rules
+            ]
+        }
+
+    @classmethod
+    def decode(cls, data: Mapping[str, Any]) -> Original:
+        """From `encode`'s data.
+
+        Raises:
+            Malformed: it is something else.
+        """
+        try:
+            return cls(
+                rules=tuple(
+                    OriginalRule(
+                        key=str(rule["key"]),
+                        factor=int(rule["factor"]),
+                        weights=tuple(
+                            (RefId(str(k), str(g), str(ns), str(n), port), weight)
+                            for k, g, ns, n, port, weight in rule["weights"]
+                        ),
+                    )
+                    for rule in data["rules"]
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Malformed(f"the note about the original weights is damaged: {error!r}") from error
+
+    def text(self) -> str:
+        """As the annotation holds it.
+
+        Raises:
+            NoRoom: it is too long for an annotation.
+        """
+        text = json.dumps(self.encode(), separators=(",", ":"))
+        if len(text.encode()) > ANNOTATION_LIMIT:
+            raise NoRoom("the chosen rules are too many or too long to note their weights; choose fewer rules")
+        return text
+
+
+def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, shares: Iterable[Decimal]) -> Original:
+    """The chosen rules with their weights, and the factor that each needs for the plan.
+
+    Args:
+        route: the route as it is before the release.
+        pool: stable and canary.
+        selectors: names or indices of rules; None chooses every rule that sends to stable.
+        shares: the plan's shares, percent.
+
+    Raises:
+        NoSuchRule: a chosen rule is missing or does not send to stable.
+        Ambiguous: a chosen rule cannot be told apart from another.
+        NoRoom: a rule has no room for one more reference or for the plan's shares.
+        Malformed: the object is not a route.
+    """
+    rules = rules_of(route)
+    chosen = _select(route, rules, pool, selectors)
+    plan = tuple(shares)
+    return Original(rules=tuple(_original(rule, rules, pool, plan) for rule in chosen))
+
+
+def _select(
+    route: Object, rules: tuple[Rule, ...], pool: Pool, selectors: Iterable[str | int] | None
+) -> tuple[Rule, ...]:
+    if selectors is None:
+        chosen = tuple(rule for rule in rules if (ref := rule.find(pool.stable)) is not None and ref.weight > 0)
+        if not chosen:
+            raise NoSuchRule(
+                f"no rule of {name_of(route)} sends to {pool.stable}; it sends to {_targets(rules)}. "
+                f"Check the stable Service's name and port."
+            )
+        return chosen
+    found = []
+    for selector in selectors:
+        rule = _pick(route, rules, selector)
+        ref = rule.find(pool.stable)
+        if ref is None or ref.weight == 0:
+            raise NoSuchRule(f"{rule} of {name_of(route)} does not send to {pool.stable}; choose one that does")
+        found.append(rule)
+    return tuple(found)
+
+
+def _pick(route: Object, rules: tuple[Rule, ...], selector: str | int) -> Rule:
+    if isinstance(selector, int):
+        if 0 <= selector < len(rules):
+            return rules[selector]
+        raise NoSuchRule(f"{name_of(route)} has {len(rules)} rules, so there is no rule {selector}; count from 0")
+    named = [rule for rule in rules if rule.name == selector]
+    if len(named) > 1:
+        raise Ambiguous(f'{name_of(route)} has {len(named)} rules named "{selector}"; names must be unique')
+    if not named:
+        names = ", ".join(f'"{rule.name}"' for rule in rules if rule.name) or "none of its rules has a name"
+        raise NoSuchRule(f'{name_of(route)} has no rule named "{selector}"; known: {names}')
+    return named[0]
+
+
+def _targets(rules: tuple[Rule, ...]) -> str:
+    names = sorted({str(ref.id) for rule in rules for ref in rule.refs})
+    return ", ".join(names[:8]) or "nothing"
+
+
+def _original(rule: Rule, rules: tuple[Rule, ...], pool: Pool, shares: tuple[Decimal, ...]) -> OriginalRule:
+    if sum(other.key == rule.key for other in rules) > 1:
+        raise Ambiguous(f"{rule} cannot be told apart from another rule with the same {_kind(rule)}; give it a name")
+    if rule.find(pool.canary) is not None:
+        raise Ambiguous(f"{rule} already sends to {pool.canary}; remove that reference, or name another canary Service")
+    if len(rule.refs) >= REFS_LIMIT:
+        raise NoRoom(f"{rule} has {len(rule.refs)} references and can hold no canary; {REFS_LIMIT} is the most")
+    if len({ref.id for ref in rule.refs}) < len(rule.refs):
+        raise Ambiguous(f"{rule} names a reference twice; merge the two into one")
+    stable = rule.find(pool.stable)
+    weight = stable.weight if stable else 0
+    return OriginalRule(
+        key=rule.key,
+        factor=factor_for(rule, weight, shares),
+        weights=tuple((ref.id, ref.weight if ref.explicit else None) for ref in rule.refs),
+    )
+
+
+def _kind(rule: Rule) -> str:
+    return "name" if rule.name else "matches"
