@@ -124,7 +124,7 @@ def _percent(part: Fraction) -> str:
 
 
 def last_writer(route: Object, *, ours: str) -> str:
-    """The field manager that last wrote the route's spec or metadata, ours and status writers left out; may be empty."""
+    """The field manager that last wrote spec or metadata, ours and status writers left out; may be empty."""
     metadata = route.get("metadata")
     entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     candidates = [
@@ -154,17 +154,17 @@ def _parent(entry: Mapping[str, Any]) -> Parent:
         for condition in entry.get("conditions") or ()
         if isinstance(condition, Mapping)
     }
-    both = [conditions.get("Accepted", {}), conditions.get("ResolvedRefs", {})]
-    bad = next((one for one in both if one.get("status") != "True"), None)
+    nothing: Mapping[str, Any] = {}
+    both = [conditions.get("Accepted", nothing), conditions.get("ResolvedRefs", nothing)]
+    bad = [one for one in both if one.get("status") != "True"]
     observed = [one.get("observedGeneration", 0) for one in both]
+    reason = f"{bad[0].get('reason', 'no status yet')}: {bad[0].get('message', '')}".strip(": ") if bad else ""
     return Parent(
         key=canonical([entry.get("parentRef"), entry.get("controllerName")]),
         accepted=both[0].get("status") == "True",
         resolved=both[1].get("status") == "True",
         generation=min(value if isinstance(value, int) else 0 for value in observed),
-        reason=f"{bad.get('reason', 'no status yet')}: {bad.get('message', '')}".strip(": ")
-        if bad or not all(both)
-        else "",
+        reason=reason,
     )
 
 
