@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli import files
+from canary.cli import files, planning
 from canary.core.outcome import MEANING
 
 INTERRUPTED = 130
@@ -60,6 +60,7 @@ def _canary(
 
 app.command(name="validate")(files.validate)
 app.command(name="schema")(files.print_schema)
+app.command(name="plan")(planning.plan)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

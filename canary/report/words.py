@@ -23,8 +23,9 @@ def span(seconds: float) -> str:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
-        return f"{minutes}m{rest:02d}s"
-    return f"{minutes // 60}h{minutes % 60:02d}m"
+        return f"{minutes}m{rest:02d}s" if rest else f"{minutes}m"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours}h{rest:02d}m" if rest else f"{hours}h"
 
 
 def share(percent: Decimal | None) -> str:

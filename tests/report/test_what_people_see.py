@@ -133,7 +133,16 @@ def test_the_live_view_shows_the_newest_and_stays_when_it_ends(told: tuple[Progr
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.0s"), (0.44, "0.4s"), (9.96, "10s"), (59.6, "1m00s"), (185, "3m05s"), (3720, "1h02m"), (-1, "-1.0s")],
+    [
+        (0, "0.0s"),
+        (0.44, "0.4s"),
+        (9.96, "10s"),
+        (59.6, "1m"),
+        (7200, "2h"),
+        (185, "3m05s"),
+        (3720, "1h02m"),
+        (-1, "-1.0s"),
+    ],
 )
 def test_spans_are_short(seconds: float, text: str) -> None:
     assert words.span(seconds) == text

@@ -1,0 +1,82 @@
+"""`plan`: what a release would do, without a cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from canary.cli.boundary import Failure
+from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
+from canary.core.outcome import ExitCode
+
+LARGEST_ROUTE = 1024 * 1024
+"""Bytes; etcd holds no larger object."""
+
+
+def plan(
+    release: ReleaseFile,
+    route: Annotated[
+        Path | None,
+        typer.Option("--route", metavar="FILE", help="The route as YAML or JSON: adds every weight and patch."),
+    ] = None,
+    image: Image = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Show every step of a release without a cluster: shares, holds, and with --route each weight and JSON Patch.
+
+    Example:  [bold]kubectl get httproute user-service-route -o yaml > route.yaml; canary plan release.yaml
+    --route route.yaml[/bold]
+    """
+    from canary.report.planned import planned, text
+    from strategies.route.model import SurgeryError
+
+    file = read_release(release, image)
+    found = None if route is None else _route(route, file.metadata.namespace, file.spec.route.name)
+    try:
+        result = planned(file, found)
+    except SurgeryError as error:
+        hint = "the engine's preflight would refuse the release for this; nothing was touched"
+        raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
+    if output is Output.JSON:
+        typer.echo(json.dumps(dataclasses.asdict(result), default=str, indent=2))
+    else:
+        typer.echo(text(result), nl=False)
+
+
+def _route(path: Path, namespace: str, name: str) -> dict[str, Any]:
+    """The route in a file; it must be the one that the release names."""
+    from canary.spec import ReleaseFileError, document
+
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(LARGEST_ROUTE + 1)
+        value = _lists(document.read(raw[:LARGEST_ROUTE].decode(), file=str(path)).root.value)
+    except (OSError, UnicodeDecodeError, ReleaseFileError) as error:
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        raise Failure(f"{path} cannot be read: {words}", code=ExitCode.USAGE, hint=_HINT) from error
+    found = value if isinstance(value, dict) else {}
+    metadata = found.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    here = (found.get("kind"), metadata.get("namespace", namespace), metadata.get("name"))
+    if here != ("HTTPRoute", namespace, name):
+        raise Failure(
+            f"{path} does not hold the HTTPRoute {namespace}/{name} that the release names",
+            code=ExitCode.USAGE,
+            hint=_HINT,
+        )
+    metadata["namespace"] = namespace
+    return found
+
+
+_HINT = "Get it with: kubectl get httproute NAME -n NAMESPACE -o yaml"
+
+
+def _lists(value: Any) -> Any:
+    """The same with lists in place of tuples, as Kubernetes objects have them."""
+    if isinstance(value, dict):
+        return {key: _lists(inner) for key, inner in value.items()}
+    return [_lists(inner) for inner in value] if isinstance(value, tuple) else value

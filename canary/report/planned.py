@@ -1,0 +1,198 @@
+"""What a release would do, offline: every step with its holds, its weights and the exact writes.
+
+The writes are planned by the same functions that the engine uses, each on the route as the one before it leaves it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from canary.report import words
+from canary.spec import Release
+from canary.spec.plan import steps_of
+from strategies.route.model import OURS, RefId, rules_of
+from strategies.route.original import Original, Pool, choose
+from strategies.route.patches import Patch, attach, detach, lower, set_share
+
+ALL = Decimal(100)
+TOKEN = "<token>"  # noqa: S105 - a placeholder in a printed plan: the engine makes the real one when it starts
+RELEASE = "<release>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One write to the route.
+
+    Attributes:
+        what: in words.
+        share: the canary's share of the pool after it, percent.
+        hold_min, hold_max: seconds that follow it; None for a write that nobody waits after.
+        weights: each rule's weights after it; empty without a route.
+        of_rules: per chosen rule, the canary's percentage of everything the rule sends.
+        patch: the JSON Patch; empty without a route.
+    """
+
+    what: str
+    share: Decimal
+    hold_min: float | None = None
+    hold_max: float | None = None
+    weights: tuple[str, ...] = ()
+    of_rules: tuple[float, ...] = ()
+    patch: Patch = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The whole plan.
+
+    Attributes:
+        release, namespace: whose it is.
+        writes: in order.
+        shortest, longest: seconds, the holds alone; settling, starting pods and gates come on top.
+        restored: whether the last write leaves the route's spec as it was; None without a route.
+    """
+
+    release: str
+    namespace: str
+    writes: tuple[Write, ...]
+    shortest: float
+    longest: float
+    restored: bool | None = None
+
+
+def planned(release: Release, route: Mapping[str, Any] | None = None) -> Planned:
+    """The plan of a release, with weights and writes when its route is given.
+
+    Raises:
+        SurgeryError: the route has no room for this plan, or does not send to stable.
+    """
+    spec = release.spec
+    steps = steps_of(spec.strategy)
+    bare = [
+        Write(what=f"step {i} of {len(steps)}", share=step.share, hold_min=step.hold_min, hold_max=step.hold_max)
+        for i, step in enumerate(steps, start=1)
+    ]
+    bake = Write(what="bake", share=ALL, hold_min=spec.bake.min, hold_max=spec.bake.max)
+    nothing = Decimal(0)
+    writes = [
+        Write(what="attach the canary", share=nothing),
+        *bare,
+        bake,
+        Write(what="back to stable, which runs the new version", share=nothing),
+        Write(what="detach the canary", share=nothing),
+    ]
+    restored = None
+    if route is not None:
+        writes, restored = _on_route(release, route, writes)
+    return Planned(
+        release=release.metadata.name,
+        namespace=release.metadata.namespace,
+        writes=tuple(writes),
+        shortest=sum(write.hold_min or 0.0 for write in writes),
+        longest=sum(write.hold_max or 0.0 for write in writes),
+        restored=restored,
+    )
+
+
+def _on_route(release: Release, route: Mapping[str, Any], writes: Sequence[Write]) -> tuple[list[Write], bool]:
+    pool = _pool(release)
+    original = choose(
+        route, pool, selectors=release.spec.route.rules, shares=[write.share for write in writes if write.hold_min]
+    )
+    now: Any = copy.deepcopy(dict(route))
+    notes = now.setdefault("metadata", {}).setdefault("annotations", {})
+    notes |= dict(zip(OURS, (TOKEN, RELEASE, original.text()), strict=True))
+    raises = partial(set_share, pool=pool, original=original, token=TOKEN)
+    patches: list[Callable[[Any], Patch]] = [
+        lambda route: attach(route, pool=pool, original=original, token=TOKEN),
+        *(partial(raises, share=write.share) for write in writes[1:-2]),
+        lambda route: lower(route, pool=pool, original=original, release=RELEASE).patch,
+        lambda route: detach(route, pool=pool, original=original).patch,
+    ]
+    done = []
+    for write, patch_for in zip(writes, patches, strict=True):
+        patch = patch_for(now)
+        now = applied(now, patch)
+        done.append(_with_weights(write, now, patch, pool=pool, original=original))
+    return done, now.get("spec") == route.get("spec")
+
+
+def _pool(release: Release) -> Pool:
+    spec, namespace = release.spec, release.metadata.namespace
+
+    def service(name: str, port: int) -> RefId:
+        return RefId(kind="Service", group="", namespace=namespace, name=name, port=port)
+
+    return Pool(
+        stable=service(spec.stable.service, spec.stable.port),
+        canary=service(release.canary_service, release.canary_port),
+    )
+
+
+def _with_weights(write: Write, now: Any, patch: Patch, *, pool: Pool, original: Original) -> Write:
+    chosen = {rule.key for rule in original.rules}
+    rules = [rule for rule in rules_of(now) if rule.key in chosen]
+    found = [(rule, rule.find(pool.canary)) for rule in rules]
+    return replace(
+        write,
+        weights=tuple(f"{rule}: {' '.join(f'{ref.id.name}={ref.weight}' for ref in rule.refs)}" for rule in rules),
+        of_rules=tuple(100.0 * (ref.weight if ref else 0) / (rule.total or 1) for rule, ref in found),
+        patch=patch,
+    )
+
+
+def applied(document: Any, patch: Patch) -> Any:
+    """A document after a JSON Patch of `add`, `replace`, `remove` and `test` (RFC 6902), on a copy.
+
+    Raises:
+        ValueError: a test failed; a plan that is made in one piece never does.
+    """
+    document = copy.deepcopy(document)
+    for operation in patch:
+        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        parent = document
+        for part in path:
+            parent = parent[int(part) if isinstance(parent, list) else part]
+        _operate(parent, last, operation)
+    return document
+
+
+def _operate(parent: Any, last: str, operation: Mapping[str, Any]) -> None:
+    key: Any = last if not isinstance(parent, list) else len(parent) if last == "-" else int(last)
+    match operation["op"]:
+        case "test":
+            if parent[key] != operation["value"]:
+                raise ValueError(f"the test of {operation['path']} failed")
+        case "remove":
+            del parent[key]
+        case "add" if isinstance(parent, list):
+            parent.insert(key, copy.deepcopy(operation["value"]))
+        case _:
+            parent[key] = copy.deepcopy(operation["value"])
+
+
+def text(plan: Planned) -> str:
+    """The plan for a person: the steps, and below each what the route then says."""
+    steps = sum(write.hold_min is not None for write in plan.writes) - 1
+    holds = f"{words.span(plan.shortest)} to {words.span(plan.longest)} of holds"
+    lines = [
+        f"Release {plan.release} in {plan.namespace}: {steps} step{'s' if steps > 1 else ''} and a bake, {holds}",
+        "",
+    ]
+    for write in plan.writes:
+        hold = ""
+        if write.hold_min is not None and write.hold_max is not None:
+            hold = f"  hold {words.span(write.hold_min)} to {words.span(write.hold_max)}"
+        lines.append(f"{words.share(write.share):>9}  {write.what}{hold}")
+        for weights, percent in zip(write.weights, write.of_rules, strict=True):
+            lines.append(f"{'':11}{weights}  ({percent:.4g} % of this rule)")
+    if plan.restored is not None:
+        end = "equals" if plan.restored else "does NOT equal"
+        lines += ["", f"The route's spec after the last write {end} the one before the first."]
+        lines += ["Print the JSON Patch of each write with: -o json"]
+    return "\n".join(lines) + "\n"
