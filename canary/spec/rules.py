@@ -53,6 +53,7 @@ def objections(spec: Spec) -> Iterator[Objection]:
     yield from _hold(spec.bake, (*at, "bake"))
     yield from _gates(spec, (*at, "gates"))
     yield from _times(spec, at)
+    yield from _waits(spec, (*at, "analysis"))
 
 
 def _exactly_one(path: Path, kinds: Mapping[str, object]) -> Iterator[Objection]:
@@ -226,6 +227,24 @@ def _times(spec: Spec, at: Path) -> Iterator[Objection]:
             f"the shortest holds and the bake alone take {text}",
             f"write more than {text}, with room for waiting",
         )
+
+
+def _waits(spec: Spec, path: Path) -> Iterator[Objection]:
+    """Waits that would leave a step without a single judged look."""
+    holds = [step.hold_max for step in _plan(spec)]
+    if not holds:
+        return
+    shortest, hint = min(holds), f"write less than {format_duration(min(holds))}, or hold longer"
+    if spec.analysis.warmup >= shortest:
+        warmup = format_duration(spec.analysis.warmup)
+        yield Objection((*path, "warmup"), f"a step would end before anything after {warmup} is judged", hint)
+    if spec.analysis.interval >= shortest:
+        yield Objection((*path, "every"), "a step would end before its first look", hint)
+    for index, metric in enumerate(spec.analysis.metrics):
+        kind = "query" if metric.query else "latency" if metric.latency else "errors"
+        if metric.chosen.initial_delay >= shortest:
+            where = (*path, "metrics", index, kind, "initialDelay")
+            yield Objection(where, "a step would end before this metric is judged", hint)
 
 
 def _gates(spec: Spec, path: Path) -> Iterator[Objection]:

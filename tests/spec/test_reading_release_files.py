@@ -263,6 +263,8 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
         ("gates: [{before: 5, approvers: {slack: [a]}}]", "spec.gates[0].approvers", "not supported yet"),
         ("canary: {service: user-service}", "spec.canary.service", "the same Service"),
         ("deadline: 6m", "spec.deadline", "take 6m"),
+        ("strategy: {linear: {hold: {min: 1s, max: 30s}}}", "spec.analysis.warmup", "before anything after 30s"),
+        ("strategy: {linear: {hold: {min: 1s, max: 9s}}}", "spec.analysis.every", "before its first look"),
         ("onConcurrent: queue", "spec.onConcurrent", "not supported yet"),
         ("firstRelease: direct", "spec.firstRelease", "not supported yet"),
     ],
