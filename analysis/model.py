@@ -68,6 +68,7 @@ class Look:
         counts: per metric name, the increments of each arm. A metric without data for an arm lacks that arm.
         route: increments seen on the route itself, before any backend was chosen; requests that never
             reached an arm (no endpoints, refused) show up here only. None where the source has no such series.
+        spans_change: the shares changed during the look; it is counted, never judged (Simpson's paradox).
         notes: what was unusual about the reading, as short sentences (a reset, a dropped sample, a merged look).
     """
 
@@ -75,6 +76,7 @@ class Look:
     end: float
     counts: Mapping[str, Mapping[Arm, Counts]]
     route: Counts | None = None
+    spans_change: bool = False
     notes: tuple[str, ...] = ()
 
     def requests(self, arm: Arm) -> int:
