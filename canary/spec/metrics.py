@@ -92,11 +92,13 @@ class Latency(Rule):
 
 
 class Query(Rule):
-    """Two counters of one's own, in PromQL."""
+    """Two counters of one's own. Raw ones: rates and increase() lose a counter's first value."""
 
     name: MetricName = Field(description="What findings call it.")
-    bad: Text = Field(description="PromQL for the counter of bad things; $arm stands for the arm's Service.")
-    total: Text = Field(description="PromQL for the counter of all things; $arm stands for the arm's Service.")
+    bad: Text = Field(
+        description='Counter of bad things, such as requests_total{service="$arm",code="500"}; $arm is the Service.'
+    )
+    total: Text = Field(description="Counter of all things; $arm is the arm's Service.")
     tolerance: Tolerance = Field(default_factory=Tolerance, description="How much worse than stable may pass.")
     limit: ErrorsLimit | None = Field(default=None, description="What may never be exceeded.")
 
@@ -108,7 +110,7 @@ class Metric(Part):
 
     errors: Errors | None = Field(default=None, description="Failed requests, from the gateway's own counters.")
     latency: Latency | None = Field(default=None, description="Slow requests, from the gateway's own histogram.")
-    query: Query | None = Field(default=None, description="Counters of your own, in PromQL.")
+    query: Query | None = Field(default=None, description="Counters of your own, as PromQL selectors.")
 
     @property
     def chosen(self) -> Errors | Latency | Query:

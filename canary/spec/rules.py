@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from canary.spec.strategy import Exponential, Linear, Strategy
 from strategies.plan import MOST_STEPS, Plan
 
 if TYPE_CHECKING:
-    from canary.spec.metrics import LatencyLimit
+    from canary.spec.metrics import LatencyLimit, Query
     from canary.spec.release import Bake, Spec
     from canary.spec.strategy import Hold, Step
 
@@ -185,10 +186,8 @@ def _metrics(spec: Spec, path: Path) -> Iterator[Objection]:
         if metric.name in seen:
             yield Objection(here, f"there is a metric named {metric.name} already", "judge each metric once")
         seen.add(metric.name)
-        if metric.query and analysis.source.prometheus is None:
-            yield Objection(
-                (*here, "query"), "a query needs a Prometheus to answer it", "use source: {prometheus: ...}"
-            )
+        if metric.query:
+            yield from _selectors(metric.query, (*here, "query"))
         if analysis.gateway == "none" and not metric.query:
             yield Objection(
                 here if "metrics" in analysis.model_fields_set else path[:-1],
@@ -199,6 +198,25 @@ def _metrics(spec: Spec, path: Path) -> Iterator[Objection]:
             yield from _limits(metric.latency.limit, (*here, "latency", "limit"))
     if all(metric.chosen.dry_run for metric in analysis.metrics):
         yield Objection(path, "every metric is dryRun: nothing could ever decide", "let at least one metric decide")
+
+
+def _selectors(query: Query, path: Path) -> Iterator[Objection]:
+    """Selectors that could not be read; the packs know which, and need to be asked with any Services at all."""
+    from analysis.model import Arm
+    from analysis.packs import PackError, Target, custom
+
+    services = {Arm.STABLE: "stable", Arm.CANARY: "canary"}
+    target = Target(namespace="namespace", route="route", services=services, port=1)
+    for key, selector in (("bad", query.bad), ("total", query.total)):
+        try:
+            for feed in custom(query.name, bad=selector, total=selector, target=target):
+                for _, pattern in feed.where:
+                    re.compile(pattern)
+        except PackError as error:
+            said = " ".join(str(error).removeprefix(f"{query.name}: ").split())
+            yield Objection((*path, key), said, 'write a counter, such as requests_total{service="$arm"}')
+        except re.error as error:
+            yield Objection((*path, key), f"a matcher is not a regular expression: {error}", "correct it")
 
 
 def _limits(limit: LatencyLimit, path: Path) -> Iterator[Objection]:

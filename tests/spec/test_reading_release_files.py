@@ -274,6 +274,25 @@ def test_what_cannot_work_or_is_not_built_is_refused_at_its_key(minimal: str, ad
     assert any(f": {key}: " in one and said in one for one in told), told
 
 
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ("checkouts_total", "does not tell the arms apart"),
+        ("rate(checkouts_total{service='$arm'}[1m])", "not a plain selector"),
+        ("checkouts_total{service!='$arm'}", "not a matcher"),
+        ('x{service=~"$arm("}', "not a regular expression"),
+        ("{$arm", "not a plain selector"),
+    ],
+)
+def test_a_query_that_is_no_counter_is_refused_at_its_key(minimal: str, selector: str, said: str) -> None:
+    good = 'x{service="$arm"}'
+    metric = "    metrics: [{query: {name: q, bad: " + json.dumps(selector) + ", total: " + json.dumps(good) + "}}]\n"
+    told = problems(minimal + metric)
+    assert len(told) == 1
+    assert "spec.analysis.metrics[0].query.bad: " in told[0]
+    assert said in told[0]
+
+
 def test_a_release_without_workload_needs_the_canary_s_service(minimal: str) -> None:
     without = minimal.replace("  workload: {name: user-service}\n", "")
     assert "neither a workload" in problems(without)[0]
