@@ -1,0 +1,147 @@
+"""The lease that says which engine is alive (coordination.k8s.io/v1).
+
+Every write is a JSON Patch that tests what it replaces, so that a renewal is one request and needs no other verb
+than `patch`; `get` and `create` are needed to begin.
+"""
+
+from __future__ import annotations
+
+from canary.adapters.kubernetes.api import JSON_PATCH, Api
+from canary.adapters.kubernetes.budget import Deadline
+from canary.adapters.kubernetes.clock import micro_time
+from canary.adapters.kubernetes.paths import LEASE, MANAGED, PREFIX
+from canary.ports import Clock, Conflict, JsonObject, LeaseView, NotFound
+
+DURATION = 30
+"""Seconds that a lease lasts without renewal (DESIGN.md, Numbers)."""
+
+HANDOVER = PREFIX + "handover"
+"""Annotation: when the holder gave it back to be taken at once."""
+
+_HANDOVER_PATH = "/metadata/annotations/" + HANDOVER.replace("/", "~1")
+
+
+class KubernetesLeases:
+    """One lease; see `canary.ports.Leases`.
+
+    Args:
+        api: the API server.
+        namespace, name: of the Lease, `canary-<route>`.
+        clock: the server's clock, for renewTime.
+    """
+
+    def __init__(self, api: Api, *, namespace: str, name: str, clock: Clock) -> None:
+        self._api, self._clock, self._name, self._namespace = api, clock, name, namespace
+        self._collection, self._path = LEASE.path(namespace), LEASE.path(namespace, name)
+        self._what = f"Lease {namespace}/{name}"
+
+    def acquire(self, holder: str, *, steal: str | None = None) -> LeaseView:
+        """See Leases."""
+        deadline = self._api.deadline()
+        try:
+            lease = self._read(deadline)
+        except NotFound:
+            try:
+                return _view(self._create(holder, deadline), holder)
+            except Conflict:
+                lease = self._read(deadline)
+        seen = _view(lease, holder)
+        if seen.holder not in {"", holder} and seen.version != steal:
+            return seen
+        try:
+            return _view(self._take(lease, holder, deadline), holder)
+        except Conflict:
+            return _view(self._read(deadline), holder)
+
+    def renew(self, holder: str) -> LeaseView:
+        """See Leases."""
+        deadline = self._api.deadline()
+        operations = [
+            {"op": "test", "path": "/spec/holderIdentity", "value": holder},
+            {"op": "add", "path": "/spec/renewTime", "value": self._now()},
+        ]
+        try:
+            return _view(self._patch(operations, deadline), holder)
+        except Conflict:
+            return _view(self._read(deadline), holder)
+
+    def release(self, holder: str, *, handover: bool = False) -> None:
+        """See Leases."""
+        deadline = self._api.deadline()
+        try:
+            lease = self._read(deadline)
+            if _view(lease, holder).ours:
+                self._give(lease, holder, deadline, handover=handover)
+        except (NotFound, Conflict):
+            return  # it is not ours any more
+
+    def _read(self, deadline: Deadline) -> JsonObject:
+        return self._api.get(self._path, doing=f"reading {self._what}", deadline=deadline)
+
+    def _create(self, holder: str, deadline: Deadline) -> JsonObject:
+        now = self._now()
+        body = {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {"name": self._name, "namespace": self._namespace, "labels": dict(MANAGED)},
+            "spec": {
+                "holderIdentity": holder,
+                "leaseDurationSeconds": DURATION,
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": 0,
+            },
+        }
+        return self._api.create(self._collection, body, doing=f"creating {self._what}", deadline=deadline)
+
+    def _take(self, lease: JsonObject, holder: str, deadline: Deadline) -> JsonObject:
+        now, spec = self._now(), lease.get("spec")
+        base = spec if isinstance(spec, dict) else {}
+        transitions = base.get("leaseTransitions")
+        count = transitions if isinstance(transitions, int) else 0
+        taken = {
+            **base,
+            "holderIdentity": holder,
+            "leaseDurationSeconds": DURATION,
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": count + (base.get("holderIdentity") != holder),
+        }
+        operations: list[JsonObject] = [_unmoved(lease), {"op": "add", "path": "/spec", "value": taken}]
+        if HANDOVER in (lease.get("metadata", {}).get("annotations") or {}):
+            operations.append({"op": "remove", "path": _HANDOVER_PATH})
+        return self._patch(operations, deadline)
+
+    def _give(self, lease: JsonObject, holder: str, deadline: Deadline, *, handover: bool) -> None:
+        operations: list[JsonObject] = [
+            {"op": "test", "path": "/spec/holderIdentity", "value": holder},
+            {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
+        ]
+        if handover:
+            if not lease.get("metadata", {}).get("annotations"):
+                operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+            operations.append({"op": "add", "path": _HANDOVER_PATH, "value": self._now()})
+        self._patch(operations, deadline)
+
+    def _patch(self, operations: list[JsonObject], deadline: Deadline) -> JsonObject:
+        return self._api.patch(
+            self._path, operations, content_type=JSON_PATCH, doing=f"writing {self._what}", deadline=deadline
+        )
+
+    def _now(self) -> str:
+        return micro_time(self._clock.now())
+
+
+def _unmoved(lease: JsonObject) -> JsonObject:
+    return {
+        "op": "test",
+        "path": "/metadata/resourceVersion",
+        "value": lease.get("metadata", {}).get("resourceVersion"),
+    }
+
+
+def _view(lease: JsonObject, holder: str) -> LeaseView:
+    spec = lease.get("spec")
+    held = str((spec if isinstance(spec, dict) else {}).get("holderIdentity") or "")
+    version = str(lease.get("metadata", {}).get("resourceVersion") or "")
+    return LeaseView(holder=held, ours=held == holder, version=version)

@@ -1,0 +1,125 @@
+"""Lease, journal and record in memory."""
+
+from __future__ import annotations
+
+from canary.adapters.memory.world import World
+from canary.ports import Conflict, LeaseView, NotFound, Refused, Stored
+
+JOURNAL_LIMIT = 32 * 1024
+CHUNK_LIMIT = 256 * 1024
+
+
+class MemoryLeases:
+    """See `canary.ports.Leases`.
+
+    Attributes:
+        holder: who holds it.
+        handover: it was given back to be taken at once.
+        renewed: when it was last written, on the world's clock.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.holder, self.handover, self.renewed = "", False, 0.0
+        self._world, self._version = world, ""
+
+    def acquire(self, holder: str, *, steal: str | None = None) -> LeaseView:
+        """See Leases."""
+
+        def act() -> LeaseView:
+            if self.holder in {"", holder} or (self._version == steal):
+                self._write(holder)
+            return self._view(holder)
+
+        return self._world.perform("leases.acquire", act)
+
+    def renew(self, holder: str) -> LeaseView:
+        """See Leases."""
+
+        def act() -> LeaseView:
+            if not self._version:
+                raise NotFound("writing the lease: it is not there (HTTP 404)")
+            if self.holder == holder:
+                self._write(holder)
+            return self._view(holder)
+
+        return self._world.perform("leases.renew", act)
+
+    def release(self, holder: str, *, handover: bool = False) -> None:
+        """See Leases."""
+
+        def act() -> None:
+            if self.holder == holder and self._version:
+                self._write("")
+                self.handover = handover
+
+        self._world.perform("leases.release", act)
+
+    def seize(self, holder: str) -> None:
+        """Somebody else takes it, whoever holds it."""
+        self._write(holder)
+
+    def _write(self, holder: str) -> None:
+        self.holder, self.handover = holder, False
+        self.renewed, self._version = self._world.clock.now(), self._world.version()
+
+    def _view(self, holder: str) -> LeaseView:
+        return LeaseView(holder=self.holder, ours=self.holder == holder, version=self._version)
+
+
+class MemoryJournals:
+    """See `canary.ports.Journals`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stored: Stored | None = None
+
+    @property
+    def stored(self) -> Stored | None:
+        """The journal as it is, without a call being made."""
+        return self._stored
+
+    def load(self) -> Stored | None:
+        """See Journals."""
+        return self._world.perform("journals.load", lambda: self._stored)
+
+    def save(self, text: str, *, version: str | None) -> str:
+        """See Journals."""
+
+        def act() -> str:
+            if len(text.encode()) > JOURNAL_LIMIT:
+                raise Refused(f"the journal would be more than {JOURNAL_LIMIT} bytes; fewer metrics or rules")
+            if version is not None and self._stored is None:
+                raise NotFound("writing the journal: it is not there (HTTP 404)")
+            if version != (self._stored.version if self._stored else None):
+                raise Conflict("writing the journal: the object has been modified (HTTP 409)")
+            return self.overwrite(text)
+
+        return self._world.perform("journals.save", act)
+
+    def overwrite(self, text: str) -> str:
+        """Somebody else writes it; returns the new version."""
+        self._stored = Stored(text=text, version=self._world.version())
+        return self._stored.version
+
+
+class MemoryRecords:
+    """See `canary.ports.Records`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chunks: dict[int, bytes] = {}
+
+    def append(self, index: int, chunk: bytes) -> None:
+        """See Records."""
+
+        def act() -> None:
+            if len(chunk) > CHUNK_LIMIT:
+                raise Refused(f"chunk {index} would be more than {CHUNK_LIMIT} bytes")
+            if self._chunks.setdefault(index, chunk) != chunk:
+                raise Conflict(f"storing chunk {index}: other bytes stand there (HTTP 409)")
+
+        self._world.perform("records.append", act)
+
+    def read(self) -> list[bytes]:
+        """See Records."""
+        return self._world.perform("records.read", lambda: [self._chunks[index] for index in sorted(self._chunks)])

@@ -1,0 +1,82 @@
+"""Both arms' workloads in memory: what stable runs, whether the canary is there, and how many endpoints are ready."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import ROUND_CEILING, Decimal
+
+from canary.adapters.memory.world import World
+from canary.ports import Endpoints
+
+
+class MemoryWorkloads:
+    """See `canary.ports.Workloads`. Nothing takes time; to let something fail or take effect late, plan a fault.
+
+    Args:
+        world: the world it stands in.
+        replicas: of stable.
+
+    Attributes:
+        promoted: stable runs the new version.
+        exists: the canary's workload is there.
+        endpoints: ready endpoints of both arms.
+        cancelled: how often a blocking call was asked to return.
+    """
+
+    def __init__(self, world: World, *, replicas: int = 4) -> None:
+        self.promoted, self.exists, self.cancelled = False, False, 0
+        self.endpoints = Endpoints(stable=replicas, canary=0)
+        self._world, self._replicas = world, replicas
+        self._watchers: list[tuple[Callable[[Endpoints], None], threading.Event]] = []
+
+    def provision(self, *, share: Decimal) -> Endpoints:
+        """See Workloads."""
+
+        def act() -> Endpoints:
+            wanted = int((self._replicas * share / 100).to_integral_value(ROUND_CEILING))
+            self.exists = True
+            self.set_endpoints(canary=max(1, wanted, self.endpoints.canary))
+            return self.endpoints
+
+        return self._world.perform("workloads.provision", act)
+
+    def update_stable(self) -> None:
+        """See Workloads."""
+        self._world.perform("workloads.update_stable", lambda: self._promote(promoted=True))
+
+    def revert_stable(self) -> None:
+        """See Workloads."""
+        self._world.perform("workloads.revert_stable", lambda: self._promote(promoted=False))
+
+    def remove(self) -> None:
+        """See Workloads."""
+
+        def act() -> None:
+            self.exists = False
+            self.set_endpoints(canary=0)
+
+        self._world.perform("workloads.remove", act)
+
+    def cancel(self) -> None:
+        """See Workloads."""
+        self.cancelled += 1
+
+    def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
+        """See Workloads; returns at once, and every change from now on calls back before it returns."""
+        self._world.perform("workloads.watch", lambda: self._watchers.append((on_change, stop)))
+        on_change(self.endpoints)
+
+    def set_endpoints(self, *, stable: int | None = None, canary: int | None = None) -> None:
+        """The cluster changes how many endpoints are ready."""
+        before = self.endpoints
+        self.endpoints = Endpoints(
+            stable=before.stable if stable is None else stable, canary=before.canary if canary is None else canary
+        )
+        if self.endpoints != before:
+            self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]
+            for on_change, _ in tuple(self._watchers):
+                on_change(self.endpoints)
+
+    def _promote(self, *, promoted: bool) -> None:
+        self.promoted = promoted
