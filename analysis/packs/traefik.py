@@ -1,8 +1,8 @@
 """Traefik v3 with its kubernetesGateway provider.
 
 Labels (Traefik's pkg/provider/kubernetes/gateway): until 3.7.5 a service is `NS-SVC-http-PORT@kubernetesgateway`,
-shared by all routes; from 3.7.6 on `httproute-NS-ROUTE-gw-GWNS-GW-ep-EP-RULE-<20 hex>-svc-NS-SVC-REF@...`. Every character
-that is not alphanumeric becomes a dash. Weights are not part of the name, so a step keeps the series.
+shared by all routes; from 3.7.6 on `httproute-NS-ROUTE-gw-GWNS-GW-ep-EP-RULE-<20 hex>-svc-NS-SVC-REF@...`. What
+is not alphanumeric becomes a dash. Weights are not part of the name, so a step keeps the series.
 """
 
 from __future__ import annotations

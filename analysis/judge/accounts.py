@@ -1,0 +1,63 @@
+"""Wealth that bets against the null. JUDGE, "No single look decides" and "Late onset".
+
+Each test keeps its wealth in cash and in one account per effect size. Before each look a part of the cash moves to the
+accounts; each account is then multiplied by its capped factor. What is moved is decided before the look, so the sum
+is an e-process (a test supermartingale), and by Ville's inequality `P(ever >= 1/alpha) <= alpha`. It equals
+restarting at every look: nothing that happened before can disarm it. Sources: Shin, Ramdas & Rinaldo, "E-detectors"
+(2024); Ramdas, Grunwald, Vovk & Shafer, "Game-theoretic statistics and safe anytime-valid inference" (2023).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+EFFECTS = np.geomspace(1.3, 60.0, 8)
+"""Odds ratios over the bound that are bet on: from just visible to nearly everything failing."""
+
+EFFECT_WEIGHTS = np.array([1.0 / math.sqrt(i) for i in range(1, 9)]) / sum(1.0 / math.sqrt(i) for i in range(1, 9))
+"""Small effects get more: large ones win fast with little."""
+
+INVESTED = 0.8
+"""Part of the wealth in the accounts at the start; the rest is cash for what begins later."""
+
+STEP_SHARE = 0.2
+"""Part of the cash that moves at the first look of a step: trouble likes to begin with a new share."""
+
+CAP = 0.67
+"""A look's factor is at most `(1/alpha)**CAP`, so that no single look decides (2 * 0.67 > 1: two can)."""
+
+
+def fresh(tests: int) -> tuple[Array, Array]:
+    """Log of cash, shape (tests,), and of the accounts, shape (tests, 8), before any look."""
+    cash = np.full(tests, math.log(1.0 - INVESTED))
+    return cash, np.tile(np.log(INVESTED * EFFECT_WEIGHTS), (tests, 1))
+
+
+def move(cash: Array, accounts: Array, part: float) -> tuple[Array, Array]:
+    """Move a part of the cash to the accounts by their weights, before a look.
+
+    Args:
+        cash, accounts: logs.
+        part: between 0 and 1, known before the look.
+    """
+    if part <= 0.0:
+        return cash, accounts
+    invested = cash[:, None] + np.log(part * EFFECT_WEIGHTS)
+    return cash + math.log1p(-part), np.logaddexp(accounts, invested)
+
+
+def grow(accounts: Array, log_factors: Array, log_cap: float) -> Array:
+    """Multiply each account by its capped factor; a capped e-value is an e-value."""
+    return accounts + np.minimum(log_factors, log_cap)
+
+
+def evidence(cash: Array, accounts: Array) -> Array:
+    """Log of each test's wealth."""
+    top = np.maximum(cash, accounts.max(axis=1))
+    summed: Array = top + np.log(np.exp(cash - top) + np.exp(accounts - top[:, None]).sum(axis=1))
+    return summed

@@ -1,0 +1,79 @@
+"""What the judge is asked: metrics with what they tolerate, and the two promises."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+PARTS = {"errors": 0.5, "latency": 0.25, "limits": 0.15, "counts": 0.10}
+"""How the one alpha is split before weights; what is not used goes back in proportion. [judged]"""
+
+CRITICAL = 2.0
+"""What `critical` multiplies a metric's part by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricConfig:
+    """One metric.
+
+    Attributes:
+        name: as in looks and findings.
+        kind: `errors` and `counts` compare bad of total; `latency` compares shares of slow requests per bound.
+        relative, absolute: the canary may be as bad as `stable * (1 + relative) + absolute`.
+        weight: scales its part of alpha.
+        critical: doubles it.
+        dry_run: reported, never decides.
+        min_requests: canary requests in a step before the step may proceed undecided.
+        rate_limit: largest share of bad requests whatever stable does; None without.
+        quantile_limits: for latency, (quantile, seconds) that may not be exceeded.
+    """
+
+    name: str
+    kind: Literal["errors", "latency", "counts"]
+    relative: float
+    absolute: float
+    weight: float = 1.0
+    critical: bool = False
+    dry_run: bool = False
+    min_requests: int = 50
+    rate_limit: float | None = None
+    quantile_limits: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def part(self) -> float:
+        """Its part of alpha before normalising."""
+        return PARTS[self.kind] * self.weight * (CRITICAL if self.critical else 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeConfig:
+    """The whole question.
+
+    Attributes:
+        metrics: what is compared.
+        false_rollback: chance that a release within the tolerance is ever called UNHEALTHY (alpha).
+        false_healthy: per step, chance that one at or beyond the bound is called HEALTHY (beta).
+        planned_looks: looks that the plan is expected to take; paces the cash.
+        min_looks: judged looks before a step can be HEALTHY.
+        prior_rate: stable's error rate from its own history; None where none is known.
+        phi0: dispersion from stable's own history; 1 where none is known.
+    """
+
+    metrics: tuple[MetricConfig, ...]
+    false_rollback: float = 0.01
+    false_healthy: float = 0.05
+    planned_looks: int = 600
+    min_looks: int = 20
+    prior_rate: float | None = None
+    phi0: float = 1.0
+
+    @property
+    def threshold(self) -> float:
+        """log(1/alpha): the evidence that UNHEALTHY takes."""
+        return math.log(1.0 / self.false_rollback)
+
+    @property
+    def health_threshold(self) -> float:
+        """log(1/beta): the evidence that HEALTHY takes, per test."""
+        return math.log(1.0 / self.false_healthy)

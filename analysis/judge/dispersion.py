@@ -1,0 +1,114 @@
+"""How much more than binomially the comparison scatters. JUDGE, "Dispersion".
+
+Errors come in bursts. What matters is the dispersion of the comparison: given `m` errors on both arms, the canary's
+count is binomial with `q = omega n_c / (omega n_c + n_s)` if errors are independent; omega follows the current odds
+ratio, so that a real effect does not inflate the residual. Residuals are summed over blocks of several lengths, because
+bursts last longer than a look. log e-values are divided by the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+BLOCKS = np.array([1.0, 3.0, 10.0, 30.0])
+"""Looks in a block at least."""
+
+LEAST_VARIANCE = 2.0
+"""A block also waits for this much variance: below it the squared residual is mostly its own discreteness."""
+
+HALF_LIFE = 60.0
+"""Looks; memory of the odds ratio."""
+
+WINSOR = 25.0
+"""A block's squared residual counts at most this many times the running mean."""
+
+PRIOR_BLOCKS = 10.0
+"""What the value from history counts for, in blocks."""
+
+FEWEST = 4.0
+"""Blocks before the release's own value is used."""
+
+
+@dataclass(slots=True)
+class Dispersion:
+    """Running sums, one row per test.
+
+    Attributes:
+        odds: remembered (x_c, n_c, x_s, n_s), shape (tests, 4).
+        open_z, open_v, open_looks: the open block of each length, shape (tests, 4).
+        total, inverse, blocks: sums over closed blocks: squared residuals, 1/V, and their number, shape (tests, 4).
+    """
+
+    odds: Array
+    open_z: Array
+    open_v: Array
+    open_looks: Array
+    total: Array
+    inverse: Array
+    blocks: Array
+
+    @classmethod
+    def fresh(cls, tests: int) -> Dispersion:
+        """Before any look."""
+        return cls(*(np.zeros((tests, 4)) for _ in range(7)))
+
+    def rows(self) -> list[Array]:
+        """The seven arrays, for encoding."""
+        return [self.odds, self.open_z, self.open_v, self.open_looks, self.total, self.inverse, self.blocks]
+
+    def phi(self, phi0: Array) -> Array:
+        """The factor by which log e-values are divided, from looks so far; at least 1.
+
+        Args:
+            phi0: the value from stable's own history, 1 where none is known.
+        """
+        blocks = np.maximum(self.blocks, 1.0)
+        mean = (PRIOR_BLOCKS * phi0[:, None] + self.total) / (PRIOR_BLOCKS + self.blocks)
+        # Chance alone would lift the largest of four estimates above 1: its 95 % noise is taken off.
+        noise = 1.0 + 1.65 * np.sqrt((2.0 + self.inverse / blocks) / blocks)
+        inside = np.where(self.blocks >= FEWEST, mean / noise, 0.0).max(axis=1)
+        largest: Array = np.maximum(np.maximum(1.0, phi0), inside)
+        return largest
+
+    def look(self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array) -> None:
+        """Take one look; looks without requests on both arms say nothing."""
+        usable = (n_s > 0) & (n_c > 0)
+        m = x_s + x_c
+        weight = self._omega(n_s, n_c) * n_c
+        q = np.where(usable, weight / np.maximum(weight + n_s, 1e-300), 0.0)
+        z = np.where(usable, x_c - q * m, 0.0)
+        v = np.where(usable, q * (1.0 - q) * m * (1.0 - a), 0.0)
+        self.open_z += z[:, None]
+        self.open_v += v[:, None]
+        self.open_looks += usable[:, None]
+        self._close()
+        keep = 2.0 ** (-1.0 / HALF_LIFE)
+        self.odds = self.odds * keep + np.stack([x_c, n_c, x_s, n_s], axis=1) * usable[:, None]
+
+    def _omega(self, n_s: Array, n_c: Array) -> Array:
+        """The current odds ratio, with one pseudo-error spread over the arms by their requests."""
+        x_c, remembered_c, x_s, remembered_s = self.odds.T
+        every_c, every_s = remembered_c + n_c, remembered_s + n_s
+        pseudo = every_c / np.maximum(every_c + every_s, 1e-300)
+        canary = (x_c + pseudo) / np.maximum(every_c, 1e-300)
+        stable = (x_s + 1.0 - pseudo) / np.maximum(every_s, 1e-300)
+        ratio: Array = np.clip(canary / np.maximum(stable, 1e-300), 1e-6, 1e6)
+        return ratio
+
+    def _close(self) -> None:
+        full = (self.open_looks >= BLOCKS) & (self.open_v >= LEAST_VARIANCE)
+        if not full.any():
+            return
+        v = np.where(full, self.open_v, 1.0)
+        square = np.where(full, self.open_z, 0.0) ** 2 / v
+        running = (PRIOR_BLOCKS + self.total) / (PRIOR_BLOCKS + self.blocks)
+        self.total += np.where(full, np.minimum(square, WINSOR * running), 0.0)
+        self.inverse += np.where(full, 1.0 / v, 0.0)
+        self.blocks += full
+        for open_sum in (self.open_z, self.open_v, self.open_looks):
+            open_sum[full] = 0.0

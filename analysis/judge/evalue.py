@@ -1,0 +1,119 @@
+"""The e-value of one look at two arms. JUDGE, "The sequential test for counts".
+
+Null at every look: `theta_c <= b(theta_s)` with `b(theta) = theta (1 + r) + d`. For an alternative `(a, c)` let
+`(s, b(s))` be the boundary point that minimises `n_s KL(a||s) + n_c KL(c||b(s))`. The likelihood ratio of `(a, c)`
+against `(s, b(s))` has expectation at most 1 under every point of the null, for any sizes (the log-expectation is
+concave, its gradient vanishes along the boundary, and inside the null it falls). Source: Turner, Ly & Grunwald,
+"Generic e-variables for exact sequential k-sample tests that allow for optional stopping" (2024); Grunwald, de Heide
+& Koolen, "Safe testing".
+
+All functions work on arrays; the last axis is usually the grid of alternatives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+NEWTON_STEPS = 8
+"""Clamped Newton steps for the root; six leave an error of 2e-11, two more cost nothing measurable."""
+
+EDGE = 1e-9
+"""Rates are kept in [EDGE, 1 - EDGE]."""
+
+TOO_BAD = 0.999
+"""A stable rate whose bound reaches this leaves nothing to compare."""
+
+
+def bound(rate: Array, relative: Array, absolute: Array) -> Array:
+    """The rate that is still tolerated: `b(theta)`."""
+    return rate * (1.0 + relative) + absolute
+
+
+def boundary_point(*, a: Array, c: Array, n_s: Array, n_c: Array, relative: Array, absolute: Array) -> Array:
+    """The stable rate `s` of the nearest point of the null's boundary.
+
+    The root of `n_s (s - a) b (1 - b) + n_c (1 + r)(b - c) s (1 - s)` with `b = s (1 + r) + d`, between `a` and `(c -
+    d)/(1 + r)`.
+
+    Args:
+        a, c: the alternative's rates on stable and canary.
+        n_s, n_c: requests on stable and canary.
+        relative, absolute: the tolerance.
+    """
+    slope = 1.0 + relative
+    crossing = np.clip((c - absolute) / slope, 0.0, 1.0)
+    low, high = np.minimum(a, crossing), np.maximum(a, crossing)
+    pooled = (n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300)
+    s = np.clip(pooled, low, high)
+    for _ in range(NEWTON_STEPS):
+        b = s * slope + absolute
+        bq, sq = b * (1.0 - b), s * (1.0 - s)
+        value = n_s * (s - a) * bq + n_c * slope * (b - c) * sq
+        steep = n_s * (bq + (s - a) * slope * (1.0 - 2.0 * b)) + n_c * slope * (slope * sq + (b - c) * (1.0 - 2.0 * s))
+        low = np.where(value < 0, s, low)
+        high = np.where(value > 0, s, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = s - value / steep
+        # Outside of the bracket (or without a slope) halving is the safe step.
+        s = np.where((step > low) & (step < high), step, 0.5 * (low + high))
+    return s
+
+
+def log_evalue(
+    *,
+    x_s: Array,
+    n_s: Array,
+    x_c: Array,
+    n_c: Array,
+    a: Array,
+    c: Array,
+    relative: Array,
+    absolute: Array,
+) -> Array:
+    """Log of the e-value of one look; 0 where an arm is empty, nothing can be compared, or it is not finite.
+
+    Args:
+        x_s, n_s, x_c, n_c: bad and all requests on stable and canary.
+        a, c: the alternative; `c` above `b(a)` tests for harm, `c` below it for health.
+        relative, absolute: the tolerance.
+    """
+    s = boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute)
+    s = np.clip(s, EDGE, 1.0 - EDGE)
+    b = np.clip(s * (1.0 + relative) + absolute, EDGE, 1.0 - EDGE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = (
+            x_s * np.log(a / s)
+            + (n_s - x_s) * np.log((1.0 - a) / (1.0 - s))
+            + x_c * np.log(c / b)
+            + (n_c - x_c) * np.log((1.0 - c) / (1.0 - b))
+        )
+    usable = (n_s > 0) & (n_c > 0) & (bound(a, relative, absolute) < TOO_BAD) & np.isfinite(value)
+    return np.where(usable, value, 0.0)
+
+
+def log_evalue_one_arm(*, x: Array, n: Array, limit: Array, c: Array) -> Array:
+    """Log of the e-value of one look at one arm against `theta <= limit`, for the alternative `c > limit`.
+
+    The likelihood ratio of `c` against `limit` has expectation 1 at the limit and less below it.
+    """
+    limit = np.clip(limit, EDGE, 1.0 - EDGE)
+    value = x * np.log(c / limit) + (n - x) * np.log((1.0 - c) / (1.0 - limit))
+    return np.where(np.isfinite(value), value, 0.0)
+
+
+def odds_above(rate: Array, factors: Array) -> Array:
+    """Rates whose odds are `factors` times those of `rate`: never 1, however large the factor.
+
+    Args:
+        rate: shape (...,).
+        factors: shape (k,).
+
+    Returns:
+        Shape (..., k).
+    """
+    rate = np.clip(rate, EDGE, 1.0 - EDGE)
+    odds = (rate / (1.0 - rate))[..., None] * factors
+    return odds / (1.0 + odds)
