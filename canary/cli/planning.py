@@ -31,13 +31,14 @@ def plan(
     Example:  [bold]kubectl get httproute user-service-route -o yaml > route.yaml; canary plan release.yaml
     --route route.yaml[/bold]
     """
+    from canary.adapters.memory.patching import apply
     from canary.report.planned import planned, text
     from strategies.route.model import SurgeryError
 
     file = read_release(release, image)
     found = None if route is None else _route(route, file.metadata.namespace, file.spec.route.name)
     try:
-        result = planned(file, found)
+        result = planned(file, found, apply=apply)
     except SurgeryError as error:
         hint = "the engine's preflight would refuse the release for this; nothing was touched"
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error

@@ -6,9 +6,11 @@ before, such as the demo, adds what only they know (`Users`, `RouteCheck`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from canary.core.outcome import MEANING, ExitCode
 from canary.ports import Progress
@@ -156,6 +158,26 @@ def from_progress(
         stable_requests=last.stable_requests if last else 0,
         canary_requests=last.canary_requests if last else 0,
     )
+
+
+def data(account: Account) -> dict[str, Any]:
+    """The account as JSON-able data; numbers that JSON does not know (infinite evidence) are null."""
+    plain = asdict(account) | {"code": int(account.code)}
+    return {key: _plain_data(value) for key, value in plain.items()}
+
+
+def _plain_data(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {str(key): _plain_data(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_plain_data(inner) for inner in value]
+        case Decimal():
+            return float(value)
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def text(account: Account) -> str:

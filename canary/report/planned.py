@@ -19,6 +19,8 @@ from strategies.route.model import OURS, RefId, rules_of
 from strategies.route.original import Original, Pool, choose
 from strategies.route.patches import Patch, attach, detach, lower, set_share
 
+Apply = Callable[[Any, Patch], Any]
+
 ALL = Decimal(100)
 TOKEN = "<token>"  # noqa: S105 - a placeholder in a printed plan: the engine makes the real one when it starts
 RELEASE = "<release>"
@@ -65,8 +67,13 @@ class Planned:
     restored: bool | None = None
 
 
-def planned(release: Release, route: Mapping[str, Any] | None = None) -> Planned:
+def planned(release: Release, route: Mapping[str, Any] | None = None, *, apply: Apply | None = None) -> Planned:
     """The plan of a release, with weights and writes when its route is given.
+
+    Args:
+        release: a valid release file.
+        route: the route as it is; needs `apply`.
+        apply: what a JSON Patch makes of a document.
 
     Raises:
         SurgeryError: the route has no room for this plan, or does not send to stable.
@@ -87,8 +94,8 @@ def planned(release: Release, route: Mapping[str, Any] | None = None) -> Planned
         Write(what="detach the canary", share=nothing),
     ]
     restored = None
-    if route is not None:
-        writes, restored = _on_route(release, route, writes)
+    if route is not None and apply is not None:
+        writes, restored = _on_route(release, route, writes, apply)
     return Planned(
         release=release.metadata.name,
         namespace=release.metadata.namespace,
@@ -99,7 +106,9 @@ def planned(release: Release, route: Mapping[str, Any] | None = None) -> Planned
     )
 
 
-def _on_route(release: Release, route: Mapping[str, Any], writes: Sequence[Write]) -> tuple[list[Write], bool]:
+def _on_route(
+    release: Release, route: Mapping[str, Any], writes: Sequence[Write], apply: Apply
+) -> tuple[list[Write], bool]:
     pool = _pool(release)
     original = choose(
         route, pool, selectors=release.spec.route.rules, shares=[write.share for write in writes if write.hold_min]
@@ -117,7 +126,7 @@ def _on_route(release: Release, route: Mapping[str, Any], writes: Sequence[Write
     done = []
     for write, patch_for in zip(writes, patches, strict=True):
         patch = patch_for(now)
-        now = applied(now, patch)
+        now = apply(now, patch)
         done.append(_with_weights(write, now, patch, pool=pool, original=original))
     return done, now.get("spec") == route.get("spec")
 
@@ -144,36 +153,6 @@ def _with_weights(write: Write, now: Any, patch: Patch, *, pool: Pool, original:
         of_rules=tuple(100.0 * (ref.weight if ref else 0) / (rule.total or 1) for rule, ref in found),
         patch=patch,
     )
-
-
-def applied(document: Any, patch: Patch) -> Any:
-    """A document after a JSON Patch of `add`, `replace`, `remove` and `test` (RFC 6902), on a copy.
-
-    Raises:
-        ValueError: a test failed; a plan that is made in one piece never does.
-    """
-    document = copy.deepcopy(document)
-    for operation in patch:
-        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        parent = document
-        for part in path:
-            parent = parent[int(part) if isinstance(parent, list) else part]
-        _operate(parent, last, operation)
-    return document
-
-
-def _operate(parent: Any, last: str, operation: Mapping[str, Any]) -> None:
-    key: Any = last if not isinstance(parent, list) else len(parent) if last == "-" else int(last)
-    match operation["op"]:
-        case "test":
-            if parent[key] != operation["value"]:
-                raise ValueError(f"the test of {operation['path']} failed")
-        case "remove":
-            del parent[key]
-        case "add" if isinstance(parent, list):
-            parent.insert(key, copy.deepcopy(operation["value"]))
-        case _:
-            parent[key] = copy.deepcopy(operation["value"])
 
 
 def text(plan: Planned) -> str:

@@ -20,6 +20,9 @@ _STYLES = {
     Verdict.UNDECIDED: "yellow",
     Verdict.NO_DATA: "magenta",
 }
+MOST_ROWS = 6
+"""Findings on the screen, the guilty and most telling first: what leaves room for events on 24 lines."""
+
 _BAR = 30
 """Characters of the bar that shows how near the evidence is to its threshold."""
 
@@ -80,8 +83,10 @@ def _metrics(judgement: Judgement) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("metric", "stable", "canary", "difference (95 %)", "evidence", "verdict"):
         table.add_column(name, overflow="fold")
-    for finding in judgement.findings:
+    for finding in judgement.findings[:MOST_ROWS]:
         table.add_row(plain(finding.metric), *_figures(finding), Text(finding.verdict, style=_STYLES[finding.verdict]))
+    if (more := len(judgement.findings) - MOST_ROWS) > 0:
+        table.add_row(Text(f"and {more} more", style="dim"))
     return table
 
 

@@ -1,6 +1,7 @@
 """The screen, the lines and the account: golden pictures, and what must never be in them."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +14,7 @@ from rich.console import Console
 from canary.core.outcome import ExitCode
 from canary.ports import Progress
 from canary.report import words
-from canary.report.account import RouteCheck, Users, from_progress, text
+from canary.report.account import RouteCheck, Users, data, from_progress, text
 from canary.report.lines import line
 from canary.report.reporters import LineReporter, LiveReporter
 from canary.report.screen import render
@@ -111,6 +112,26 @@ def test_an_account_carries_the_judge_s_numbers_as_data(told: tuple[Progress, ..
     assert account.reason == "errors: worse than tolerated"
     assert account.reasons[0].numbers["canary_bad"] == 84
     assert [moment.after for moment in account.moments] == pytest.approx([0, 12.3, 30, 80])
+
+
+def test_an_account_is_json_whatever_its_numbers(told: tuple[Progress, ...]) -> None:
+    account = from_progress(told, release="a", namespace="b", image=None, code=ExitCode.JUDGED_BAD)
+    reason = replace(account.reasons[0], numbers={"evidence": float("-inf"), "canary_bad": 84.0})
+    again = json.loads(json.dumps(data(replace(account, reasons=(reason,))), allow_nan=False))
+    assert again["code"] == 10
+    assert again["moments"][1]["share"] == 5.0
+    assert again["reasons"][0]["numbers"] == {"evidence": None, "canary_bad": 84.0}
+
+
+def test_the_screen_names_the_most_telling_findings_and_counts_the_rest(told: tuple[Progress, ...]) -> None:
+    view = after(told, 4)
+    assert view.judgement is not None
+    finding = view.judgement.findings[0]
+    many = tuple(replace(finding, metric=f"metric-{number}") for number in range(12))
+    shown = picture(replace(view, judgement=replace(view.judgement, findings=many)), told[3].at)
+    assert "metric-0" in shown
+    assert "metric-11" not in shown
+    assert "and 6 more" in shown
 
 
 def test_a_broken_pipe_silences_the_lines_and_not_the_engine(told: tuple[Progress, ...]) -> None:
