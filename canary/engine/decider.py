@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Protocol
 
 from analysis.sources import Reading
@@ -27,8 +26,8 @@ from canary.ports import (
     Clock,
     Conflict,
     Endpoints,
-    JsonObject,
     Journals,
+    JsonObject,
     Leases,
     NotFound,
     PortError,
@@ -113,8 +112,15 @@ class Decider:
         surgeon: plans and carries out what touches the route.
         observer: makes looks and judgements of readings.
         background: runs what may wait.
+        identity: hash of the normalised release file.
         stored: version of the journal read, None when there is none yet.
         journal: the journal read, None when the release is new.
+
+    Attributes:
+        release: where the release stands.
+        code: the exit code, once the release is over for this process.
+        standing_by: another engine drives the release; only its end is waited for.
+        share_changed: called right after the weights changed, so that a reading can be taken soon.
     """
 
     def __init__(
@@ -125,6 +131,7 @@ class Decider:
         surgeon: Surgeon,
         observer: Observer,
         background: Background,
+        identity: str,
         stored: str | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -132,13 +139,14 @@ class Decider:
         self.code: ExitCode | None = None
         self.standing_by = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
-        self._stored = stored
+        self._stored, self._identity = stored, identity
         self._recorder = Recorder(*(journal.record if journal else (0, "")))
         self._journalled_at = self._flushed_at = ports.clock.now()
         self._standby_at = 0.0
         self._intended = journal.release if journal else release
         self._queue: deque[on.Event] = deque()
         self._weights: tuple[str, ...] = ()
+        self.share_changed: Callable[[], None] = lambda: None
 
     # What comes in -----------------------------------------------------------------------------------------
 
@@ -157,8 +165,13 @@ class Decider:
                     self._queue.append(event)
             case _:
                 self._queue.append(item)
-        while self._queue and self.code is None:
+        while self._queue and not self.over:
             self._decide(self._queue.popleft())
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to do in this process."""
+        return self.code is not None
 
     def tick(self) -> None:
         """Time has passed: deadlines, holds, the journal's and the record's own rhythm."""
@@ -167,7 +180,7 @@ class Decider:
             self._look_at_holder(now)
             return
         self.handle(on.Ticked(at=now))
-        if self.code is not None:
+        if self.over:
             return
         if now - self._journalled_at >= JOURNAL_EVERY and self.release.started:
             self._write_journal()
@@ -210,7 +223,7 @@ class Decider:
                 self._recorder.add("told", at=self._now(), reason=effect.reason, message=effect.message)
                 self._report(message=effect.message, reason=effect.reason, alarm=effect.alarm)
             case do.RestartJudge():
-                self._observer.restart(step=effect.step, share=effect.share, baking=effect.baking, at=self._now())
+                self._restart_judge(effect)
             case do.StandBy():
                 self.standing_by = True
                 self._report(message=f"another engine drives this release: {effect.holder}", reason="StandingBy")
@@ -223,6 +236,14 @@ class Decider:
             case _:
                 self._operate(effect)
 
+    def _restart_judge(self, effect: do.RestartJudge) -> None:
+        now = self._now()
+        self._recorder.add("step", at=now, step=effect.step, share=effect.share, baking=effect.baking)
+        self._observer.restart(share=effect.share, baking=effect.baking, at=now)
+        event = self._observer.judge_last(now)
+        if event is not None:
+            self._queue.append(event)
+
     def _operate(
         self,
         effect: do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange,
@@ -234,6 +255,7 @@ class Decider:
             return
         if isinstance(effect, do.RaiseShare | do.LowerShare):
             self._observer.share_changed(at=self._now())
+            self.share_changed()
         self._weights = self._surgeon.weights()
         self._queue.extend(events)
 
@@ -303,6 +325,7 @@ class Decider:
         now = self._now()
         journal = Journal(
             release=self.release,
+            identity=self._identity,
             surgery=self._surgeon.encode(),
             record=(self._recorder.index, self._recorder.digest),
             **self._observer.encode(),
@@ -376,7 +399,7 @@ class Decider:
             step=release.step,
             steps=len(release.policy.steps),
             share_wanted=release.share,
-            share_seen=None if seen is None else Decimal(str(round(seen, 4))),
+            share_seen=seen,
             entered=release.since,
             hold_min=step.hold_min if step else None,
             hold_max=step.hold_max if step else None,

@@ -30,6 +30,7 @@ class Journal(BaseModel):
     Attributes:
         version: of this form; a newer one is refused, an older one is read.
         release: where the release stands.
+        identity: hash of the normalised release file; a journal of another release is not resumed.
         judge: the judge's sufficient state, as it encodes itself; empty before judging.
         window: the last raw counters, as the window encodes them; empty before the first reading.
         surgery: what the surgery must remember (original weights, rules); empty before the first touch.
@@ -41,6 +42,7 @@ class Journal(BaseModel):
 
     version: int = VERSION
     release: Release
+    identity: str = ""
     judge: dict[str, Any] = {}
     window: dict[str, Any] = {}
     surgery: dict[str, Any] = {}

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from canary.sandbox import manifests
 from canary.sandbox.processes import Child, StartError, free_port, module
@@ -62,7 +62,7 @@ class Sandbox:
         self._token = ""
         self.places: Places | None = None
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         try:
             self.up()
         except BaseException:

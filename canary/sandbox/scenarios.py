@@ -70,7 +70,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             name="few-errors",
             title="2 % errors instead of 0.2 %",
-            story="The new version fails ten times as often as the old one, which is still rare: it takes more requests.",
+            story="The new version fails ten times as often as the old one, which is still rare.",
             ends=ExitCode.JUDGED_BAD,
             because="errors",
             canary=Faults(errors=0.02),
@@ -96,7 +96,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             name="leak",
             title="healthy first, worse later",
-            story="The new version is fine for its first 25 seconds and then fails: what was good before does not help it.",
+            story="The new version is fine for 25 seconds and then fails: what was good before does not help it.",
             ends=ExitCode.JUDGED_BAD,
             because="errors",
             canary=Faults(errors=STABLE_ERRORS, leak_after=25.0, leak_errors=0.2),
@@ -136,7 +136,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             name="reverter",
             title="somebody resets the weights",
-            story="A GitOps controller puts the route back while the release runs: nobody is fought, the release stops.",
+            story="A GitOps controller puts the route back during the release: nobody is fought, the release stops.",
             ends=ExitCode.CHANGED_BY_OTHERS,
             because="argocd-controller",
             meddler="reverter",
@@ -144,7 +144,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             name="streaming",
             title="responses that outlive the rollback",
-            story="Clients hold long responses from the bad version while the traffic goes back; they are told, not cut.",
+            story="Clients hold long responses from the bad version while traffic goes back; they are told, not cut.",
             ends=ExitCode.JUDGED_BAD,
             because="errors",
             canary=Faults(errors=0.15),

@@ -1,0 +1,342 @@
+"""From a release file to a running engine: the one place where adapters, sources and the engine meet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from canary.cli.boundary import Failure
+from canary.core.outcome import ExitCode
+from canary.core.release import FINAL
+from canary.core.release import Release as Running
+from canary.spec import Release, normalised
+
+if TYPE_CHECKING:
+    from analysis.packs import Feed, Target
+    from canary.engine.journal import Journal
+    from canary.engine.observer import Question
+    from canary.ports import Leases, Reporters, Sources
+    from strategies import Pool
+
+LEASE_DURATION = 30.0
+"""Seconds for which a lease must stand unchanged before its holder counts as dead."""
+
+LEASE_POLL = 2.0
+"""Seconds between looks at somebody else's lease."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An engine that is ready to run.
+
+    Attributes:
+        run: begins, and returns the exit code when the release has ended for this process.
+        abort: asks for a rollback; for signal handlers.
+    """
+
+    run: Callable[[], ExitCode]
+    abort: Callable[[str, str], None]
+
+
+def identity_of(file: Release) -> str:
+    """What makes two release files the same release: the hash of their normalised form."""
+    text = json.dumps(normalised(file), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(
+    file: Release,
+    *,
+    kubeconfig: Path | None,
+    context: str | None,
+    in_cluster: bool,
+    reporters: tuple[Reporters, ...],
+    say: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """Connect, take the lease, read the journal, and put the engine together.
+
+    Args:
+        file: a valid release file with an image where it has a workload.
+        kubeconfig, context, in_cluster: how to reach the API server.
+        reporters: who wants to know.
+        say: gets a line while something is waited for before the release begins.
+
+    Raises:
+        Failure: another release holds the route, or the journal cannot be used.
+        PortError: the API server cannot be reached or refuses.
+    """
+    from canary.adapters.kubernetes import (
+        KubernetesJournals,
+        KubernetesLeases,
+        KubernetesPreflights,
+        KubernetesRecords,
+        KubernetesRoutes,
+        KubernetesWorkloads,
+        ServerClock,
+        connect,
+    )
+    from canary.adapters.kubernetes.api import FIELD_MANAGER
+    from canary.adapters.kubernetes.events import EventReporter
+    from canary.adapters.kubernetes.paths import named
+    from canary.core.policy import policy_of
+    from canary.engine.decider import Decider, Ports, started
+    from canary.engine.engine import Engine, Lanes
+    from canary.engine.observer import Observer
+    from canary.engine.surgeon import Surgeon
+
+    if file.spec.workload is not None and file.spec.image is None:
+        raise Failure(
+            "no image is given",
+            code=ExitCode.USAGE,
+            hint="pass --image REF@sha256:..., or write spec.image in the file",
+        )
+    api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
+    clock = ServerClock(api)
+    namespace, route = file.metadata.namespace, file.spec.route.name
+    holder = uuid.uuid4().hex[:12]
+    leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock)
+    _take_lease(leases, holder, say=say, monotonic=clock.monotonic)
+    journals = KubernetesJournals(api, namespace=namespace, name=named("canary", route, "journal"))
+    identity = identity_of(file)
+    stored, journal = _resumable(journals.load(), identity)
+    exact = _exact(file)
+    release = (
+        journal.release
+        if journal
+        else Running(uid=uuid.uuid4().hex[:12], incarnation=holder, policy=policy_of(file, exact_split=exact))
+    )
+    labels = {"canary-engine.io/release": release.uid, "canary-engine.io/service": file.spec.stable.service}
+    routes = KubernetesRoutes(api, namespace=namespace, name=route)
+    workload = file.spec.workload
+    workloads = None
+    if workload is not None and file.spec.image is not None:
+        workloads = KubernetesWorkloads(
+            api,
+            namespace=namespace,
+            release=release.uid,
+            deployment=workload.name,
+            container=workload.container,
+            image=file.spec.image,
+            stable_service=file.spec.stable.service,
+            canary_service=file.canary_service,
+            port=file.spec.stable.port,
+        )
+    pool = _pool(file)
+    sources = source_of(file, target_of(file), now=clock.now)
+    selectors = file.spec.route.rules
+    preflights = KubernetesPreflights(
+        api,
+        namespace=namespace,
+        routes=routes,
+        pool=pool,
+        selectors=selectors,
+        shares=[step.share for step in release.policy.steps],
+        release=release.uid,
+        workloads=workloads,
+        sources=sources,
+    )
+    ports = Ports(
+        clock=clock,
+        routes=routes,
+        leases=leases,
+        journals=journals,
+        records=KubernetesRecords(api, namespace=namespace, name=named("canary", route, release.uid), labels=labels),
+        preflights=preflights,
+        sources=sources,
+        workloads=workloads,
+        reporters=(*reporters, EventReporter(api, namespace=namespace, route=route)),
+    )
+    surgeon = Surgeon(
+        routes=routes,
+        clock=clock,
+        pool=pool,
+        selectors=selectors,
+        manager=FIELD_MANAGER,
+        state=journal.surgery if journal else None,
+    )
+    observer = Observer(
+        question_of(file, release),
+        window=journal.window if journal else None,
+        state=journal.judge if journal else None,
+        totals=journal.totals if journal else (0, 0, 0),
+    )
+    lanes = Lanes()
+    decider = Decider(
+        release=release,
+        ports=ports,
+        surgeon=surgeon,
+        observer=observer,
+        background=lanes,
+        identity=identity,
+        stored=stored,
+        journal=journal,
+    )
+    engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder)
+
+    def run() -> ExitCode:
+        code = engine.run(started(release, at=clock.now(), incarnation=holder), lanes)
+        if not decider.standing_by:
+            leases.release(holder)
+        return code
+
+    return Prepared(run=run, abort=engine.abort)
+
+
+def _take_lease(leases: Leases, holder: str, *, say: Callable[[str], None], monotonic: Callable[[], float]) -> None:
+    """Take the lease; one whose holder is silent for its whole duration is taken over.
+
+    Raises:
+        Failure: its holder is alive.
+    """
+    view = leases.acquire(holder)
+    began, first = monotonic(), view.version
+    while not view.ours:
+        silent = monotonic() - began
+        if view.version != first:
+            raise Failure(
+                f"another engine ({view.holder}) drives a release on this route",
+                code=ExitCode.HELD_BY_ANOTHER,
+                hint="wait for it to end, or abort it",
+            )
+        if silent >= LEASE_DURATION:
+            view = leases.acquire(holder, steal=first)
+            continue
+        say(f"the lease is held by {view.holder}; taken over in {LEASE_DURATION - silent:.0f} s if it stays silent")
+        time.sleep(LEASE_POLL)
+        view = leases.acquire(holder)
+
+
+def _resumable(stored: Any, identity: str) -> tuple[str | None, Journal | None]:
+    """The journal to go on with: of this very release, and not ended. An ended one is written over.
+
+    Raises:
+        Failure: it is of another release that has not ended, or cannot be read.
+    """
+    from canary.engine.journal import JournalError, decode
+
+    if stored is None:
+        return None, None
+    try:
+        journal = decode(stored.text)
+    except JournalError as error:
+        raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE, hint="nothing was touched") from error
+    if journal.release.phase in FINAL:
+        return stored.version, None
+    if journal.identity != identity:
+        raise Failure(
+            "another release of this route has not ended: its engine died, or runs with another file",
+            code=ExitCode.HELD_BY_ANOTHER,
+            hint="run that release again, with its own file: it will go on, or roll back",
+        )
+    return stored.version, journal
+
+
+def target_of(file: Release) -> Target:
+    """Whose counters are read."""
+    from analysis.model import Arm
+    from analysis.packs import Target
+
+    services = {Arm.STABLE: file.spec.stable.service, Arm.CANARY: file.canary_service}
+    return Target(
+        namespace=file.metadata.namespace, route=file.spec.route.name, services=services, port=file.spec.stable.port
+    )
+
+
+def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
+    """Everything that is read: what the metrics need, and the route's own counters."""
+    from analysis.packs import custom, pack
+
+    names = {metric.name for metric in file.spec.analysis.metrics}
+    feeds: list[Feed] = []
+    if file.spec.analysis.gateway != "none":
+        known = pack(file.spec.analysis.gateway).feeds(target)
+        # Errors are always read: they are how requests are counted, and how traffic is seen to follow.
+        feeds += [feed for feed in known if feed.key.metric in names | {"errors", ""}]
+    for metric in file.spec.analysis.metrics:
+        if metric.query is not None:
+            feeds += custom(metric.name, bad=metric.query.bad, total=metric.query.total, target=target)
+    return tuple(feeds)
+
+
+def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sources:
+    """Where the counters are read."""
+    from analysis.sources.prometheus import PrometheusSource
+    from analysis.sources.scrape import ScrapeSource
+
+    feeds = feeds_of(file, target)
+    source = file.spec.analysis.source
+    if source.scrape is not None:
+        return ScrapeSource(urls=source.scrape.urls, feeds=feeds, now=now)
+    prometheus = source.prometheus
+    if prometheus is None:
+        raise Failure("the release file names no source", code=ExitCode.INVALID_RELEASE_FILE)
+    return PrometheusSource(
+        url=prometheus.url,
+        feeds=feeds,
+        headers=prometheus.headers,
+        token_file=prometheus.bearer_token_file,
+        ca=prometheus.tls.ca if prometheus.tls else None,
+        now=now,
+    )
+
+
+def question_of(file: Release, release: Running) -> Question:
+    """What the judge is asked."""
+    from analysis.judge import JudgeConfig, MetricConfig
+    from canary.engine.observer import Question
+    from canary.spec.metrics import Errors, Latency, Query
+
+    metrics = []
+    for metric in file.spec.analysis.metrics:
+        chosen: Errors | Latency | Query = metric.chosen
+        metrics.append(
+            MetricConfig(
+                name=metric.name,
+                kind="errors" if metric.errors else "latency" if metric.latency else "counts",
+                relative=chosen.tolerance.relative,
+                absolute=chosen.tolerance.absolute,
+                weight=chosen.weight,
+                critical=chosen.critical,
+                dry_run=chosen.dry_run,
+                min_requests=chosen.min_requests,
+                rate_limit=chosen.limit.rate if isinstance(chosen, Errors | Query) and chosen.limit else None,
+                quantile_limits=chosen.limit.quantiles if isinstance(chosen, Latency) and chosen.limit else (),
+            )
+        )
+    policy, every = release.policy, file.spec.analysis.interval
+    seconds = sum(step.hold_max for step in policy.steps) + policy.bake_max
+    config = JudgeConfig(
+        metrics=tuple(metrics),
+        false_rollback=file.spec.analysis.false_rollback,
+        false_healthy=file.spec.analysis.false_healthy,
+        planned_looks=max(1, round(seconds / every)),
+    )
+    return Question(
+        config=config,
+        every=every,
+        warmup=file.spec.analysis.warmup,
+        last_share=float(policy.steps[-1].share),
+    )
+
+
+def _exact(file: Release) -> bool:
+    from analysis.packs import pack
+
+    gateway = file.spec.analysis.gateway
+    return gateway != "none" and pack(gateway).exact
+
+
+def _pool(file: Release) -> Pool:
+    from strategies import Pool, RefId
+
+    namespace = file.metadata.namespace
+    return Pool(
+        stable=RefId("Service", "", namespace, file.spec.stable.service, file.spec.stable.port),
+        canary=RefId("Service", "", namespace, file.canary_service, file.canary_port),
+    )

@@ -1,0 +1,197 @@
+"""The engine: threads around the decider.
+
+    decider   this thread: takes events from a queue, urgent ones first, and ticks
+    lease     renews the lease while the decider's heart beats
+    watchers  the route, and the endpoints of both arms
+    looks     paced by APScheduler; a worker reads the counters
+    lanes     one serial worker each for checks and for the workload
+
+The wall clock is used by APScheduler alone, for pacing: if it jumps, looks come early or late and nothing else happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from canary.core import events as on
+from canary.core.outcome import ExitCode
+from canary.engine.decider import Decider, EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
+from canary.engine.leasekeeper import LeaseKeeper
+
+TICK = 0.2
+"""Seconds between ticks: the precision of holds and deadlines."""
+
+QUEUE = 1_000
+"""Events waiting at most. Looks beyond it are dropped (the next look counts from the same counters)."""
+
+READ_TIMEOUT = 5.0
+"""Seconds that a reading may take in all; a slower one is a look missed."""
+
+SOON = 0.25
+"""Seconds from a change of weights to the next reading: gateways take some tenths to follow."""
+
+LATE = 3
+"""A look later than this many intervals is an event of its own."""
+
+URGENT, NORMAL = 0, 1
+
+
+class Engine:
+    """Runs one release in this process until it ends.
+
+    Args:
+        decider: owns the release.
+        ports: the world.
+        every: seconds between looks.
+        holder: our name on the lease.
+    """
+
+    def __init__(self, *, decider: Decider, ports: Ports, every: float, holder: str) -> None:
+        self._decider, self._ports, self._every = decider, ports, every
+        self._queue: queue.PriorityQueue[tuple[int, int, on.Event | Observation]] = queue.PriorityQueue(QUEUE)
+        self._numbers = itertools.count()
+        self._stop = threading.Event()
+        self._beat = ports.clock.monotonic()
+        self._reading = threading.Semaphore(1)
+        self._read_at = ports.clock.monotonic()
+        self._keeper = LeaseKeeper(
+            leases=ports.leases, holder=holder, clock=ports.clock, beat=lambda: self._beat, tell=self.put
+        )
+
+    def put(self, item: on.Event | Observation) -> None:
+        """Hand an event or observation to the decider, from any thread; what cannot wait goes to the front."""
+        urgent = isinstance(
+            item, on.AbortRequested | on.FenceLost | on.EffectFailed | RouteObserved | EndpointsObserved
+        )
+        entry = (URGENT if urgent else NORMAL, next(self._numbers), item)
+        if urgent or not isinstance(item, ReadingTaken):
+            self._queue.put(entry)
+            return
+        with contextlib.suppress(queue.Full):  # the next reading counts from the same counters
+            self._queue.put_nowait(entry)
+
+    def abort(self, by: str, reason: str) -> None:
+        """Roll back, on a person's or a signal's word; safe to call from a signal handler."""
+        threading.Thread(
+            target=self.put, args=(on.AbortRequested(at=self._ports.clock.now(), by=by, reason=reason),), daemon=True
+        ).start()
+
+    def run(self, first: on.Event, lanes: Lanes) -> ExitCode:
+        """Begin with `first`, go on until the release ends, and return its exit code."""
+        threads = self._threads()
+        scheduler = self._pace()
+        lanes.answer = self.put
+        self._decider.share_changed = lambda: self._look_soon(scheduler)
+        try:
+            self._decider.handle(first)
+            for thread in threads:
+                thread.start()
+            scheduler.start()
+            return self._loop()
+        finally:
+            self._stop.set()
+            scheduler.shutdown(wait=False)
+            lanes.close()
+
+    def _loop(self) -> ExitCode:
+        ticked = 0.0
+        while (code := self._decider.code) is None:
+            self._beat = self._ports.clock.monotonic()
+            with contextlib.suppress(queue.Empty):
+                _, _, item = self._queue.get(timeout=TICK)
+                self._decider.handle(item)
+            if self._ports.clock.monotonic() - ticked >= TICK:
+                ticked = self._ports.clock.monotonic()
+                self._decider.tick()
+        return code
+
+    def _threads(self) -> list[threading.Thread]:
+        clock, ports = self._ports.clock, self._ports
+        bodies: list[tuple[str, Callable[[], None]]] = [
+            ("lease", lambda: self._keeper.run(self._stop)),
+            (
+                "route",
+                lambda: ports.routes.watch(
+                    lambda route: self.put(RouteObserved(at=clock.now(), route=route)), self._stop
+                ),
+            ),
+        ]
+        workloads = ports.workloads
+        if workloads is not None:
+            bodies.append(
+                (
+                    "endpoints",
+                    lambda: workloads.watch(
+                        lambda seen: self.put(EndpointsObserved(at=clock.now(), endpoints=seen)), self._stop
+                    ),
+                )
+            )
+        return [threading.Thread(target=body, name=name, daemon=True) for name, body in bodies]
+
+    def _pace(self) -> Any:
+        from apscheduler.executors.pool import ThreadPoolExecutor as Pool
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        scheduler = BackgroundScheduler(executors={"default": Pool(2)}, timezone="UTC")
+        scheduler.add_job(
+            self._look,
+            "interval",
+            seconds=self._every,
+            id="look",
+            max_instances=2,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        return scheduler
+
+    def _look_soon(self, scheduler: Any) -> None:
+        """Look right after a change of weights, so that the look that holds the change is short and is lost cheaply."""
+        from datetime import UTC, datetime, timedelta
+
+        scheduler.modify_job("look", next_run_time=datetime.now(UTC) + timedelta(seconds=SOON))
+
+    def _look(self) -> None:
+        """One reading, on a worker; a reading still under way is not doubled."""
+        if self._stop.is_set() or not self._reading.acquire(blocking=False):
+            return
+        try:
+            began = self._ports.clock.monotonic()
+            late = began - self._read_at
+            self._read_at = began
+            if late > LATE * self._every + READ_TIMEOUT:
+                self.put(on.LookMissed(at=self._ports.clock.now(), reason=f"no look was taken for {late:.0f} s"))
+            reading = self._ports.sources.read(timeout=min(READ_TIMEOUT, max(1.0, LATE * self._every)))
+            self.put(ReadingTaken(at=self._ports.clock.now(), reading=reading))
+        finally:
+            self._reading.release()
+
+
+class Lanes:
+    """The engine's background: one serial worker per lane."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[on.Event], None] = lambda _: None
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+
+    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
+        """Run the task after those before it in this lane; its event goes to the decider."""
+        pool = self._pools.get(lane)
+        if pool is None:
+            pool = self._pools[lane] = ThreadPoolExecutor(1, thread_name_prefix=lane)
+        pool.submit(self._run, task)
+
+    def _run(self, task: Callable[[], on.Event | None]) -> None:
+        event = task()
+        if event is not None:
+            self.answer(event)
+
+    def close(self) -> None:
+        """Forget what has not begun; what runs ends by its own deadline."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,187 @@
+"""The observer: makes looks of readings and judgements of looks, and remembers what the journal must keep.
+
+It joins the pure halves of `analysis` (the window over raw counters, the judge) and decides nothing: which phases
+are judged is said here, what a verdict means is the machine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from analysis import judge
+from analysis.model import Arm, Counts, Judgement, Look
+from analysis.sources import NoLook, Reading, Window
+from canary.core import events as on
+from canary.core.release import Phase, Release, Stage
+
+JUDGED = frozenset({Phase.JUDGING, Phase.GATED, Phase.BAKING})
+"""Phases in which every look is judged; PROMOTING is judged too until stable is updated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Requests counted since the canary was attached."""
+
+    stable: int = 0
+    canary: int = 0
+    route_bad: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is observed, fixed for the release.
+
+    Attributes:
+        config: what the judge is asked.
+        every: seconds between readings.
+        warmup: seconds after settling in which latency is left out (pools, caches, compilers); errors count at once.
+        last_share: percent of the plan's last step.
+    """
+
+    config: judge.JudgeConfig
+    every: float
+    warmup: float
+    last_share: float
+
+    @property
+    def latency(self) -> frozenset[str]:
+        """Names of the latency metrics."""
+        return frozenset(metric.name for metric in self.config.metrics if metric.kind == "latency")
+
+
+class Observer:
+    """Makes events of readings.
+
+    Args:
+        question: what is observed.
+        window: the window's state from the journal; empty for a fresh one.
+        state: the judge's state from the journal; empty for a fresh one.
+        totals: (stable, canary, bad on the route) from the journal.
+
+    Raises:
+        ValueError: a state is damaged.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        *,
+        window: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+        totals: tuple[int, int, int] = (0, 0, 0),
+    ) -> None:
+        self.totals = Totals(stable=totals[0], canary=totals[1], route_bad=totals[2] or None)
+        self.recorded: dict[str, Any] = {}
+        self._question = question
+        latency = question.latency
+        metrics = {metric.name: metric.name in latency for metric in question.config.metrics}
+        self._window = Window(metrics=metrics, every=question.every, state=window or None)
+        self._judge = judge.decode(state) if state else judge.start(question.config)
+        self._seen = (0, 0)
+        self._last: Look | None = None
+        self._restarted = float("-inf")
+
+    @property
+    def share_seen(self) -> Decimal | None:
+        """Percent of the pool's requests that the canary served since the last change of share; None before any."""
+        canary, every = self._seen
+        return round(Decimal(100 * canary) / every, 4) if every else None
+
+    def take(self, reading: Reading, *, release: Release, at: float) -> on.Event | None:
+        """The event that a reading amounts to; None when it holds no new sample and none was due."""
+        result = self._window.advance(reading)
+        if isinstance(result, NoLook):
+            return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
+        self._count(result)
+        self._last = None if result.spans_change else result
+        judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
+        judgement = None
+        if judged and not result.spans_change:
+            judgement = self._judge_look(result)
+        elif not result.spans_change:
+            self._judge = judge.learn(self._question.config, self._judge, result)
+        self.recorded = _record(result, judgement)
+        return _looked(result, judgement, at)
+
+    def judge_last(self, at: float) -> on.Event | None:
+        """Judge the look that proved that traffic followed: it is a whole look at the new share."""
+        look, self._last = self._last, None
+        if look is None:
+            return None
+        judgement = self._judge_look(look)
+        self.recorded = {"start": look.start, "end": look.end, "verdict": judgement.verdict}
+        return _looked(look, judgement, at)
+
+    def _judge_look(self, look: Look) -> Judgement:
+        if look.end < self._restarted + self._question.warmup:
+            latency = self._question.latency
+            look = replace(look, counts={name: arms for name, arms in look.counts.items() if name not in latency})
+        self._judge, judgement = judge.observe(self._question.config, self._judge, look)
+        return judgement
+
+    def _count(self, look: Look) -> None:
+        stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
+        bad = self.totals.route_bad
+        if look.route is not None:
+            bad = (bad or 0) + look.route.bad
+        self.totals = Totals(stable=self.totals.stable + stable, canary=self.totals.canary + canary, route_bad=bad)
+        if not look.spans_change:
+            self._seen = (self._seen[0] + canary, self._seen[1] + canary + stable)
+
+    def share_changed(self, *, at: float) -> None:
+        """The weights changed just now: the look that holds this moment compares nothing."""
+        self._window.share_changed(at)
+        self._seen, self._last = (0, 0), None
+
+    def restart(self, *, share: Decimal, baking: bool, at: float) -> None:
+        """A step begins to be judged: HEALTHY starts anew."""
+        self._judge = judge.begin_step(
+            self._question.config,
+            self._judge,
+            share=float(share),
+            last_share=self._question.last_share,
+            baking=baking,
+        )
+        self._restarted = at
+
+    def encode(self) -> dict[str, Any]:
+        """What the journal keeps of it, by the journal's own field names."""
+        totals = self.totals
+        return {
+            "judge": judge.encode(self._judge),
+            "window": self._window.encode(),
+            "totals": (totals.stable, totals.canary, totals.route_bad or 0),
+        }
+
+
+def _looked(look: Look, judgement: Judgement | None, at: float) -> on.Looked:
+    return on.Looked(
+        at=at,
+        start=look.start,
+        end=look.end,
+        stable=look.requests(Arm.STABLE),
+        canary=look.requests(Arm.CANARY),
+        judgement=judgement,
+    )
+
+
+def _record(look: Look, judgement: Judgement | None) -> dict[str, Any]:
+    """A look as the record keeps it: enough to judge it again."""
+    counts: dict[str, Any] = {
+        metric: {arm: _counts(values) for arm, values in arms.items()} for metric, arms in look.counts.items()
+    }
+    return {
+        "start": look.start,
+        "end": look.end,
+        "counts": counts,
+        "route": _counts(look.route) if look.route else None,
+        "spans_change": look.spans_change,
+        "verdict": judgement.verdict if judgement else None,
+    }
+
+
+def _counts(values: Counts) -> list[Any]:
+    return [values.total, values.bad, [[str(bound), count] for bound, count in values.buckets]]

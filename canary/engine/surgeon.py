@@ -1,0 +1,313 @@
+"""The surgeon: carries out what touches the route, and reads what others did to it.
+
+Plans come from `strategies` and are functions of the route just read; what a change means for the release is the
+machine's. Between the two stands this: read, plan, patch, and remember the route as the server acknowledged it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import strategies as cut
+from canary.core import effects as do
+from canary.core import events as on
+from canary.core.release import FULL, NONE, Release
+from canary.ports import Clock, Conflict, JsonObject, NotFound, Refused, Routes
+
+Operation = do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange
+
+_DIRECTIONS = {
+    cut.Direction.LOWERED: on.Direction.LOWERED,
+    cut.Direction.RAISED: on.Direction.RAISED,
+    cut.Direction.GONE: on.Direction.GONE,
+    cut.Direction.FOREIGN: on.Direction.FOREIGN,
+}
+
+
+class Surgeon:
+    """Works on one route.
+
+    Args:
+        routes: the port.
+        clock: the clock.
+        pool: stable's and the canary's reference.
+        selectors: rules chosen by name or index; None for every rule that sends to stable.
+        manager: our field manager, so that we do not blame ourselves.
+        state: as `encode` gave it; None before the first touch.
+    """
+
+    def __init__(
+        self,
+        *,
+        routes: Routes,
+        clock: Clock,
+        pool: cut.Pool,
+        selectors: tuple[str | int, ...] | None,
+        manager: str,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self._routes, self._clock, self._pool, self._selectors = routes, clock, pool, selectors
+        self._manager = manager
+        state = state or {}
+        self._original = cut.Original.decode(state["original"]) if "original" in state else None
+        self._uid: str = state.get("uid", "")
+        self._parents: frozenset[str] = frozenset(state.get("parents", ()))
+        self._known: JsonObject | None = None
+
+    def encode(self) -> dict[str, Any]:
+        """What a next incarnation must know."""
+        if self._original is None:
+            return {}
+        return {"original": self._original.encode(), "uid": self._uid, "parents": sorted(self._parents)}
+
+    def weights(self) -> tuple[str, ...]:
+        """The chosen rules' weights as last acknowledged, for people."""
+        if self._known is None or self._original is None:
+            return ()
+        return cut.weights_shown(self._known, original=self._original)
+
+    def carry_out(self, effect: Operation, *, release: Release) -> list[on.Event]:
+        """Do one thing to the route and say what came of it.
+
+        Raises:
+            PortError: it was not done, or nobody can tell.
+        """
+        try:
+            match effect:
+                case do.TakeFence():
+                    return self._take_fence(effect, release)
+                case do.AttachCanary():
+                    return self._attach(effect, release)
+                case do.RaiseShare():
+                    return self._raise(effect, release)
+                case do.LowerShare():
+                    return self._lower(effect, release)
+                case do.DetachCanary():
+                    return self._detach(effect)
+                case do.ConfirmChange():
+                    return self._confirm(release)
+        except cut.NoSuchRule as error:
+            raise NotFound(str(error)) from error
+        except cut.SurgeryError as error:
+            raise Refused(str(error)) from error
+
+    # Writes ------------------------------------------------------------------------------------------------
+
+    def _take_fence(self, effect: do.TakeFence, release: Release) -> list[on.Event]:
+        route = self._routes.read()
+        notes = cut.annotations_of(route)
+        holder = notes.get(cut.RELEASE)
+        if holder is not None and holder != release.uid:
+            return [on.FenceLost(at=self._now(), holder=notes.get(cut.TOKEN, holder))]
+        if self._uid and cut.uid_of(route) != self._uid:
+            raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
+        if self._original is None:
+            shares = [step.share for step in release.policy.steps]
+            self._original = cut.choose(route, self._pool, selectors=self._selectors, shares=shares)
+            self._uid = cut.uid_of(route)
+            self._parents = frozenset(parent.key for parent in cut.parents(route) if parent.good(0))
+        if notes.get(cut.TOKEN) != release.token:
+            route = self._stamp(route, release, swap=cut.TOKEN in notes)
+        self._known = route
+        events: list[on.Event] = [on.FenceTaken(at=self._now(), effect=effect.id)]
+        return [*events, *self._believe(route, release), *self._accepted(route, release)]
+
+    def _stamp(self, route: JsonObject, release: Release, *, swap: bool) -> JsonObject:
+        if swap:
+            return self._routes.patch(cut.swap_token(route, token=release.token, release=release.uid))
+        original = self._required()
+        return self._routes.merge(cut.stamp(route, token=release.token, release=release.uid, original=original))
+
+    def _attach(self, effect: do.AttachCanary, release: Release) -> list[on.Event]:
+        route = self._base(release)
+        patch = cut.attach(route, pool=self._pool, original=self._required(), token=release.token)
+        route = self._write(patch, route)
+        done = on.CanaryAttached(at=self._now(), effect=effect.id, generation=cut.generation_of(route))
+        return [done, *self._accepted(route, release)]
+
+    def _raise(self, effect: do.RaiseShare, release: Release) -> list[on.Event]:
+        route = self._base(release)
+        patch = cut.set_share(
+            route, pool=self._pool, original=self._required(), share=effect.share, token=release.token
+        )
+        route = self._write(patch, route)
+        return self._written(effect.id, effect.share, route, release)
+
+    def _lower(self, effect: do.LowerShare, release: Release) -> list[on.Event]:
+        """The shortest path: the route as last seen, one write; read again only when that did not fit."""
+        if self._original is None:
+            return [on.ShareWritten(at=self._now(), effect=effect.id, share=NONE, generation=0)]
+        route = self._known or self._routes.read()
+        lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
+        if lowering.patch:
+            try:
+                route = self._write(lowering.patch, route)
+            except Conflict:
+                route = self._routes.read()
+                lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
+                route = self._write(lowering.patch, route)
+        else:
+            # What we know says that there is nothing to do; what is there now decides.
+            route = self._routes.read()
+            lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
+            route = self._write(lowering.patch, route)
+        return self._written(effect.id, NONE, route, release)
+
+    def _detach(self, effect: do.DetachCanary) -> list[on.Event]:
+        if self._original is None:
+            return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
+        route = self._routes.read()
+        if self._uid and cut.uid_of(route) != self._uid:
+            raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
+        plan = cut.detach(route, pool=self._pool, original=self._original, keep=effect.keep)
+        route = self._write(plan.patch, route)
+        generation = cut.generation_of(route)
+        return [
+            on.CanaryDetached(
+                at=self._now(), effect=effect.id, generation=generation, kept=plan.kept, alarms=plan.alarms
+            )
+        ]
+
+    def _write(self, patch: cut.Patch, route: JsonObject) -> JsonObject:
+        """Send a patch, unless there is nothing to send, and remember what was acknowledged."""
+        self._known = self._routes.patch(patch) if patch else route
+        return self._known
+
+    def _written(self, effect: str, share: Decimal, route: JsonObject, release: Release) -> list[on.Event]:
+        generation = cut.generation_of(route)
+        done = on.ShareWritten(at=self._now(), effect=effect, share=share, generation=generation)
+        return [done, *self._accepted(route, release)]
+
+    def _base(self, release: Release) -> JsonObject:
+        """The route to plan a raise on: as last seen if our token stands there, else read and stamped anew."""
+        route = self._known or self._routes.read()
+        if cut.annotations_of(route).get(cut.TOKEN) == release.token:
+            return route
+        route = self._routes.read()
+        if cut.annotations_of(route).get(cut.TOKEN) is None:
+            route = self._stamp(route, release, swap=False)
+        self._known = route
+        return route
+
+    # Readings ----------------------------------------------------------------------------------------------
+
+    def examine(self, route: JsonObject | None, *, release: Release, at: float) -> list[on.Event]:
+        """What a version of the route, as a watch showed it, amounts to.
+
+        Args:
+            route: the object; None when it was deleted.
+            release: where the release stands.
+            at: when it was seen.
+        """
+        if self._original is None or self._known is None:
+            return []
+        if route is not None and cut.generation_of(route) < cut.generation_of(self._known):
+            return []
+        try:
+            change = cut.compare(self._known, route, pool=self._pool, original=self._original, token=release.token)
+            if change is not None and change.direction is cut.Direction.RESTAMPED:
+                return self._restamped(release, at)
+            if change is not None and change.direction is cut.Direction.GONE:
+                route = self._try_read()
+                change = cut.compare(self._known, route, pool=self._pool, original=self._original, token=release.token)
+            return self._changed(change, route, release, at, confirmed=False)
+        except cut.SurgeryError as error:
+            return [
+                on.RouteChanged(
+                    at=at, direction=on.Direction.GONE, confirmed=True, by=self._writer(route), sentence=str(error)
+                )
+            ]
+
+    def _changed(
+        self, change: cut.Change | None, route: JsonObject | None, release: Release, at: float, *, confirmed: bool
+    ) -> list[on.Event]:
+        if change is None:
+            self._known = route
+            return self._accepted(route, release) if route is not None else []
+        direction = _DIRECTIONS[change.direction]
+        event = on.RouteChanged(
+            at=at, direction=direction, confirmed=confirmed, by=self._writer(route), sentence=change.sentence
+        )
+        if direction is not on.Direction.LOWERED or confirmed:
+            # A lowering is kept apart until it is confirmed: the next raise must not be planned on it.
+            self._known = route
+        accepted = self._accepted(route, release) if route is not None else []
+        return [event, *accepted]
+
+    def _restamped(self, release: Release, at: float) -> list[on.Event]:
+        """A watch may show an old version: only a read says whose token stands there now."""
+        route = self._routes.read()
+        token = cut.annotations_of(route).get(cut.TOKEN)
+        if token is None or token == release.token:
+            return []
+        return [on.FenceLost(at=at, holder=token)]
+
+    def _confirm(self, release: Release) -> list[on.Event]:
+        route = self._try_read()
+        if self._known is None or self._original is None:
+            return []
+        change = cut.compare(self._known, route, pool=self._pool, original=self._original, token=release.token)
+        if change is not None and change.direction is cut.Direction.RESTAMPED:
+            return self._restamped(release, self._now())
+        if change is None:
+            calm = on.RouteChanged(at=self._now(), direction=on.Direction.FOREIGN, confirmed=True, by="", sentence="")
+            return [calm]
+        return self._changed(change, route, release, self._now(), confirmed=True)
+
+    def _believe(self, route: JsonObject, release: Release) -> list[on.Event]:
+        """After a takeover: whether the share in the route is one that this release wrote."""
+        original = self._required()
+        rules = {rule.key: rule for rule in cut.rules_of(route)}
+        shares = [cut.share_of(rules[known.key], self._pool) for known in original.rules if known.key in rules]
+        allowed = [release.share]
+        for work in (release.pending, release.suspended):
+            if isinstance(work, do.RaiseShare):
+                allowed.append(work.share)
+            elif isinstance(work, do.LowerShare):
+                allowed.append(NONE)
+        now = max(shares, default=None)
+        if now is None:
+            return []
+        slack = FULL / 5000  # rounding of weights keeps a share to 1 % of itself
+        near = any(abs(float(now) * 100 - float(share)) <= float(share) * 0.011 + float(slack) for share in allowed)
+        if near:
+            return []
+        lowered = float(now) * 100 < float(min(allowed))
+        direction = on.Direction.LOWERED if lowered else on.Direction.RAISED
+        sentence = f"the canary's share is {float(now) * 100:g} % now, not {release.share.normalize():f} %"
+        return [
+            on.RouteChanged(
+                at=self._now(), direction=direction, confirmed=True, by=self._writer(route), sentence=sentence
+            )
+        ]
+
+    def _accepted(self, route: JsonObject, release: Release) -> list[on.Event]:
+        """The gateway's word about our newest generation, once every parent that was good has spoken."""
+        if not self._parents:
+            return []
+        newest = max(release.generation, cut.generation_of(self._known or route))
+        seen = {parent.key: parent for parent in cut.parents(route)}
+        spoken = [seen[key] for key in self._parents if key in seen and seen[key].generation >= newest]
+        if len(spoken) < len(self._parents):
+            return []
+        bad = [parent for parent in spoken if not parent.good(newest)]
+        reason = bad[0].reason if bad else ""
+        return [on.RouteAccepted(at=self._now(), generation=newest, good=not bad, reason=reason)]
+
+    def _writer(self, route: JsonObject | None) -> str:
+        return cut.last_writer(route, ours=self._manager) if route is not None else ""
+
+    def _try_read(self) -> JsonObject | None:
+        try:
+            return self._routes.read()
+        except NotFound:
+            return None
+
+    def _required(self) -> cut.Original:
+        if self._original is None:
+            raise Refused("the route's original weights are not known: the fence was never taken")
+        return self._original
+
+    def _now(self) -> float:
+        return self._clock.now()
