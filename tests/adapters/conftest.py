@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -16,6 +17,7 @@ from canary.adapters.kubernetes.budget import Budget, Pacer
 
 Handler = Callable[[str, bytes, socket.socket], bytes | None]
 
+TOKEN = "a-token-that-must-not-be-shown"  # noqa: S105 - tests look for it in every message
 SMALL = Budget(total=0.6, attempt=0.2)
 
 
@@ -35,10 +37,12 @@ class ScriptedServer:
 
     def close(self) -> None:
         self.released.set()
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         for one in self._open:
-            one.close()
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
 
@@ -94,6 +98,18 @@ def status(code: int, message: str, reason: str = "", **details: Any) -> bytes:
     return reply(code, {**body, "reason": reason, "details": details})
 
 
+class Say:
+    """What a scripted server can say."""
+
+    reply = staticmethod(reply)
+    status = staticmethod(status)
+
+
+@pytest.fixture
+def say() -> type[Say]:
+    return Say
+
+
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     made = ScriptedServer()
@@ -105,7 +121,7 @@ def server() -> Iterator[ScriptedServer]:
 def kubeconfig(tmp_path: Path) -> Callable[..., Path]:
     """Writes a kubeconfig for an address."""
 
-    def write(address: str, *, token: str = "secret-token", **cluster: Any) -> Path:
+    def write(address: str, *, token: str = TOKEN, **cluster: Any) -> Path:
         path = tmp_path / "kubeconfig"
         config = {
             "apiVersion": "v1",
