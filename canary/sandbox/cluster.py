@@ -177,8 +177,9 @@ class Sandbox:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "sandbox", "cluster": {"server": server}}],
-            "users": [{"name": user, "user": {"token": token}}],
+            # kubectl sends no token over plain HTTP: it stands in the address.
+            "clusters": [{"name": "sandbox", "cluster": {"server": f"{server}/as/{token}"}}],
+            "users": [{"name": user, "user": {}}],
             "contexts": [
                 {"name": "sandbox", "context": {"cluster": "sandbox", "user": user, "namespace": manifests.NAMESPACE}}
             ],
@@ -193,6 +194,8 @@ class Sandbox:
         here = f"namespaces/{manifests.NAMESPACE}"
         for path, body in (
             ("/api/v1/namespaces", manifests.namespace()),
+            (f"/apis/rbac.authorization.k8s.io/v1/{here}/roles", manifests.role()),
+            (f"/apis/rbac.authorization.k8s.io/v1/{here}/rolebindings", manifests.role_binding()),
             (f"{gateways}/gatewayclasses", manifests.gateway_class()),
             (f"{gateways}/{here}/gateways", manifests.gateway(port)),
             (f"/api/v1/{here}/services", manifests.service("shop")),

@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 
 from canary.sandbox import pods as plan
+from canary.sandbox.apiserver.logs import LOG_FILE
 from canary.sandbox.processes import Child, end_with_input, module
 
 PERIOD = 0.1
@@ -31,7 +32,6 @@ GRACE = 0.5
 
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 SERVICES = "/api/v1/services"
-LOG_FILE = "sandbox.canary-engine.io/log-file"
 
 
 @dataclass(slots=True)

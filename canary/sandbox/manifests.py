@@ -104,3 +104,50 @@ def route() -> dict[str, Any]:
             ],
         },
     }
+
+
+ENGINE = "canary-engine"
+"""The ServiceAccount of the engine, and its Role's name."""
+
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def role() -> dict[str, Any]:
+    """What the engine may do: as little as a release of this route needs, by name wherever RBAC can say names."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "Role",
+        "metadata": {"name": ENGINE, "namespace": NAMESPACE},
+        "rules": [
+            _may("gateway.networking.k8s.io", "httproutes", "get list watch patch", "shop"),
+            _may("gateway.networking.k8s.io", "gateways", "get list"),
+            _may("apps", "deployments", "get list watch patch", "shop shop-canary"),
+            _may("apps", "deployments", "delete", "shop-canary"),
+            _may("apps", "deployments", "create list watch"),
+            _may("apps", "replicasets", "get list"),
+            _may("", "services", "get list create"),
+            _may("", "services", "patch delete", "shop-canary"),
+            _may("", "pods", "get list watch"),
+            _may("discovery.k8s.io", "endpointslices", "get list watch"),
+            _may("autoscaling", "horizontalpodautoscalers", "get list"),
+            _may("coordination.k8s.io", "leases", "get create update patch delete"),
+            _may("", "configmaps", "get list create update patch delete"),
+            _may("", "events", "create patch"),
+        ],
+    }
+
+
+def _may(group: str, resource: str, verbs: str, names: str = "") -> dict[str, Any]:
+    rule: dict[str, Any] = {"apiGroups": [group], "resources": [resource], "verbs": verbs.split()}
+    return {**rule, "resourceNames": names.split()} if names else rule
+
+
+def role_binding() -> dict[str, Any]:
+    """Gives the engine its Role."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": ENGINE, "namespace": NAMESPACE},
+        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": ENGINE},
+        "subjects": [{"kind": "ServiceAccount", "name": ENGINE, "namespace": NAMESPACE}],
+    }

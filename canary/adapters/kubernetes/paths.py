@@ -52,7 +52,7 @@ POD = Resource(group="", version="v1", plural="pods", kind="Pod")
 DEPLOYMENT = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
 REPLICA_SET = Resource(group="apps", version="v1", plural="replicasets", kind="ReplicaSet")
 ENDPOINT_SLICE = Resource(group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice")
-EVENT = Resource(group="events.k8s.io", version="v1", plural="events", kind="Event")
+EVENT = Resource(group="", version="v1", plural="events", kind="Event")
 
 NAME_LIMIT = 253
 LABEL_LIMIT = 63

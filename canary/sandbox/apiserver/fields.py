@@ -1,0 +1,149 @@
+"""Sets of fields, in the form in which managedFields has them (FieldsV1), and their algebra.
+
+A set is a tree: `f:name` is a member, `k:{...}` an item of a list with keys, `v:...` an item of a set, `.` the thing
+itself; a leaf is `{}`. Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ (merge strategy) and
+sigs.k8s.io/structured-merge-diff.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from canary.sandbox.apiserver.errors import Json
+
+_UNOWNED = ("name", "namespace", "generateName", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
+            "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")  # fmt: skip
+
+
+def bare(item: Json) -> Json:
+    """The object without what nobody owns: its identity and what the server keeps."""
+    metadata = {key: value for key, value in item.get("metadata", {}).items() if key not in _UNOWNED}
+    rest = {key: value for key, value in item.items() if key not in {"apiVersion", "kind", "metadata"}}
+    return {"metadata": metadata, **rest} if metadata else rest
+
+
+def member(schema: Json, key: str) -> Json:
+    """The schema of an object's member."""
+    properties = schema.get("properties")
+    if properties and key in properties:
+        found: Json = properties[key]
+        return found
+    extra = schema.get("additionalProperties")
+    return extra if isinstance(extra, dict) else {}
+
+
+def is_atomic(value: Any, schema: Json) -> bool:
+    """Whether the value is owned, compared and replaced as a whole."""
+    if isinstance(value, dict):
+        return not value or schema.get("x-kubernetes-map-type") == "atomic"
+    if isinstance(value, list):
+        return not value or schema.get("x-kubernetes-list-type") not in {"map", "set"}
+    return True
+
+
+def item_key(each: Any, schema: Json) -> str:
+    """The name of an item of a list with keys, or of a set, in FieldsV1."""
+    if schema["x-kubernetes-list-type"] == "set":
+        return "v:" + json.dumps(each, separators=(",", ":"))
+    items = schema.get("items") or {}
+    named: Json = {}
+    for key in schema["x-kubernetes-list-map-keys"]:
+        if key in each:
+            named[key] = each[key]
+        elif "default" in member(items, key):
+            named[key] = member(items, key)["default"]
+        elif key == "protocol":  # the one key of a built-in list that has a default
+            named[key] = "TCP"
+    return "k:" + json.dumps(named, separators=(",", ":"), sort_keys=True)
+
+
+def owned(value: Any, schema: Json) -> Json:
+    """The set of every field in a value."""
+    if is_atomic(value, schema):
+        return {}
+    if isinstance(value, dict):
+        fields: Json = {} if schema.get("properties") else {".": {}}
+        for key, each in value.items():
+            fields["f:" + key] = owned(each, member(schema, key))
+        return fields
+    items = schema.get("items") or {}
+    return {
+        item_key(each, schema): {".": {}, **owned(each, items)} if isinstance(each, dict) else {} for each in value
+    }
+
+
+def changed(old: Any, new: Any, schema: Json) -> Json | None:
+    """The set of fields that are new or different in `new`; None when nothing is."""
+    if old == new and type(old) is type(new):
+        return None
+    if is_atomic(new, schema) or type(old) is not type(new) or is_atomic(old, schema):
+        return owned(new, schema)
+    if isinstance(new, dict):
+        found = {
+            "f:" + key: (changed(old[key], each, member(schema, key)) if key in old else owned(each, member(schema, key)))
+            for key, each in new.items()
+        }
+    else:
+        before = {item_key(each, schema): each for each in old}
+        items = schema.get("items") or {}
+        found = {}
+        for each in new:
+            name = item_key(each, schema)
+            if name in before:
+                found[name] = changed(before[name], each, items)
+            else:
+                found[name] = {".": {}, **owned(each, items)} if isinstance(each, dict) else {}
+    kept = {key: each for key, each in found.items() if each is not None}
+    return kept or None
+
+
+def union(one: Json, other: Json) -> Json:
+    """Every field of either set."""
+    merged = dict(one)
+    for key, each in other.items():
+        merged[key] = union(merged[key], each) if key in merged else each
+    return merged
+
+
+def minus(one: Json, other: Json) -> Json | None:
+    """The fields of one set that are not in the other, nor below a leaf of it; None when there are none."""
+    if not other:
+        return None
+    kept: Json = {}
+    for key, each in one.items():
+        if key not in other:
+            kept[key] = each
+        elif each and (rest := minus(each, other[key])):
+            kept[key] = rest
+    return kept or None
+
+
+def common(one: Json, other: Json) -> Json | None:
+    """The fields that are in both sets; None when there are none."""
+    kept: Json = {}
+    for key, each in one.items():
+        if key in other:
+            if not each or not other[key]:
+                kept[key] = each or other[key]
+            elif (both := common(each, other[key])) is not None:
+                kept[key] = both
+    return kept or None
+
+
+def paths(fields: Json, path: str = "") -> Iterator[str]:
+    """The leaves of a set as people write them: `.spec.replicas`, `.spec.containers[name="app"].image`."""
+    if not fields:
+        yield path
+    for key, each in fields.items():
+        if key == ".":
+            if len(fields) == 1:
+                yield path
+        elif key.startswith("f:"):
+            yield from paths(each, f"{path}.{key[2:]}")
+        elif key.startswith("k:"):
+            named = ",".join(f"{name}={json.dumps(value)}" for name, value in json.loads(key[2:]).items())
+            yield from paths(each, f"{path}[{named}]")
+        else:
+            yield from paths(each, f"{path}[={key[2:]}]")

@@ -1,0 +1,409 @@
+"""What may be done to objects: the way of a write from its body to the store.
+
+Every write takes the same way: read into the schema, defaults, rules, who owns which field, generation, store.
+Sources: https://kubernetes.io/docs/reference/using-api/api-concepts/ and .../server-side-apply/.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from canary.sandbox.apiserver import errors, rules
+from canary.sandbox.apiserver.apply import Author, applied, tracked
+from canary.sandbox.apiserver.errors import Json
+from canary.sandbox.apiserver.kinds import schema_of
+from canary.sandbox.apiserver.patch import json_patch, merge_patch
+from canary.sandbox.apiserver.resources import Registry, Resource
+from canary.sandbox.apiserver.scale import scale_of, with_scale
+from canary.sandbox.apiserver.schema import fill, mistakes, prune
+from canary.sandbox.apiserver.store import Key, Store, clone
+from canary.sandbox.apiserver.strategic import strategic_merge
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+
+_KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+"""Metadata that only the server writes."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Options:
+    """What a write asks for beside its body.
+
+    Attributes:
+        manager: the field manager.
+        dry_run: carry nothing out, but answer as if.
+        validation: what becomes of unknown fields: Ignore, Warn or Strict.
+        force: take fields from their owners (server-side apply).
+        warnings: gets what the client is to be warned of.
+    """
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    validation: str = "Warn"
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class Objects:
+    """The objects of a cluster and everything that may be done to them.
+
+    Args:
+        store: where they are kept.
+        registry: which kinds there are.
+        now: the time, as objects have it.
+    """
+
+    def __init__(self, store: Store, registry: Registry, now: Callable[[], str]) -> None:
+        self.store, self.registry, self.now = store, registry, now
+        self._addresses = itertools.count(1)
+
+    # Reading -------------------------------------------------------------------------------------------------
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Json:
+        """The object, not to be changed.
+
+        Raises:
+            ApiError: 404.
+        """
+        found = self.store.get(resource.key, (namespace, name))
+        if found is None:
+            raise errors.not_found(resource.qualified, name)
+        return found
+
+    # Writing -------------------------------------------------------------------------------------------------
+
+    def create(self, resource: Resource, namespace: str, body: Json, options: Options) -> Json:
+        """A new object.
+
+        Raises:
+            ApiError: 400, 404 (its namespace), 409 or 422.
+        """
+        item = self._read(resource, namespace, body, "", options)
+        metadata = item["metadata"]
+        if not metadata.get("name"):
+            prefix = metadata.get("generateName")
+            if not prefix:
+                raise errors.invalid(resource.kind, resource.group, "", [_required("metadata.name")])
+            metadata["name"] = prefix + secrets.token_hex(3)[:5]
+        name = metadata["name"]
+        if self.store.get(resource.key, (namespace, name)) is not None:
+            raise errors.already_exists(resource.qualified, name)
+        if metadata.get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        if "status" in resource.subresources and resource.custom:
+            item.pop("status", None)
+        for kept in (*_KEPT, "managedFields", "selfLink"):
+            metadata.pop(kept, None)
+        return self._finish(resource, None, item, self._author(resource, options), options)
+
+    def replace(
+        self, resource: Resource, namespace: str, name: str, body: Json, options: Options, *, part: str = ""
+    ) -> Json:
+        """The object, or a part of it such as `status`, as the body has it.
+
+        Raises:
+            ApiError: 400, 404, 409 or 422.
+        """
+        old = self.get(resource, namespace, name)
+        if part == "scale":
+            item = with_scale(old, body)
+        else:
+            item = self._read(resource, namespace, body, name, options)
+        return self._write(resource, old, item, options, part)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: Any,
+        content: str,
+        options: Options,
+        *,
+        part: str = "",
+    ) -> tuple[Json, bool]:
+        """The object after a patch of one of the four kinds.
+
+        Returns:
+            The object, and whether it is new (server-side apply creates).
+
+        Raises:
+            ApiError: 400, 404, 409, 415 or 422.
+        """
+        if content == APPLY:
+            return self._apply(resource, namespace, name, body, options, part)
+        old = self.get(resource, namespace, name)
+        shown = scale_of(old) if part == "scale" else self.shown(resource, old)
+        schema = schema_of(resource)
+        if content == JSON_PATCH:
+            patched = json_patch(shown, body)
+        elif content == MERGE_PATCH:
+            patched = merge_patch(shown, _object(body))
+        elif content == STRATEGIC and not resource.custom:
+            patched = strategic_merge(shown, _object(body), schema)
+        else:
+            accepted = [JSON_PATCH, MERGE_PATCH, APPLY, *([] if resource.custom else [STRATEGIC])]
+            raise errors.unsupported_media_type(accepted)
+        if part == "scale":
+            return self._write(resource, old, with_scale(old, patched), options, part), False
+        item = self._read(resource, namespace, patched, name, options)
+        return self._write(resource, old, item, options, part), False
+
+    def _apply(
+        self, resource: Resource, namespace: str, name: str, body: Any, options: Options, part: str
+    ) -> tuple[Json, bool]:
+        if not options.manager:
+            raise errors.bad_request("PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch")
+        wanted = self._read(resource, namespace, _object(body), name, options)
+        if wanted["metadata"].get("managedFields"):
+            raise errors.bad_request("metadata.managedFields must be nil")
+        wanted["metadata"]["name"] = name
+        old = self.store.get(resource.key, (namespace, name))
+        author = self._author(resource, options, operation="Apply", part=part)
+        if old is None:
+            if part:
+                raise errors.not_found(resource.qualified, name)
+            if wanted["metadata"].get("resourceVersion"):
+                raise errors.conflict(resource.qualified, name)
+            made = applied(None, wanted, author, schema_of(resource), force=options.force)
+            return self._finish(resource, None, made, None, options), True
+        given = wanted["metadata"].pop("resourceVersion", None)
+        if given not in {None, "", old["metadata"]["resourceVersion"]}:
+            raise errors.conflict(resource.qualified, name)
+        merged = applied(old, _only(wanted, part, resource), author, schema_of(resource), force=options.force)
+        return self._finish(resource, old, merged, None, options), False
+
+    def delete(self, resource: Resource, namespace: str, name: str, body: Json, options: Options) -> tuple[Json, bool]:
+        """Deletes the object, or marks it when finalizers stand on it.
+
+        Args:
+            body: DeleteOptions.
+
+        Returns:
+            The object as it was last, and whether it is gone.
+
+        Raises:
+            ApiError: 404, or 409 when a precondition does not hold.
+        """
+        old = self.get(resource, namespace, name)
+        for what, wanted in (body.get("preconditions") or {}).items():
+            found = old["metadata"].get(what)
+            if wanted is not None and wanted != found:
+                label = "UID" if what == "uid" else "ResourceVersion"
+                why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
+                raise errors.conflict(resource.qualified, name, why)
+        if options.dry_run:
+            return old, not old["metadata"].get("finalizers")
+        if old["metadata"].get("finalizers"):
+            if "deletionTimestamp" not in old["metadata"]:
+                marked = {**old["metadata"], "deletionTimestamp": self.now(), "deletionGracePeriodSeconds": 0}
+                old = self._put(resource, {**old, "metadata": marked})
+            return old, False
+        orphan = body.get("propagationPolicy") == "Orphan" or body.get("orphanDependents") is True
+        return self._remove(resource, old, orphan=orphan), True
+
+    # The way of a write ----------------------------------------------------------------------------------------
+
+    def _read(self, resource: Resource, namespace: str, body: Any, name: str, options: Options) -> Json:
+        """The body as an object of this resource: known fields only, name and namespace as in the path."""
+        item: Json = clone(_object(body))
+        said = (item.get("apiVersion") or resource.api_version, item.get("kind") or resource.kind)
+        if said != (resource.api_version, resource.kind):
+            text = f'the API version in the data ({said[0]}, {said[1]}) does not match the expected API version ({resource.api_version}, {resource.kind})'  # fmt: skip
+            raise errors.bad_request(text)
+        metadata = item.get("metadata")
+        if metadata is None:
+            metadata = item["metadata"] = {}
+        if not isinstance(metadata, dict):
+            raise errors.bad_request("metadata must be an object")
+        item["apiVersion"], item["kind"] = resource.api_version, resource.kind
+        if name and metadata.get("name", name) != name:
+            text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            raise errors.bad_request(text)
+        if name:
+            metadata["name"] = name
+        if resource.namespaced:
+            if metadata.get("namespace", namespace) not in {namespace, ""}:
+                text = f"the namespace of the provided object does not match the namespace sent on the request ({namespace})"
+                raise errors.bad_request(text)
+            metadata["namespace"] = namespace
+        else:
+            metadata.pop("namespace", None)
+        kept, unknown = prune(item, schema_of(resource))
+        if unknown and options.validation == "Strict":
+            listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+            raise errors.bad_request(f"strict decoding error: {listed}")
+        if options.validation == "Warn":
+            options.warnings += [f'unknown field "{path}"' for path in unknown]
+        result: Json = kept
+        return _without_nulls(result)
+
+    def _write(self, resource: Resource, old: Json, item: Json, options: Options, part: str) -> Json:
+        """An update of the whole, or of a part."""
+        given, found = item["metadata"].get("resourceVersion"), old["metadata"]["resourceVersion"]
+        name = old["metadata"]["name"]
+        if given not in {None, "", found}:
+            raise errors.conflict(resource.qualified, name)
+        uid = item["metadata"].get("uid")
+        if uid and uid != old["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            raise errors.conflict(resource.qualified, name, why)
+        if part == "status":
+            item = {**old, "status": item.get("status", {}), "metadata": {**old["metadata"], **_managed(item)}}
+        elif "status" in resource.subresources:
+            item = {**item, **({"status": old["status"]} if "status" in old else {})}
+            if "status" not in old:
+                item.pop("status", None)
+        return self._finish(resource, old, item, self._author(resource, options, part=part), options)
+
+    def _finish(self, resource: Resource, old: Json | None, item: Json, author: Author | None, options: Options) -> Json:
+        schema = schema_of(resource)
+        metadata = item["metadata"] = dict(item["metadata"])
+        if old is not None:
+            for kept in _KEPT:
+                if kept in old["metadata"]:
+                    metadata[kept] = old["metadata"][kept]
+                else:
+                    metadata.pop(kept, None)
+        if not resource.custom:
+            item = copy.deepcopy(item)
+            rules.default(resource, item)
+        else:
+            fill(item, schema)
+        self._address(resource, old, item)
+        causes = [*mistakes(item, schema), *rules.broken(resource, item, old)]
+        if causes:
+            raise errors.invalid(resource.kind, resource.group, item["metadata"]["name"], causes)
+        self._in_a_namespace(resource, old, item)
+        metadata = item["metadata"]
+        if author is not None:
+            entries = tracked(old, item, author, schema)
+            metadata.pop("managedFields", None)
+            if entries:
+                metadata["managedFields"] = entries
+        if old is None:
+            metadata.update(uid=str(uuid.uuid4()), creationTimestamp=self.now())
+            if resource.generation:
+                metadata["generation"] = 1
+        else:
+            if _essence(old) == _essence(item):
+                return old
+            if resource.generation and _wanted(old) != _wanted(item):
+                metadata["generation"] = old["metadata"].get("generation", 1) + 1
+        if options.dry_run:
+            return item
+        if old is not None and "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            self._put(resource, item)
+            return self._remove(resource, item)
+        return self._put(resource, item)
+
+    def _put(self, resource: Resource, item: Json) -> Json:
+        stored = self.store.put(resource.key, _key(item), item)
+        if resource.kind == "CustomResourceDefinition":
+            self.registry.define(stored)
+        return stored
+
+    def _remove(self, resource: Resource, item: Json, *, orphan: bool = False) -> Json:
+        gone = self.store.remove(resource.key, _key(item))
+        if resource.kind == "CustomResourceDefinition":
+            self.registry.withdraw(item)
+        if resource.kind == "Namespace":
+            self._sweep(lambda each, _: each["metadata"].get("namespace") == item["metadata"]["name"])
+        if not orphan:
+            uid = item["metadata"]["uid"]
+            self._sweep(lambda each, alive: _only_owner(each, uid, alive))
+        return gone
+
+    def _sweep(self, chosen: Callable[[Json, set[str]], bool]) -> None:
+        """The garbage collector: deletes what is chosen, by its kind's rules."""
+        alive = {each["metadata"]["uid"] for _, _, each in self.store.everything()}
+        for key, (namespace, name), each in list(self.store.everything()):
+            resource = self.registry.stored(key)
+            if resource is not None and chosen(each, alive) and self.store.get(key, (namespace, name)) is not None:
+                self.delete(resource, namespace, name, {}, Options())
+
+    def _author(self, resource: Resource, options: Options, *, operation: str = "Update", part: str = "") -> Author:
+        return Author(
+            manager=options.manager or "unknown",
+            operation=operation,
+            api_version=resource.api_version,
+            subresource=part,
+            time=self.now(),
+        )
+
+    def _in_a_namespace(self, resource: Resource, old: Json | None, item: Json) -> None:
+        namespace = item["metadata"].get("namespace", "")
+        if resource.namespaced and old is None and self.store.get("namespaces", ("", namespace)) is None:
+            raise errors.not_found("namespaces", namespace)
+
+    def _address(self, resource: Resource, old: Json | None, item: Json) -> None:
+        """The Service's address: kept, or the next one."""
+        if resource.kind != "Service" or item["spec"].get("type") == "ExternalName":
+            return
+        known = (old or {}).get("spec", {}).get("clusterIP")
+        if not item["spec"].get("clusterIP"):
+            number = next(self._addresses) if not known else 0
+            item["spec"]["clusterIP"] = known or f"10.96.{number // 250}.{number % 250 + 1}"
+        item["spec"]["clusterIPs"] = [item["spec"]["clusterIP"]]
+
+    def shown(self, resource: Resource, item: Json) -> Json:
+        """The object as this version of its resource calls it."""
+        if item.get("apiVersion") == resource.api_version:
+            return item
+        return {**item, "apiVersion": resource.api_version}
+
+
+def _key(item: Json) -> Key:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _required(path: str) -> errors.Cause:
+    return errors.Cause(reason="FieldValueRequired", message="Required value: name or generateName is required", field=path)
+
+
+def _object(body: Any) -> Json:
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body of the request is no object")
+    return body
+
+
+def _managed(item: Json) -> Json:
+    return {"managedFields": item["metadata"]["managedFields"]} if "managedFields" in item["metadata"] else {}
+
+
+def _only(wanted: Json, part: str, resource: Resource) -> Json:
+    """What an apply may say: status under its subresource, all but status elsewhere."""
+    frame = {key: wanted[key] for key in ("apiVersion", "kind", "metadata")}
+    if part == "status":
+        return {**frame, **({"status": wanted["status"]} if "status" in wanted else {})}
+    return {key: value for key, value in wanted.items() if key != "status" or "status" not in resource.subresources}
+
+
+def _without_nulls(item: Json) -> Json:
+    """Without the members that are null: nearly every client writes them, and they mean absent."""
+    return {key: value for key, value in item.items() if value is not None}
+
+
+def _essence(item: Json) -> Json:
+    """What makes two versions of an object the same: all but the version and the times of writing."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "resourceVersion"}
+    entries = [{**entry, "time": ""} for entry in metadata.pop("managedFields", ())]
+    return {**item, "metadata": {**metadata, "managedFields": entries}}
+
+
+def _wanted(item: Json) -> Json:
+    return {key: value for key, value in item.items() if key not in {"metadata", "status"}}
+
+
+def _only_owner(item: Json, uid: str, alive: set[str]) -> bool:
+    owners = [owner["uid"] for owner in item["metadata"].get("ownerReferences") or ()]
+    return uid in owners and not any(owner in alive for owner in owners)

@@ -1,0 +1,36 @@
+"""The scale subresource: how many replicas, in one form for every kind of workload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canary.sandbox.apiserver.errors import Json, bad_request
+
+
+def scale_of(item: Json) -> Json:
+    """The autoscaling/v1 Scale of a workload."""
+    labels = (item["spec"].get("selector") or {}).get("matchLabels") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: item["metadata"][key] for key in kept if key in item["metadata"]},
+        "spec": {"replicas": item["spec"].get("replicas", 1)},
+        "status": {
+            "replicas": (item.get("status") or {}).get("replicas", 0),
+            "selector": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        },
+    }
+
+
+def with_scale(item: Json, scale: Any) -> Json:
+    """The workload with the replicas of a Scale, at the version that the Scale names."""
+    if not isinstance(scale, dict):
+        raise bad_request("the body of the request is no Scale")
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise bad_request("spec.replicas must be an integer")
+    metadata = dict(item["metadata"])
+    if version := (scale.get("metadata") or {}).get("resourceVersion"):
+        metadata["resourceVersion"] = version
+    return {**item, "metadata": metadata, "spec": {**item["spec"], "replicas": replicas}}

@@ -1,0 +1,473 @@
+"""The HTTP side: from a path and a body to an operation on objects, and back.
+
+Everything runs on one event loop and every write is carried out between two awaits, so writes never interleave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from canary.sandbox.apiserver import discovery, errors, protobuf, rbac, tables, watching
+from canary.sandbox.apiserver.errors import ApiError, Json
+from canary.sandbox.apiserver.faults import Faults
+from canary.sandbox.apiserver.logs import stream_log
+from canary.sandbox.apiserver.objects import APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC, Objects, Options
+from canary.sandbox.apiserver.resources import Registry, Resource
+from canary.sandbox.apiserver.scale import scale_of
+from canary.sandbox.apiserver.selectors import Selector, field_selector, label_selector
+from canary.sandbox.apiserver.store import Store
+
+LARGEST_BODY = 3 * 1024 * 1024
+"""Bytes of a request; a real server refuses more with 413."""
+
+LOG_LENGTH = 20_000
+"""Requests that the log remembers."""
+
+_PATH = re.compile(
+    r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
+    r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>[^/]+))?/?"
+)
+_AS = re.compile(r"/as/(?P<token>[^/]+)(?P<path>/.*)")
+_OF_A_NAMESPACE = frozenset({"status", "finalize"})
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request for objects, understood."""
+
+    verb: str
+    resource: Resource
+    namespace: str
+    name: str
+    part: str
+    query: Mapping[str, str]
+
+
+class Server:
+    """The emulator.
+
+    Args:
+        tokens: who each bearer token is.
+    """
+
+    def __init__(self, tokens: dict[str, rbac.User]) -> None:
+        self.tokens = tokens
+        self.store, self.registry, self.faults = Store(), Registry(), Faults()
+        self.objects = Objects(self.store, self.registry, now)
+        self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
+        self._count = 0
+
+    def app(self) -> web.Application:
+        """The web application."""
+        app = web.Application(client_max_size=LARGEST_BODY)
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        return app
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Any request."""
+        try:
+            return await self._handle(request)
+        except ApiError as error:
+            return _refused(error)
+        except web.HTTPRequestEntityTooLarge:
+            return _refused(ApiError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"))
+        except ConnectionError:
+            raise
+        except Exception:  # a mistake of this server's own: said in its log, and told like one
+            traceback.print_exc()
+            return _refused(ApiError(500, "InternalError", "Internal error occurred: the emulator's log says more"))
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        token, path = _addressed(request)
+        if path in {"/healthz", "/livez", "/readyz"}:
+            return web.Response(text="ok")
+        if path == "/version":
+            return web.json_response(discovery.VERSION)
+        user = self.tokens.get(token)
+        if user is None:
+            raise errors.unauthorized()
+        if path.startswith("/sandbox/"):
+            return await self._sandbox(request, path, user)
+        if (found := self._discover(path)) is not None:
+            return web.json_response(found)
+        call = self._understand(request, path)
+        entry = self._note(call, user)
+        fault = self.faults.meeting(entry)
+        if fault is not None:
+            refused = await _meet(fault, request)
+            if refused is not None:
+                entry["code"] = refused.status
+                return refused
+        try:
+            answer = await self._serve(request, call, user)
+        except ApiError as error:
+            entry["code"] = error.code
+            raise
+        entry["code"] = answer.status
+        if fault is not None and fault.get("drop") == "after":
+            _cut(request)
+        return answer
+
+    # Who and what ----------------------------------------------------------------------------------------------
+
+    def _understand(self, request: web.Request, path: str) -> Call:
+        match = _PATH.fullmatch(path)
+        if match is None:
+            raise errors.no_such_path()
+        group, version = match["group"] or "", match["core"] or match["version"]
+        resource = self.registry.find(group, version, match["plural"])
+        namespace, name, part = match["namespace"] or "", match["name"] or "", match["part"] or ""
+        if resource is None and match["namespace"] and match["plural"] in _OF_A_NAMESPACE and not name:
+            resource = self.registry.find("", "v1", "namespaces")  # /api/v1/namespaces/NAME/status
+            namespace, name, part = "", match["namespace"], match["plural"]
+        if resource is None or (part and part not in resource.subresources):
+            raise errors.no_such_path()
+        if namespace and not resource.namespaced:
+            raise errors.no_such_path()
+        verb = _verb(request, name)
+        if verb not in resource.verbs:
+            raise errors.method_not_allowed()
+        return Call(verb=verb, resource=resource, namespace=namespace, name=name, part=part, query=request.query)
+
+    def _note(self, call: Call, user: rbac.User) -> Json:
+        self._count += 1
+        entry: Json = {
+            "number": self._count,
+            "at": datetime.now(UTC).timestamp(),
+            "user": user.name,
+            "verb": call.verb,
+            "resource": call.resource.qualified,
+            "subresource": call.part,
+            "namespace": call.namespace,
+            "name": call.name,
+            "dryRun": call.query.get("dryRun", ""),
+            "code": 0,
+        }
+        self.log.append(entry)
+        return entry
+
+    def _discover(self, path: str) -> Json | None:
+        parts = path.strip("/").split("/")
+        match parts:
+            case ["api"]:
+                return discovery.core_versions("127.0.0.1")
+            case ["apis"]:
+                return discovery.groups(self.registry)
+            case ["api", version]:
+                return discovery.resources(self.registry, "", version)
+            case ["apis", name]:
+                return discovery.group(self.registry, name)
+            case ["apis", name, version]:
+                return discovery.resources(self.registry, name, version)
+            case ["openapi", "v3"]:
+                return discovery.openapi_paths(self.registry)
+            case ["openapi", "v3", "api", version]:
+                return discovery.openapi(self.registry, "", version)
+            case ["openapi", "v3", "apis", name, version]:
+                return discovery.openapi(self.registry, name, version)
+        return None
+
+    # Objects ---------------------------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.Request, call: Call, user: rbac.User) -> web.StreamResponse:
+        if call.resource.verbs == ("create",):
+            return await self._review(request, call, user)
+        self._demand(call, user)
+        if call.part == "log":
+            pod = self.objects.get(call.resource, call.namespace, call.name)
+            return await stream_log(request, pod)
+        if call.verb == "get":
+            return self._one(request, call, self._get(call))
+        if call.verb == "list":
+            return self._list(request, call)
+        if call.verb == "watch":
+            return await self._watch(request, call)
+        body, content = await _body(request)
+        options = _options(request, call.query)
+        answer, code = self._change(call, body, content, options)
+        return self._one(request, call, answer, code, options.warnings)
+
+    def _demand(self, call: Call, user: rbac.User) -> None:
+        name = call.name
+        if not name and call.verb in {"list", "watch"}:
+            match = re.fullmatch(r"metadata\.name==?([^,!=]+)", call.query.get("fieldSelector", ""))
+            name = match[1] if match else ""
+        wanted = rbac.Request(
+            verb=call.verb,
+            group=call.resource.group,
+            resource=call.resource.plural,
+            subresource=call.part,
+            # A namespace is in itself: who may read all objects in it may be allowed to read it too.
+            namespace=call.namespace or (call.name if call.resource.kind == "Namespace" else ""),
+            name=name,
+        )
+        rbac.demand(self.store, user, wanted)
+
+    def _change(self, call: Call, body: Any, content: str, options: Options) -> tuple[Json, int]:
+        objects, where = self.objects, (call.resource, call.namespace)
+        if call.verb == "create":
+            return objects.create(*where, body, options), 201
+        if call.verb == "update":
+            return objects.replace(*where, call.name, body, options, part=call.part), 200
+        if call.verb == "patch":
+            item, new = objects.patch(*where, call.name, body, content, options, part=call.part)
+            return item, 201 if new else 200
+        wishes = body if isinstance(body, dict) else {}
+        if "dryRun" in wishes:
+            options.dry_run = wishes["dryRun"] == ["All"]
+        if "propagationPolicy" in call.query:
+            wishes = {**wishes, "propagationPolicy": call.query["propagationPolicy"]}
+        if call.verb == "deletecollection":
+            for item in self._selected(call):
+                objects.delete(*where, item["metadata"]["name"], wishes, options)
+            return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 200
+        item, gone = objects.delete(*where, call.name, wishes, options)
+        if not gone:
+            return item, 200
+        details = {"name": call.name, "kind": call.resource.plural, "uid": item["metadata"]["uid"]}
+        if call.resource.group:
+            details["group"] = call.resource.group
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}, 200
+
+    def _get(self, call: Call) -> Json:
+        return self.objects.get(call.resource, call.namespace, call.name)
+
+    def _selected(self, call: Call) -> list[Json]:
+        selected = _selector(call)
+        items = self.store.items(call.resource.key, call.namespace)
+        return [item for item in items if selected is None or selected(item)]
+
+    def _one(
+        self, request: web.Request, call: Call, item: Json, code: int = 200, warnings: list[str] | None = None
+    ) -> web.Response:
+        headers = [("Warning", f'299 - "{text.replace(chr(34), chr(92) + chr(34))}"') for text in warnings or ()]
+        if item.get("kind") == call.resource.kind:
+            if call.part == "scale":
+                item = scale_of(item)
+            else:
+                item = self.objects.shown(call.resource, item)
+                if code == 200 and call.verb == "get" and tables.wants_table(request.headers.get("Accept", "")):
+                    include = call.query.get("includeObject", "Metadata")
+                    item = tables.table(call.resource, [item], item["metadata"]["resourceVersion"], include=include)
+        response = web.json_response(item, status=code)
+        for name, text in headers:
+            response.headers.add(name, text)
+        return response
+
+    def _list(self, request: web.Request, call: Call) -> web.Response:
+        version = watching.read_version(call.query.get("resourceVersion", ""))
+        if version is not None and version > self.store.version:
+            raise errors.too_large_version(version, self.store.version)
+
+        def show(item: Json) -> Json:
+            return self.objects.shown(call.resource, item)
+
+        found = watching.listing(self.store, call.resource, call.namespace, _selector(call), show)
+        if tables.wants_table(request.headers.get("Accept", "")):
+            include = call.query.get("includeObject", "Metadata")
+            found = tables.table(call.resource, found["items"], found["metadata"]["resourceVersion"], include=include)
+        return web.json_response(found)
+
+    async def _watch(self, request: web.Request, call: Call) -> web.StreamResponse:
+        wanted = watching.wish(dict(call.query))
+        as_table, head = tables.wants_table(request.headers.get("Accept", "")), True
+        include = call.query.get("includeObject", "Metadata")
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            try:
+                async for event in watching.changes(self.store, call.resource, call.namespace, _selector(call), wanted):
+                    item = self.objects.shown(call.resource, event["object"])
+                    if as_table and event["type"] != "BOOKMARK":
+                        version = item["metadata"]["resourceVersion"]
+                        item = tables.table(call.resource, [item], version, head=head, include=include)
+                        head = False
+                    await response.write(json.dumps({"type": event["type"], "object": item}).encode() + b"\n")
+            except ApiError as error:
+                await response.write(json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n")
+            await response.write_eof()
+        return response
+
+    async def _review(self, request: web.Request, call: Call, user: rbac.User) -> web.Response:
+        body, _ = await _body(request)
+        if not isinstance(body, dict):
+            raise errors.bad_request("the body of the request is no object")
+        body.setdefault("apiVersion", call.resource.api_version)
+        body.setdefault("kind", call.resource.kind)
+        if call.resource.kind == "SelfSubjectReview":
+            answer = {**body, "status": {"userInfo": {"username": user.name, "groups": list(user.groups)}}}
+        elif call.resource.kind == "SelfSubjectRulesReview":
+            answer = rbac.rules_review(self.store, user, body)
+        else:
+            answer = rbac.review(self.store, user, body)
+        return web.json_response(answer, status=201)
+
+    # What only this server has -----------------------------------------------------------------------------------
+
+    async def _sandbox(self, request: web.Request, path: str, user: rbac.User) -> web.Response:
+        """Faults, the log of requests, and users: for administrators."""
+        if rbac.MASTERS not in user.groups:
+            raise errors.forbidden(path.strip("/"), "", f'User "{user.name}" is no administrator')
+        match request.method, path:
+            case "GET", "/sandbox/requests":
+                since = int(request.query.get("since", "0"))
+                return web.json_response({"requests": [entry for entry in self.log if entry["number"] > since]})
+            case "POST", "/sandbox/faults":
+                self.faults.add((await _body(request))[0])
+                return web.json_response({"faults": len(self.faults.active)}, status=201)
+            case "DELETE", "/sandbox/faults":
+                self.faults.clear()
+                return web.json_response({"faults": 0})
+            case "POST", "/sandbox/users":
+                body = (await _body(request))[0]
+                token = secrets.token_urlsafe(24)
+                self.tokens[token] = rbac.User(str(body["name"]), tuple(body.get("groups") or ()))
+                return web.json_response({"token": token}, status=201)
+        raise errors.no_such_path()
+
+
+def now() -> str:
+    """The time, as objects have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _addressed(request: web.Request) -> tuple[str, str]:
+    """The bearer token and the path.
+
+    A token may also stand before the path, as /as/TOKEN: kubectl sends none in a header over plain HTTP.
+    """
+    if match := _AS.fullmatch(request.path):
+        return match["token"], match["path"]
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return (token if scheme.lower() == "bearer" else ""), request.path
+
+
+def _verb(request: web.Request, name: str) -> str:
+    if request.method == "GET":
+        if request.query.get("watch", "").lower() in {"true", "1"} and not name:
+            return "watch"
+        return "get" if name else "list"
+    if request.method == "DELETE":
+        return "delete" if name else "deletecollection"
+    verb = _VERBS.get(request.method, "")
+    if not verb or (verb == "create") == bool(name):
+        raise errors.method_not_allowed()
+    return verb
+
+
+def _selector(call: Call) -> Selector | None:
+    labels = label_selector(call.query.get("labelSelector", ""))
+    fields = field_selector(call.query.get("fieldSelector", ""), call.resource.qualified)
+    if labels is None or fields is None:
+        return labels or fields
+    return lambda item: labels(item) and fields(item)
+
+
+def _options(request: web.Request, query: Mapping[str, str]) -> Options:
+    dry_run = query.get("dryRun", "")
+    if dry_run not in {"", "All"}:
+        raise errors.bad_request(f'Invalid value: "{dry_run}": dryRun supports All')
+    validation = query.get("fieldValidation", "") or "Warn"
+    if validation not in {"Ignore", "Warn", "Strict"}:
+        raise errors.bad_request(f'Invalid value: "{validation}": fieldValidation supports Ignore, Warn, Strict')
+    agent = request.headers.get("User-Agent", "").partition("/")[0]
+    applying = request.content_type == APPLY
+    return Options(
+        manager=query.get("fieldManager", "") or ("" if applying else agent or "unknown"),
+        dry_run=dry_run == "All",
+        validation=validation,
+        force=query.get("force", "").lower() in {"true", "1"},
+    )
+
+
+async def _body(request: web.Request) -> tuple[Any, str]:
+    """The decoded body and its media type."""
+    raw = await request.read()
+    content = request.content_type
+    if not raw:
+        return {}, content
+    if request.method == "PATCH" and content not in {JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY}:
+        raise errors.unsupported_media_type([JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY])
+    if content in {APPLY, "application/yaml"}:
+        return _yaml(raw), content
+    if content == protobuf.CONTENT:
+        return protobuf.decode(raw), content
+    try:
+        return json.loads(raw), content
+    except ValueError as error:
+        raise errors.bad_request(f"the body of the request is no JSON: {error}") from None
+
+
+def _yaml(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        pass
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(raw)
+    except YAMLError as error:
+        raise errors.bad_request(f"error decoding YAML: {error}") from None
+
+
+def _refused(error: ApiError) -> web.Response:
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return web.json_response(error.status(), status=error.code, headers=headers)
+
+
+async def _meet(fault: Json, request: web.Request) -> web.Response | None:
+    """What a fault does before the request is carried out; an answer when it is not to be."""
+    if "delay" in fault:
+        await asyncio.sleep(fault["delay"])
+    if fault.get("drop") == "before":
+        _cut(request)
+        return web.Response(status=500)
+    if "body" in fault:
+        return web.Response(status=fault.get("status", 200), text=fault["body"], content_type="application/json")
+    if "status" in fault:
+        reason, message = fault.get("reason", ""), fault.get("message", "a fault was asked for")
+        return _refused(ApiError(fault["status"], reason, message, retry_after=fault.get("retryAfter")))
+    return None
+
+
+def _cut(request: web.Request) -> None:
+    """Close the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def load_definitions(server: Server, directory: Path | None) -> None:
+    """Serve the Gateway API's kinds: from this package, or from the CustomResourceDefinitions of a directory."""
+    resource = server.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+    assert resource is not None  # noqa: S101 - it is in the table
+    for definition in _definitions(directory):
+        server.objects.create(resource, "", definition, Options(manager="sandbox", validation="Ignore"))
+
+
+def _definitions(directory: Path | None) -> list[Json]:
+    if directory is None:
+        packaged: list[Json] = json.loads((Path(__file__).parent / "data" / "gateway-api.json").read_text("utf-8"))
+        return packaged
+    from ruamel.yaml import YAML
+
+    found = []
+    for path in sorted(directory.glob("*.y*ml")):
+        documents = list(YAML(typ="safe", pure=True).load_all(path))
+        found += [each for each in documents if each and each.get("kind") == "CustomResourceDefinition"]
+    return found
