@@ -22,7 +22,7 @@ def validate(
 ) -> None:
     """Check release files without a cluster: every mistake at once, each with its place and what would be right.
 
-    Example:  [bold]canary validate release.yaml[/bold]
+    Example:  canary validate release.yaml
 
     Ends with 0 when all are valid, else with 20.
     """
@@ -60,7 +60,7 @@ def _lines(results: list[dict[str, Any]]) -> list[str]:
 def print_schema() -> None:
     """Print the JSON Schema of release files, for completion and checking in editors.
 
-    Example:  [bold]canary schema > release.schema.json[/bold]
+    Example:  canary schema > release.schema.json
 
     Then begin a release file with the line:  # yaml-language-server: $schema=release.schema.json
     """

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli import files, planning
+from canary.cli import demo, files, planning, sandbox
 from canary.core.outcome import MEANING
 
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=_exit_codes(),
 )
@@ -53,7 +53,7 @@ def _canary(
     Traffic moves to the new version a little at a time; at each step it is judged against the old one with
     statistics that stay right at every look, and traffic goes back by itself when the new version is worse.
 
-    Start here:  [bold]canary demo[/bold] carries a real release through on this machine, no cluster needed.
+    Start here:  canary demo carries a real release through on this machine, no cluster needed.
     """
     del version, debug  # the callback above and `main` below act on them
 
@@ -61,6 +61,8 @@ def _canary(
 app.command(name="validate")(files.validate)
 app.command(name="schema")(files.print_schema)
 app.command(name="plan")(planning.plan)
+app.command(name="demo")(demo.demo)
+app.add_typer(sandbox.app, name="sandbox")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,8 +28,8 @@ def plan(
 ) -> None:
     """Show every step of a release without a cluster: shares, holds, and with --route each weight and JSON Patch.
 
-    Example:  [bold]kubectl get httproute user-service-route -o yaml > route.yaml; canary plan release.yaml
-    --route route.yaml[/bold]
+    Example:  kubectl get httproute user-service-route -o yaml > route.yaml; canary plan release.yaml
+    --route route.yaml
     """
     from canary.adapters.memory.patching import apply
     from canary.report.planned import planned, text

@@ -5,6 +5,7 @@ Each takes a release and returns a new one with the effects asked for. Nothing h
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -72,10 +73,11 @@ def tell(release: Release, reason: str, message: str, *, alarm: bool = False) ->
 
 
 def tell_once(release: Release, reason: str, message: str, *, alarm: bool = False) -> Step:
-    """Say why we wait, but only when it is not what was said last in this phase."""
-    if release.told == message:
+    """Say why we wait, but only when it is not what was said last in this phase; numbers may have moved on."""
+    gist = re.sub(r"[0-9.]+", "#", message)
+    if release.told == gist:
         return release, ()
-    return tell(replace(release, told=message), reason, message, alarm=alarm)
+    return tell(replace(release, told=gist), reason, message, alarm=alarm)
 
 
 def join(first: Step, then: Any, *args: Any, **kwargs: Any) -> Step:

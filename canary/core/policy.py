@@ -30,9 +30,7 @@ def steps_of(file: ReleaseFile) -> tuple[Step, ...]:
                 hold_max=chosen.hold.max,
             )
         case _:
-            return explicit(
-                Step(share=step.share, hold_min=step.hold.min, hold_max=step.hold.max) for step in chosen
-            )
+            return explicit(Step(share=step.share, hold_min=step.hold.min, hold_max=step.hold.max) for step in chosen)
 
 
 def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:

@@ -15,6 +15,9 @@ CONFIDENCE = 0.999
 CONFORMANCE_SLACK = 0.05
 """A conformant gateway may be five points off (Gateway API conformance/utils/weight, tolerance 0.05)."""
 
+EXACT_SLACK = 0.005
+"""Half a point even for exact gateways: requests that began before the change end on the other arm after it."""
+
 EXPECTED_REQUESTS = 5
 """The wait for traffic is measured in the expected wait for this many canary requests."""
 
@@ -100,12 +103,12 @@ def compatible(*, canary: int, total: int, share: Decimal, exact: bool) -> bool:
     Args:
         canary, total: requests counted on the canary and in the pool.
         share: percent asked for.
-        exact: the gateway keeps shares exactly; otherwise the interval is widened by five points, but an
+        exact: the gateway keeps shares exactly; otherwise the interval is widened by five points. Either way an
             observed share that is confidently below half the one asked for never agrees.
     """
     want = float(share) / 100
     low, high = interval(canary, total)
-    slack = 0.0 if exact else CONFORMANCE_SLACK
+    slack = EXACT_SLACK if exact else CONFORMANCE_SLACK
     return low - slack <= want <= high + slack and high >= want / 2
 
 

@@ -47,7 +47,7 @@ class Reason:
     verdict: str
     sentence: str
     code: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,7 @@ class Account:
         image: the new version; None when the file names none.
         code, meaning: the exit code and its standing explanation.
         reason: why it ended so, with the numbers.
+        started: when the engine said its first word, seconds since the epoch on the server's clock.
         seconds: from the first word to the last.
         moments: what happened, in order.
         reasons: the judge's last word on each metric.
@@ -100,6 +101,7 @@ class Account:
     code: ExitCode
     meaning: str
     reason: str
+    started: float
     seconds: float
     moments: tuple[Moment, ...]
     reasons: tuple[Reason, ...] = ()
@@ -152,6 +154,7 @@ def from_progress(
         code=code,
         meaning=MEANING[code],
         reason=final or (moments[-1].message if moments else "the engine said nothing"),
+        started=start,
         seconds=last.at - start if last else 0.0,
         moments=moments,
         reasons=reasons,
@@ -164,6 +167,17 @@ def data(account: Account) -> dict[str, Any]:
     """The account as JSON-able data; numbers that JSON does not know (infinite evidence) are null."""
     plain = asdict(account) | {"code": int(account.code)}
     return {key: _plain_data(value) for key, value in plain.items()}
+
+
+def read(text: str | bytes) -> Account:
+    """The account in JSON text as `data` makes it.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Account).validate_json(text)
 
 
 def _plain_data(value: Any) -> Any:

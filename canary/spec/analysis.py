@@ -38,9 +38,11 @@ class Analysis(Part):
         default=0.05,
         description="Chance per step that a canary at or beyond the tolerance is called HEALTHY in it. Default: 0.05.",
     )
-    # Connection pools, caches and JITs settle within half a minute; what they do before says little about the version.
+    # Connection pools, caches and compilers settle within half a minute; how slow they are before says little about
+    # the version. Errors have no such excuse.
     warmup: Duration = Field(
-        default=30.0, description="After traffic followed a raise, looks are left out for this long. Default: 30s."
+        default=30.0,
+        description="After traffic followed a raise, latency is left out for this long; errors count. Default: 30s.",
     )
     metrics: tuple[Metric, ...] = Field(
         default_factory=_default_metrics,

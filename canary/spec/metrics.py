@@ -47,10 +47,6 @@ class Rule(Part):
         default=50,
         description="An UNDECIDED step proceeds only after this many canary requests were judged in it. Default: 50.",
     )
-    initial_delay: Duration = Field(
-        default=0.0,
-        description="The canary's first requests that this metric leaves out, after a step settled. Default: 0s.",
-    )
 
 
 class ErrorsLimit(Part):

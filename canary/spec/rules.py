@@ -253,16 +253,11 @@ def _waits(spec: Spec, path: Path) -> Iterator[Objection]:
     if not holds:
         return
     shortest, hint = min(holds), f"write less than {format_duration(min(holds))}, or hold longer"
-    if spec.analysis.warmup >= shortest:
+    if spec.analysis.warmup >= shortest and any(metric.latency for metric in spec.analysis.metrics):
         warmup = format_duration(spec.analysis.warmup)
-        yield Objection((*path, "warmup"), f"a step would end before anything after {warmup} is judged", hint)
+        yield Objection((*path, "warmup"), f"a step would end before its latency is judged, after {warmup}", hint)
     if spec.analysis.interval >= shortest:
         yield Objection((*path, "every"), "a step would end before its first look", hint)
-    for index, metric in enumerate(spec.analysis.metrics):
-        kind = "query" if metric.query else "latency" if metric.latency else "errors"
-        if metric.chosen.initial_delay >= shortest:
-            where = (*path, "metrics", index, kind, "initialDelay")
-            yield Objection(where, "a step would end before this metric is judged", hint)
 
 
 def _gates(spec: Spec, path: Path) -> Iterator[Objection]:

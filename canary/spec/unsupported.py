@@ -18,6 +18,11 @@ KEYS: dict[str, str] = {
     "spec.analysis.metrics.query.histogram": "bad and total exist",
     "spec.analysis.metrics.query.gauge": "bad and total exist",
     "spec.analysis.metrics.query.value": "bad and total exist",
+    **{
+        f"spec.analysis.metrics.{kind}.{key}": "analysis.every and analysis.warmup hold for all metrics"
+        for kind in ("errors", "latency", "query")
+        for key in ("initialDelay", "every")
+    },
     "spec.analysis.pods": "pods are judged together",
     "spec.analysis.boundary": "the boundary is the one with the guarantee",
     "spec.promote.inPlace": "the engine makes a second set of pods",

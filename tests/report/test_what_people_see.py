@@ -14,7 +14,7 @@ from rich.console import Console
 from canary.core.outcome import ExitCode
 from canary.ports import Progress
 from canary.report import words
-from canary.report.account import RouteCheck, Users, data, from_progress, text
+from canary.report.account import RouteCheck, Users, data, from_progress, read, text
 from canary.report.lines import line
 from canary.report.reporters import LineReporter, LiveReporter
 from canary.report.screen import render
@@ -121,6 +121,7 @@ def test_an_account_is_json_whatever_its_numbers(told: tuple[Progress, ...]) -> 
     assert again["code"] == 10
     assert again["moments"][1]["share"] == 5.0
     assert again["reasons"][0]["numbers"] == {"evidence": None, "canary_bad": 84.0}
+    assert data(read(json.dumps(again))) == again
 
 
 def test_the_screen_names_the_most_telling_findings_and_counts_the_rest(told: tuple[Progress, ...]) -> None:

@@ -263,8 +263,13 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
         ("gates: [{before: 5, approvers: {slack: [a]}}]", "spec.gates[0].approvers", "not supported yet"),
         ("canary: {service: user-service}", "spec.canary.service", "the same Service"),
         ("deadline: 6m", "spec.deadline", "take 6m"),
-        ("strategy: {linear: {hold: {min: 1s, max: 30s}}}", "spec.analysis.warmup", "before anything after 30s"),
+        (
+            "strategy: {linear: {hold: {min: 1s, max: 30s}}}",
+            "spec.analysis.warmup",
+            "before its latency is judged, after 30s",
+        ),
         ("strategy: {linear: {hold: {min: 1s, max: 9s}}}", "spec.analysis.every", "before its first look"),
+        ("metrics: []", "spec.metrics", "no such key"),
         ("onConcurrent: queue", "spec.onConcurrent", "not supported yet"),
         ("firstRelease: direct", "spec.firstRelease", "not supported yet"),
     ],
@@ -303,3 +308,8 @@ def test_a_name_too_long_to_append_to_needs_the_canary_s_own(minimal: str) -> No
     long = minimal.replace("service: user-service,", f"service: {'a' * 60},")
     assert "too long to append" in problems(long)[0]
     assert parse(long + "  canary: {service: next}\n").canary_service == "next"
+
+
+def test_a_wait_per_metric_is_refused_and_not_ignored(minimal: str) -> None:
+    told = problems(minimal + "    metrics: [{errors: {initialDelay: 5s}}]\n")
+    assert "spec.analysis.metrics[0].errors.initialDelay: this is not supported yet" in told[0]

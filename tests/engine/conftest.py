@@ -1,0 +1,281 @@
+"""A whole release in virtual time: the real decider, surgeon, observer and judge on the in-memory world."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+from analysis.judge import JudgeConfig, MetricConfig
+from analysis.model import Arm
+from analysis.sources import ROUTE, Key, Reading, Role, Sample
+from canary.adapters.memory import (
+    MemoryJournals,
+    MemoryLeases,
+    MemoryPreflights,
+    MemoryRecords,
+    MemoryReporters,
+    MemoryRoutes,
+    MemoryWorkloads,
+    ScriptedSources,
+    World,
+)
+from canary.core import events as on
+from canary.core.outcome import ExitCode
+from canary.core.release import Policy, Release, StepPolicy
+from canary.engine.decider import Decider, EndpointsObserved, Ports, ReadingTaken, RouteObserved, started
+from canary.engine.journal import decode
+from canary.engine.observer import Observer, Question
+from canary.engine.surgeon import Surgeon
+from strategies import Pool, RefId
+
+NAMESPACE = "shop"
+POOL = Pool(
+    stable=RefId("Service", "", NAMESPACE, "shop", 8080), canary=RefId("Service", "", NAMESPACE, "shop-canary", 8080)
+)
+
+
+def a_route() -> dict[str, Any]:
+    def ref(name: str, weight: int) -> dict[str, Any]:
+        return {"group": "", "kind": "Service", "name": name, "port": 8080, "weight": weight}
+
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "shop", "namespace": NAMESPACE, "annotations": {"team": "payments"}},
+        "spec": {
+            "parentRefs": [{"name": "web"}],
+            "rules": [
+                {"name": "shop", "backendRefs": [ref("shop", 9), ref("help", 1)]},
+                {"name": "about", "backendRefs": [ref("help", 1)]},
+            ],
+        },
+    }
+
+
+class Gateway:
+    """Serves what the route's weights say, exactly, and counts; writes the status after every change."""
+
+    def __init__(self, world: World, routes: MemoryRoutes, chance: Random) -> None:
+        self.rate = 200.0
+        self.errors = {Arm.STABLE: 0.002, Arm.CANARY: 0.002}
+        self.accepts = True
+        self.down = False
+        self._world, self._routes, self._chance = world, routes, chance
+        self._totals = {arm: [0.0, 0.0] for arm in Arm}
+        self._carry = 0.0
+        self._at = world.clock.now()
+
+    def share(self) -> float:
+        route = self._routes.current
+        refs = {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][0]["backendRefs"]} if route else {}
+        pool = refs.get("shop", 0) + refs.get("shop-canary", 0)
+        return refs.get("shop-canary", 0) / pool if pool else 0.0
+
+    def serve(self) -> None:
+        """The requests since the last call, at the weights as they are now."""
+        now = self._world.clock.now()
+        requests = self.rate * (now - self._at)
+        self._at = now
+        self._carry += requests * self.share()
+        canary = int(self._carry + 1e-6)
+        self._carry -= canary
+        for arm, number in ((Arm.CANARY, canary), (Arm.STABLE, round(requests) - canary)):
+            bad = sum(self._chance.random() < self.errors[arm] for _ in range(max(0, number)))
+            self._totals[arm][0] += max(0, number)
+            self._totals[arm][1] += bad
+
+    def reading(self, at: float) -> Reading:
+        samples = []
+        for arm, (total, bad) in self._totals.items():
+            if arm is Arm.CANARY and not total:
+                continue
+            for role, value in ((Role.TOTAL, total), (Role.BAD, bad)):
+                samples.append(Sample(Key("errors", arm, role), "svc", at, value))
+        every = [sum(column) for column in zip(*self._totals.values(), strict=True)]
+        samples.append(Sample(Key(ROUTE, None, Role.TOTAL), "route", at, every[0]))
+        samples.append(Sample(Key(ROUTE, None, Role.BAD), "route", at, every[1]))
+        return Reading(at=at, samples=tuple(samples))
+
+    def answer_in_status(self) -> None:
+        route = self._routes.current
+        if route is None:
+            return
+        generation = route["metadata"]["generation"]
+        word = "True" if self.accepts else "False"
+        conditions = [
+            {"type": kind, "status": word, "observedGeneration": generation, "reason": kind, "message": ""}
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        status = {"parents": [{"parentRef": {"name": "web"}, "controllerName": "gw", "conditions": conditions}]}
+        if route.get("status") != status:
+            self._routes.edit(lambda one: one.update(status=status), manager="gateway")
+
+
+@dataclass(slots=True)
+class Tasks:
+    """The engine's background, run when the play says so."""
+
+    waiting: deque[Callable[[], on.Event | None]]
+
+    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
+        del lane
+        self.waiting.append(task)
+
+
+class Play:
+    """One engine on one world; `start` may be called again after a crash."""
+
+    def __init__(self, *, seed: int = 1, **policy: Any) -> None:
+        self.world = World()
+        self.routes = MemoryRoutes(self.world, a_route())
+        self.gateway = Gateway(self.world, self.routes, Random(seed))
+        self.gateway.answer_in_status()
+        self.before = copy.deepcopy(self.routes.current)
+        self.workloads = MemoryWorkloads(self.world)
+        self.journals, self.records = MemoryJournals(self.world), MemoryRecords(self.world)
+        self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
+        self.preflights = MemoryPreflights(self.world)
+        self.lives = 0
+        steps = tuple(StepPolicy(share=Decimal(share), hold_min=5, hold_max=25) for share in (5, 25, 50))
+        given = Policy(
+            steps=steps,
+            bake_min=4,
+            bake_max=8,
+            settle_window=2,
+            settle_least=20,
+            drain=10,
+            deadline=600,
+            last_call=800,
+            exact_split=True,
+        )
+        self.policy = replace(given, **policy)
+        self._seen: deque[Any] = deque()
+        self.routes.watch(self._seen.append, _Never())
+        self._endpoints: deque[Any] = deque()
+        self.workloads.watch(self._endpoints.append, _Never())
+        self.start()
+
+    def start(self) -> None:
+        """A new process: reads the journal, as `canary run` does."""
+        self.lives += 1
+        holder = f"i{self.lives}"
+        stored = self.journals.load()
+        journal = decode(stored.text) if stored else None
+        release = journal.release if journal else Release(uid="r1", incarnation=holder, policy=self.policy)
+        ports = Ports(
+            clock=self.world.clock,
+            routes=self.routes,
+            leases=self.leases,
+            journals=self.journals,
+            records=self.records,
+            preflights=self.preflights,
+            sources=ScriptedSources(self.world, self.gateway.reading),
+            workloads=self.workloads,
+            reporters=(self.reporters,),
+        )
+        errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
+        question = Question(
+            config=JudgeConfig(metrics=(errors,), planned_looks=90), every=1.0, warmup=0.0, last_share=50.0
+        )
+        self.tasks = Tasks(deque())
+        self.decider = Decider(
+            release=release,
+            ports=ports,
+            surgeon=Surgeon(
+                routes=self.routes,
+                clock=self.world.clock,
+                pool=POOL,
+                selectors=None,
+                manager="canary-engine",
+                state=journal.surgery if journal else None,
+            ),
+            observer=Observer(
+                question,
+                window=journal.window if journal else None,
+                state=journal.judge if journal else None,
+                totals=journal.totals if journal else (0, 0, 0),
+            ),
+            background=self.tasks,
+            identity="same",
+            stored=stored.version if stored else None,
+            journal=journal,
+        )
+        self.decider.handle(started(release, at=self.world.clock.now(), incarnation=holder))
+
+    def second(self) -> None:
+        """One second: background work, the gateway, what watches show, a reading, ticks."""
+        for _ in range(5):
+            self.world.clock.advance(0.2)
+            self.gateway.serve()
+            self.gateway.answer_in_status()
+            while self.tasks.waiting and not self.decider.over:
+                event = self.tasks.waiting.popleft()()
+                if event is not None:
+                    self.decider.handle(event)
+            self._watches()
+            if not self.decider.over:
+                self.decider.handle(on.LeaseRenewed(at=self.world.clock.now()))
+                self.decider.tick()
+        if not self.gateway.down and not self.decider.over:
+            at = self.world.clock.now()
+            self.decider.handle(ReadingTaken(at=at, reading=self.gateway.reading(at)))
+
+    def _watches(self) -> None:
+        now = self.world.clock.now()
+        while self._seen:
+            route = self._seen.popleft()
+            if not self.decider.over:
+                self.decider.handle(RouteObserved(at=now, route=route))
+        while self._endpoints:
+            seen = self._endpoints.popleft()
+            if not self.decider.over:
+                self.decider.handle(EndpointsObserved(at=now, endpoints=seen))
+
+    def until(self, done: Callable[[], bool], *, seconds: int = 400) -> None:
+        for _ in range(seconds):
+            if done():
+                return
+            self.second()
+        told = "\n".join(f"{p.at:.1f} {p.phase} {p.message}" for p in self.reporters.told if p.message)
+        raise AssertionError(f"it did not happen within {seconds} s:\n{told}")
+
+    def to_the_end(self, *, seconds: int = 400) -> ExitCode:
+        self.until(lambda: self.decider.over, seconds=seconds)
+        assert self.decider.code is not None
+        return self.decider.code
+
+    def reason(self) -> str:
+        outcome = self.decider.release.outcome
+        return outcome.reason if outcome else ""
+
+    def clean(self) -> bool:
+        """Whether the route's spec and annotations are what they were."""
+        now = self.routes.current
+        return (
+            now is not None
+            and self.before is not None
+            and now["spec"] == self.before["spec"]
+            and now["metadata"].get("annotations") == self.before["metadata"].get("annotations")
+        )
+
+
+class _Never:
+    def is_set(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def play() -> Play:
+    return Play()
+
+
+@pytest.fixture
+def new_play() -> Callable[..., Play]:
+    return Play
