@@ -37,11 +37,13 @@ class Prepared:
 
     Attributes:
         run: begins, and returns the exit code when the release has ended for this process.
-        abort: asks for a rollback; for signal handlers.
+        abort: asks for a rollback, naming who wants it and why; for signal handlers.
+        hand_over: ends this process as soon as its journal is written, for a replacement; for signal handlers.
     """
 
     run: Callable[[], ExitCode]
     abort: Callable[[str, str], None]
+    hand_over: Callable[[], None]
 
 
 def identity_of(file: Release) -> str:
@@ -182,10 +184,10 @@ def prepare(
     def run() -> ExitCode:
         code = engine.run(started(release, at=clock.now(), incarnation=holder), lanes)
         if not decider.standing_by:
-            leases.release(holder)
+            leases.release(holder, handover=code is ExitCode.HANDED_OVER)
         return code
 
-    return Prepared(run=run, abort=engine.abort)
+    return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
 
 
 def _take_lease(leases: Leases, holder: str, *, say: Callable[[str], None], monotonic: Callable[[], float]) -> None:

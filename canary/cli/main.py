@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli import demo, files, planning, sandbox
+from canary.cli import demo, files, planning, running, sandbox
 from canary.core.outcome import MEANING
 
 INTERRUPTED = 130
@@ -61,6 +61,7 @@ def _canary(
 app.command(name="validate")(files.validate)
 app.command(name="schema")(files.print_schema)
 app.command(name="plan")(planning.plan)
+app.command(name="run")(running.run)
 app.command(name="demo")(demo.demo)
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -187,6 +187,14 @@ class Decider:
         if now - self._flushed_at >= RECORD_EVERY:
             self.flush()
 
+    def hand_over(self) -> ExitCode:
+        """Write down where the release stands, for the process that goes on with it."""
+        if not self.standing_by:
+            self.flush()
+            self._write_journal()
+        self._report(message="handed over to the next process", reason="HandedOver", code=ExitCode.HANDED_OVER)
+        return ExitCode.HANDED_OVER
+
     def _decide(self, event: on.Event) -> None:
         before = self.release
         if self.standing_by or before.phase in FINAL:

@@ -57,6 +57,7 @@ class Engine:
         self._queue: queue.PriorityQueue[tuple[int, int, on.Event | Observation]] = queue.PriorityQueue(QUEUE)
         self._numbers = itertools.count()
         self._stop = threading.Event()
+        self._handing_over = False
         self._beat = ports.clock.monotonic()
         self._reading = threading.Semaphore(1)
         self._read_at = ports.clock.monotonic()
@@ -82,6 +83,10 @@ class Engine:
             target=self.put, args=(on.AbortRequested(at=self._ports.clock.now(), by=by, reason=reason),), daemon=True
         ).start()
 
+    def hand_over(self) -> None:
+        """End soon without touching the route: another process goes on from the journal. For signal handlers."""
+        self._handing_over = True
+
     def run(self, first: on.Event, lanes: Lanes) -> ExitCode:
         """Begin with `first`, go on until the release ends, and return its exit code."""
         threads = self._threads()
@@ -102,6 +107,8 @@ class Engine:
     def _loop(self) -> ExitCode:
         ticked = 0.0
         while (code := self._decider.code) is None:
+            if self._handing_over:
+                return self._decider.hand_over()
             self._beat = self._ports.clock.monotonic()
             with contextlib.suppress(queue.Empty):
                 _, _, item = self._queue.get(timeout=TICK)

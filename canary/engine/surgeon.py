@@ -84,7 +84,7 @@ class Surgeon:
                 case do.LowerShare():
                     return self._lower(effect, release)
                 case do.DetachCanary():
-                    return self._detach(effect)
+                    return self._detach(effect, release)
                 case do.ConfirmChange():
                     return self._confirm(release)
         except cut.NoSuchRule as error:
@@ -154,13 +154,13 @@ class Surgeon:
             route = self._write(lowering.patch, route)
         return self._written(effect.id, NONE, route, release)
 
-    def _detach(self, effect: do.DetachCanary) -> list[on.Event]:
+    def _detach(self, effect: do.DetachCanary, release: Release) -> list[on.Event]:
         if self._original is None:
             return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
         route = self._routes.read()
         if self._uid and cut.uid_of(route) != self._uid:
             raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
-        plan = cut.detach(route, pool=self._pool, original=self._original, keep=effect.keep)
+        plan = cut.detach(route, pool=self._pool, original=self._original, release=release.uid, keep=effect.keep)
         route = self._write(plan.patch, route)
         generation = cut.generation_of(route)
         return [

@@ -1,0 +1,176 @@
+"""`run`: the engine in this process. What the Job runs, and what a person may run from a laptop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from canary.cli.boundary import Failure
+from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
+from canary.core.outcome import ExitCode
+
+if TYPE_CHECKING:
+    from canary.cli.assemble import Prepared
+    from canary.ports import Progress, Reporters
+    from canary.spec import Release
+
+KEPT_PROGRESS = 2_000
+"""Changes kept for the account; a release has some tens, and looks are kept only while they carry a judgement."""
+
+IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+"""The variable by which a process knows that it runs in a pod."""
+
+
+class Memory:
+    """Keeps what the account at the end needs: every change, and of mere looks the newest judged one."""
+
+    def __init__(self) -> None:
+        self.told: list[Progress] = []
+        self._judged: Progress | None = None
+
+    def tell(self, progress: Progress) -> None:
+        """Keep it, or not."""
+        if progress.judgement is not None and not progress.message:
+            self._judged = progress
+            return
+        if self._judged is not None:
+            self.told.append(self._judged)
+            self._judged = None
+        if len(self.told) < KEPT_PROGRESS or progress.code is not None:
+            self.told.append(progress)
+
+
+def run(
+    release: ReleaseFile,
+    *,
+    image: Image = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option("--kubeconfig", metavar="FILE", help="How to reach the cluster; by default as kubectl does."),
+    ] = None,
+    context: Annotated[str | None, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.")] = None,
+    live: Annotated[
+        bool | None, typer.Option("--live/--lines", help="A live view, or one line per change; by default by terminal.")
+    ] = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Release: shift traffic step by step, judge, and promote or roll back.
+
+    Progress goes to standard error, the account at the end to standard output. Ctrl-C rolls back. Started
+    again with the same file after a crash, it goes on where it was.
+
+    Example:  canary run release.yaml --image ghcr.io/acme/user-service@sha256:...
+    """
+    from canary.report.account import data, from_progress, text
+
+    file = read_release(release, image)
+    memory = Memory()
+    with _screen(file, live) as screen:
+        prepared = _prepared(file, kubeconfig, context, (memory, screen))
+        with _signals(prepared):
+            code = prepared.run()
+    name, namespace = file.metadata.name, file.metadata.namespace
+    account = from_progress(memory.told, release=name, namespace=namespace, image=file.spec.image, code=code)
+    if output is Output.JSON:
+        import json
+
+        typer.echo(json.dumps(data(account), indent=2))
+    else:
+        typer.echo(text(account), nl=False)
+    raise typer.Exit(code)
+
+
+def _prepared(
+    file: Release, kubeconfig: Path | None, context: str | None, reporters: tuple[Reporters, ...]
+) -> Prepared:
+    from canary.cli.assemble import prepare
+    from canary.ports import NotFound, PortError, Refused
+
+    in_cluster = kubeconfig is None and context is None and IN_CLUSTER in os.environ
+    try:
+        return prepare(
+            file,
+            kubeconfig=kubeconfig,
+            context=context,
+            in_cluster=in_cluster,
+            reporters=reporters,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+    except Refused as error:
+        hint = "nothing was touched; the Role must allow the engine's lease and journal"
+        raise Failure(str(error), code=ExitCode.NOT_PERMITTED, hint=hint) from error
+    except NotFound as error:
+        raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
+    except PortError as error:
+        hint = "nothing was touched; try again when the API server answers"
+        raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
+
+
+@contextlib.contextmanager
+def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
+    """The live view on a terminal, else lines; both on standard error."""
+    from canary.report.reporters import LineReporter, LiveReporter
+
+    if not (sys.stderr.isatty() if live is None else live):
+        yield LineReporter(sys.stderr)
+        return
+    from rich.console import Console
+
+    from canary.core.policy import policy_of
+    from canary.report.view import View
+
+    view = View(
+        release=file.metadata.name,
+        namespace=file.metadata.namespace,
+        route=file.spec.route.name,
+        plan=tuple(step.share for step in policy_of(file, exact_split=False).steps),
+    )
+    with LiveReporter(Console(stderr=True), view, now=time.time) as reporter:
+        yield reporter
+
+
+@contextlib.contextmanager
+def _signals(prepared: Prepared) -> Iterator[None]:
+    """Ctrl-C and a closed terminal roll back; a second Ctrl-C leaves at once. SIGTERM in a pod hands over."""
+
+    def roll_back(number: int, _: Any) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, _leave)
+        name = signal.Signals(number).name
+        print(f"canary: {name}: rolling back; Ctrl-C again leaves without waiting for it", file=sys.stderr)
+        prepared.abort(os.environ.get("USER") or "the operator", name)
+
+    def hand_over(number: int, frame: Any) -> None:
+        if IN_CLUSTER in os.environ:
+            prepared.hand_over()
+        else:
+            roll_back(number, frame)
+
+    wanted: dict[signal.Signals, Callable[[int, Any], None]] = {
+        signal.SIGINT: roll_back,
+        signal.SIGHUP: roll_back,
+        signal.SIGTERM: hand_over,
+    }
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(_: int, __: Any) -> None:
+    print("canary: left; run it again with the same file, and it will finish", file=sys.stderr)
+    os._exit(130)
