@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
+from math import inf
 
 MOST_STEPS = 100
 """A longer plan is a mistake in its parameters; it would also outgrow the journal."""
@@ -39,12 +40,12 @@ class Step:
         Raises:
             ValueError: the share or the holds are out of range.
         """
-        if not 0 < self.share < 100:
+        if not self.share.is_finite() or not 0 < self.share < 100:
             raise ValueError(f"a step's share must be more than 0 and less than 100, got {self.share}")
         if self.share != self.share.quantize(PRECISION):
             raise ValueError(f"a share has at most four decimals, got {self.share}")
-        if not 0 <= self.hold_min <= self.hold_max:
-            raise ValueError(f"a hold needs 0 <= min <= max, got {self.hold_min} and {self.hold_max}")
+        if not 0 <= self.hold_min <= self.hold_max < inf:
+            raise ValueError(f"a hold needs 0 <= min <= max, in seconds, got {self.hold_min} and {self.hold_max}")
 
 
 Plan = tuple[Step, ...]
@@ -76,14 +77,16 @@ def linear(*, first: Decimal, by: Decimal, last: Decimal, hold_min: float, hold_
     Raises:
         ValueError: the parameters make no plan.
     """
-    if by <= 0:
-        raise ValueError(f"a linear plan must add something in each step, got by={by}")
-    _bounded((last - first) / by)
+    _within(first, last)
+    if not by.is_finite() or by < PRECISION:
+        raise ValueError(f"a linear plan must add at least {PRECISION} in each step, got by={by}")
+    if (last - first) / by > MOST_STEPS:
+        raise _too_many()
     shares, share = [], first
     while share < last:
         shares.append(share)
         share += by
-    return _plan([*shares, last] if first <= last else [], hold_min, hold_max)
+    return _plan([*shares, last], hold_min, hold_max)
 
 
 def exponential(*, first: Decimal, factor: Decimal, last: Decimal, hold_min: float, hold_max: float) -> Plan:
@@ -97,27 +100,32 @@ def exponential(*, first: Decimal, factor: Decimal, last: Decimal, hold_min: flo
     Raises:
         ValueError: the parameters make no plan.
     """
-    if factor <= 1:
+    _within(first, last)
+    if not factor.is_finite() or factor <= 1:
         raise ValueError(f"an exponential plan must grow, got factor={factor}")
-    if first <= 0:
-        raise ValueError(f"a step's share must be more than 0, got {first}")
-    shares: list[Decimal] = []
-    share = first
-    while share < last:
-        _bounded(Decimal(len(shares)))
+    shares, share = [first], first
+    # A factor next to 1 may take very long to reach even the next decimal.
+    for _ in range(MOST_STEPS**2):
+        # Beyond this, one step leaves the range of shares anyway; a larger factor could leave that of decimals.
+        share *= min(factor, 100 / PRECISION)
+        if share >= last:
+            return _plan([*(one for one in shares if one < last), last], hold_min, hold_max)
         rounded = share.quantize(PRECISION, rounding=ROUND_HALF_UP)
-        if not shares or rounded > shares[-1]:
+        if rounded > shares[-1]:
             shares.append(rounded)
-        share *= factor
-    return _plan([*(one for one in shares if one < last), last] if first <= last else [], hold_min, hold_max)
+    raise _too_many()
 
 
-def _bounded(steps: Decimal) -> None:
-    if steps > MOST_STEPS:
-        raise ValueError(f"this plan would have more than {MOST_STEPS} steps; take larger ones")
+def _within(first: Decimal, last: Decimal) -> None:
+    if not first.is_finite() or not last.is_finite() or first < PRECISION or last >= 100:
+        raise ValueError(f"shares are at least {PRECISION} and less than 100, got first={first} and last={last}")
+    if last < first:
+        raise ValueError(f"the last share is smaller than the first: {last} < {first}")
+
+
+def _too_many() -> ValueError:
+    return ValueError(f"this plan would have more than {MOST_STEPS} steps; take larger ones")
 
 
 def _plan(shares: list[Decimal], hold_min: float, hold_max: float) -> Plan:
-    if not shares:
-        raise ValueError("the last share is smaller than the first")
     return explicit(Step(share=share, hold_min=hold_min, hold_max=hold_max) for share in shares)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.forward import ask_again, drained, returned
@@ -54,11 +55,21 @@ def resumed(release: Release, event: on.Resumed) -> Step:
             ExitCode.ENGINE_LOST,
             f"the engine died {release.lives - 1} times without progress",
         )
+    release = _look_again(release, event.at)
     suspended = release.pending or release.suspended
     if isinstance(suspended, do.TakeFence):
         suspended = None
     release, asked = ask(release, do.TakeFence)
     return replace(release, suspended=suspended), asked
+
+
+def _look_again(release: Release, at: float) -> Release:
+    """What the journal holds of the judge may be old: the step goes on for at least its minimum hold."""
+    if release.phase not in {Phase.JUDGING, Phase.BAKING}:
+        return release
+    step = release.current
+    since = max(release.since, at - (step.hold_max - step.hold_min))
+    return replace(release, since=since, verdict=Verdict.NO_DATA, may_proceed=False, sentence="no look since the restart")
 
 
 def effect_failed(release: Release, event: on.EffectFailed) -> Step:

@@ -95,9 +95,12 @@ class Observer:
         result = self._window.advance(reading)
         if isinstance(result, NoLook):
             return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
+        judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
+        if judged and not self._knows(release):
+            self.restart(share=release.share, baking=release.baking, at=at)
+            result = replace(result, spans_change=True)
         self._count(result)
         self._last = None if result.spans_change else result
-        judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
         judgement = None
         if judged and not result.spans_change:
             judgement = self._judge_look(result)
@@ -105,6 +108,13 @@ class Observer:
             self._judge = judge.learn(self._question.config, self._judge, result)
         self.recorded = _record(result, judgement)
         return _looked(result, judgement, at)
+
+    def _knows(self, release: Release) -> bool:
+        """Whether the judge is in this step: a journal written before the step was judged holds an older one.
+
+        Then the last look of the old share and the first of the new one may be in one, so that it is not judged.
+        """
+        return self._judge.share == float(release.share) and self._judge.baking == release.baking
 
     def judge_last(self, at: float) -> on.Event | None:
         """Judge the look that proved that traffic followed: it is a whole look at the new share."""

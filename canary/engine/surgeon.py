@@ -12,7 +12,7 @@ from typing import Any
 import strategies as cut
 from canary.core import effects as do
 from canary.core import events as on
-from canary.core.release import FULL, NONE, Release
+from canary.core.release import NONE, Release
 from canary.ports import Clock, Conflict, JsonObject, NotFound, Refused, Routes
 
 Operation = do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange
@@ -225,6 +225,11 @@ class Surgeon:
         if change is None:
             self._known = route
             return self._accepted(route, release) if route is not None else []
+        pending = release.pending
+        if route is not None and isinstance(pending, do.RaiseShare) and self._holds(route, pending.share):
+            # Our own write, of which the answer was lost.
+            self._known = route
+            return self._written(pending.id, pending.share, route, release)
         direction = _DIRECTIONS[change.direction]
         event = on.RouteChanged(
             at=at, direction=direction, confirmed=confirmed, by=self._writer(route), sentence=change.sentence
@@ -257,30 +262,34 @@ class Surgeon:
 
     def _believe(self, route: JsonObject, release: Release) -> list[on.Event]:
         """After a takeover: whether the share in the route is one that this release wrote."""
-        original = self._required()
-        rules = {rule.key: rule for rule in cut.rules_of(route)}
-        shares = [cut.share_of(rules[known.key], self._pool) for known in original.rules if known.key in rules]
         allowed = [release.share]
         for work in (release.pending, release.suspended):
             if isinstance(work, do.RaiseShare):
                 allowed.append(work.share)
             elif isinstance(work, do.LowerShare):
                 allowed.append(NONE)
-        now = max(shares, default=None)
-        if now is None:
+        now = max(self._shares(route), default=None)
+        if now is None or any(_near(now, share) for share in allowed):
             return []
-        slack = FULL / 5000  # rounding of weights keeps a share to 1 % of itself
-        near = any(abs(float(now) * 100 - float(share)) <= float(share) * 0.011 + float(slack) for share in allowed)
-        if near:
-            return []
-        lowered = float(now) * 100 < float(min(allowed))
+        lowered = now < float(min(allowed))
         direction = on.Direction.LOWERED if lowered else on.Direction.RAISED
-        sentence = f"the canary's share is {float(now) * 100:g} % now, not {release.share.normalize():f} %"
+        sentence = f"the canary's share is {now:g} % now, not {release.share.normalize():f} %"
         return [
             on.RouteChanged(
                 at=self._now(), direction=direction, confirmed=True, by=self._writer(route), sentence=sentence
             )
         ]
+
+    def _shares(self, route: JsonObject) -> list[float]:
+        """The canary's share in each chosen rule that is still there, percent."""
+        rules = {rule.key: rule for rule in cut.rules_of(route)}
+        known = [rules[rule.key] for rule in self._required().rules if rule.key in rules]
+        return [float(cut.share_of(rule, self._pool)) * 100 for rule in known]
+
+    def _holds(self, route: JsonObject, share: Decimal) -> bool:
+        """Whether every chosen rule stands at a share."""
+        shares = self._shares(route)
+        return len(shares) == len(self._required().rules) and all(_near(now, share) for now in shares)
 
     def _accepted(self, route: JsonObject, release: Release) -> list[on.Event]:
         """The gateway's word about our newest generation, once every parent that was good has spoken."""
@@ -311,3 +320,8 @@ class Surgeon:
 
     def _now(self) -> float:
         return self._clock.now()
+
+
+def _near(now: float, share: Decimal) -> bool:
+    """Whether a share is the one asked for, as near as whole weights come to it (1 % of itself)."""
+    return abs(now - float(share)) <= float(share) * 0.011 + 0.02

@@ -110,9 +110,8 @@ def _on_route(
     release: Release, route: Mapping[str, Any], writes: Sequence[Write], apply: Apply
 ) -> tuple[list[Write], bool]:
     pool = _pool(release)
-    original = choose(
-        route, pool, selectors=release.spec.route.rules, shares=[write.share for write in writes if write.hold_min]
-    )
+    shares = [write.share for write in writes if write.hold_min is not None]
+    original = choose(route, pool, selectors=release.spec.route.rules, shares=shares)
     now: Any = copy.deepcopy(dict(route))
     notes = now.setdefault("metadata", {}).setdefault("annotations", {})
     notes |= dict(zip(OURS, (TOKEN, RELEASE, original.text()), strict=True))
@@ -121,7 +120,7 @@ def _on_route(
         lambda route: attach(route, pool=pool, original=original, token=TOKEN),
         *(partial(raises, share=write.share) for write in writes[1:-2]),
         lambda route: lower(route, pool=pool, original=original, release=RELEASE).patch,
-        lambda route: detach(route, pool=pool, original=original).patch,
+        lambda route: detach(route, pool=pool, original=original, release=RELEASE).patch,
     ]
     done = []
     for write, patch_for in zip(writes, patches, strict=True):

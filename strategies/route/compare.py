@@ -8,7 +8,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from strategies.route.model import TOKEN, Malformed, Object, Rule, annotations_of, canonical, rules_of
+from strategies.route.model import TOKEN, Malformed, Object, Rule, annotations_of, canonical, rules_of, uid_of
 from strategies.route.original import Original, Pool
 
 
@@ -59,28 +59,31 @@ class Parent:
 
 
 def share_of(rule: Rule, pool: Pool) -> Fraction:
-    """The canary's part of the pool that a rule expresses, 0 to 1; 0 without a canary or an empty pool."""
-    canary, stable = rule.find(pool.canary), rule.find(pool.stable)
-    if canary is None or canary.weight == 0:
-        return Fraction(0)
-    return Fraction(canary.weight, canary.weight + (stable.weight if stable else 0))
+    """The canary's part of the pool that a rule expresses, 0 to 1; 0 without a canary or an empty pool.
+
+    References that somebody wrote twice count together, as they do for the gateway.
+    """
+    canary, stable = (sum(ref.weight for ref in rule.every(wanted)) for wanted in (pool.canary, pool.stable))
+    return Fraction(canary, canary + stable) if canary else Fraction(0)
 
 
 def compare(before: Object, after: Object | None, *, pool: Pool, original: Original, token: str) -> Change | None:
     """What changed between the route as we last knew it and as it is now; None when nothing that is in `spec`.
 
-    A raise outweighs everything else: it is what must be put down at once.
+    A raise outweighs everything else: it is what must be put down at once. It may stand in any rule, also in one that
+    the release did not choose or that is new.
+
+    Raises:
+        Malformed: one of the two is not a route.
     """
     if after is None:
         return Change(direction=Direction.GONE, sentence="the route was deleted")
+    if uid_of(before) and uid_of(after) and uid_of(before) != uid_of(after):
+        return Change(direction=Direction.GONE, sentence="the route was deleted and made again")
     stands = annotations_of(after).get(TOKEN)
     if stands is not None and stands != token:
         return Change(direction=Direction.RESTAMPED, sentence=f"another engine's token stands on the route: {stands}")
-    changes = [
-        change
-        for known in original.rules
-        if (change := _compare_rule(_by_key(before, known.key), _by_key(after, known.key), pool, known.key))
-    ]
+    changes = [*_raised(before, after, pool), *_changed(before, after, pool, original)]
     for direction in (Direction.RAISED, Direction.GONE, Direction.LOWERED):
         for change in changes:
             if change.direction is direction:
@@ -90,25 +93,42 @@ def compare(before: Object, after: Object | None, *, pool: Pool, original: Origi
     return None
 
 
-def _by_key(route: Object, key: str) -> Rule | None:
-    return next((rule for rule in rules_of(route) if rule.key == key), None)
+def _raised(before: Object, after: Object, pool: Pool) -> list[Change]:
+    """Rules in which the canary has more than before; a new one is held against those that went."""
+    was = _by_key(before)
+    now = _by_key(after)
+    gone = max((share_of(rule, pool) for key, rule in was.items() if key not in now), default=Fraction(0))
+    changes = []
+    for key, rule in now.items():
+        share, known = share_of(rule, pool), share_of(was[key], pool) if key in was else gone
+        if share > known:
+            changes.append(Change(direction=Direction.RAISED, sentence=_moved(rule, known, share)))
+    return changes
 
 
-def _compare_rule(before: Rule | None, after: Rule | None, pool: Pool, key: str) -> Change | None:
-    if before is None:
-        return None
-    if after is None:
-        return Change(direction=Direction.GONE, sentence=f"the rule {key} is gone")
-    return _compare_shares(before, after, pool)
+def _by_key(route: Object) -> dict[str, Rule]:
+    """Rules by identity; of those that cannot be told apart, the first, which is the one that gateways use."""
+    return {rule.key: rule for rule in reversed(rules_of(route))}
 
 
-def _compare_shares(before: Rule, after: Rule, pool: Pool) -> Change | None:
+def _changed(before: Object, after: Object, pool: Pool, original: Original) -> list[Change]:
+    was, now = _by_key(before), _by_key(after)
+    changes = []
+    for known in original.rules:
+        if known.key not in was:
+            continue
+        if known.key not in now:
+            changes.append(Change(direction=Direction.GONE, sentence=f"the rule {known.key} is gone"))
+        elif change := _less(was[known.key], now[known.key], pool):
+            changes.append(change)
+    return changes
+
+
+def _less(before: Rule, after: Rule, pool: Pool) -> Change | None:
     was, now = share_of(before, pool), share_of(after, pool)
-    if now > was:
-        return Change(direction=Direction.RAISED, sentence=_moved(after, was, now))
-    if before.find(pool.stable) is not None and after.find(pool.stable) is None:
+    if before.every(pool.stable) and not after.every(pool.stable):
         return Change(direction=Direction.GONE, sentence=f"{after} no longer sends to stable {pool.stable}")
-    if before.find(pool.canary) is not None and after.find(pool.canary) is None:
+    if before.every(pool.canary) and not after.every(pool.canary):
         return Change(direction=Direction.LOWERED, sentence=f"{after} no longer sends to the canary {pool.canary}")
     if now < was:
         return Change(direction=Direction.LOWERED, sentence=_moved(after, was, now))
@@ -124,15 +144,29 @@ def _percent(part: Fraction) -> str:
 
 
 def last_writer(route: Object, *, ours: str) -> str:
-    """The field manager that last wrote spec or metadata, ours and status writers left out; may be empty."""
+    """The field manager that last wrote spec or, failing that, metadata; ours and status writers left out.
+
+    Empty when the route does not tell. Two writes in the same second cannot be told apart: the greater name is given.
+    """
     metadata = route.get("metadata")
     entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     candidates = [
-        (str(entry.get("time", "")), str(entry.get("manager", "")))
-        for entry in entries or ()
-        if isinstance(entry, Mapping) and entry.get("manager") != ours and entry.get("subresource") != "status"
+        (_owns_spec(entry), str(entry.get("time") or ""), str(entry.get("manager") or ""))
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, Mapping) and entry.get("manager") != ours and not _only_status(entry)
     ]
-    return max(candidates, default=("", ""))[1]
+    return max(candidates, default=(False, "", ""))[2]
+
+
+def _only_status(entry: Mapping[str, Any]) -> bool:
+    fields = entry.get("fieldsV1")
+    return entry.get("subresource") == "status" or (isinstance(fields, Mapping) and set(fields) == {"f:status"})
+
+
+def _owns_spec(entry: Mapping[str, Any]) -> bool:
+    """Entries that do not list their fields may own anything."""
+    fields = entry.get("fieldsV1")
+    return not isinstance(fields, Mapping) or "f:spec" in fields
 
 
 def parents(route: Object) -> tuple[Parent, ...]:
@@ -149,13 +183,8 @@ def parents(route: Object) -> tuple[Parent, ...]:
 
 
 def _parent(entry: Mapping[str, Any]) -> Parent:
-    conditions = {
-        condition.get("type"): condition
-        for condition in entry.get("conditions") or ()
-        if isinstance(condition, Mapping)
-    }
-    nothing: Mapping[str, Any] = {}
-    both = [conditions.get("Accepted", nothing), conditions.get("ResolvedRefs", nothing)]
+    conditions = entry.get("conditions")
+    both = [_condition(conditions, "Accepted"), _condition(conditions, "ResolvedRefs")]
     bad = [one for one in both if one.get("status") != "True"]
     observed = [one.get("observedGeneration", 0) for one in both]
     reason = f"{bad[0].get('reason', 'no status yet')}: {bad[0].get('message', '')}".strip(": ") if bad else ""
@@ -166,6 +195,15 @@ def _parent(entry: Mapping[str, Any]) -> Parent:
         generation=min(value if isinstance(value, int) else 0 for value in observed),
         reason=reason,
     )
+
+
+def _condition(conditions: Any, kind: str) -> Mapping[str, Any]:
+    """The last condition of this type; empty when there is none."""
+    found: Mapping[str, Any] = {}
+    for one in conditions if isinstance(conditions, list) else ():
+        if isinstance(one, Mapping) and one.get("type") == kind:
+            found = one
+    return found
 
 
 def weights_shown(route: Object, *, original: Original) -> tuple[str, ...]:

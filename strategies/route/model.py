@@ -92,16 +92,28 @@ class Rule:
         name: its name; empty when it has none.
         index: its position now.
         refs: its references in order.
-        raw: its backendRefs as they are in the object.
-        matches: its matches as they are; None when absent.
+        whole: the rule as it is in the object.
     """
 
     key: str
     name: str
     index: int
     refs: tuple[Ref, ...]
-    raw: tuple[Any, ...]
-    matches: Any
+    whole: Mapping[str, Any]
+
+    @property
+    def raw(self) -> list[Any]:
+        """Its backendRefs as they are in the object."""
+        return list(self.whole.get("backendRefs") or ())
+
+    @property
+    def matches(self) -> Any:
+        """Its matches as they are; None when absent."""
+        return self.whole.get("matches")
+
+    def every(self, wanted: RefId) -> tuple[Ref, ...]:
+        """Every reference with this identity: one at most, unless somebody wrote it twice."""
+        return tuple(ref for ref in self.refs if ref.id == wanted)
 
     def find(self, wanted: RefId) -> Ref | None:
         """The reference with this identity; None when it is not here.
@@ -109,7 +121,7 @@ class Rule:
         Raises:
             Ambiguous: it is here twice.
         """
-        found = [ref for ref in self.refs if ref.id == wanted]
+        found = self.every(wanted)
         if len(found) > 1:
             raise Ambiguous(f"{self} names {wanted} twice; merge the two references into one")
         return found[0] if found else None
@@ -124,41 +136,49 @@ class Rule:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces, for comparing."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    """JSON with sorted keys and no spaces, for comparing.
+
+    Raises:
+        Malformed: it cannot be JSON: keys that are not texts, or nested in itself or too deeply.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Malformed(f"a part of the route cannot be written as JSON: {error}") from error
 
 
 def name_of(route: Object) -> str:
     """`namespace/name`, for sentences."""
-    metadata = _mapping(route.get("metadata", {}), "metadata")
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    return f"{namespace_of(route)}/{_text(_metadata(route), 'name', 'metadata')}"
 
 
 def namespace_of(route: Object) -> str:
     """The route's namespace."""
-    return str(_mapping(route.get("metadata", {}), "metadata").get("namespace", ""))
+    return _text(_metadata(route), "namespace", "metadata")
 
 
 def annotations_of(route: Object) -> Mapping[str, str]:
     """The route's annotations; empty when there are none."""
-    metadata = _mapping(route.get("metadata", {}), "metadata")
-    return _mapping(metadata.get("annotations") or {}, "metadata.annotations")
+    notes = _mapping(_metadata(route).get("annotations") or {}, "metadata.annotations")
+    if not all(isinstance(text, str) for entry in notes.items() for text in entry):
+        raise Malformed("metadata.annotations holds something that is not a text")
+    return notes
 
 
 def generation_of(route: Object) -> int:
     """metadata.generation; 0 when absent."""
-    value = _mapping(route.get("metadata", {}), "metadata").get("generation", 0)
+    value = _metadata(route).get("generation", 0)
     return value if isinstance(value, int) else 0
 
 
 def version_of(route: Object) -> str:
     """metadata.resourceVersion; empty when absent."""
-    return str(_mapping(route.get("metadata", {}), "metadata").get("resourceVersion", ""))
+    return _text(_metadata(route), "resourceVersion", "metadata")
 
 
 def uid_of(route: Object) -> str:
     """metadata.uid; empty when absent."""
-    return str(_mapping(route.get("metadata", {}), "metadata").get("uid", ""))
+    return _text(_metadata(route), "uid", "metadata")
 
 
 def rules_of(route: Object) -> tuple[Rule, ...]:
@@ -176,9 +196,7 @@ def rules_of(route: Object) -> tuple[Rule, ...]:
 def _rule(value: Any, index: int, namespace: str) -> Rule:
     where = f"spec.rules[{index}]"
     rule = _mapping(value, where)
-    name = rule.get("name") or ""
-    if not isinstance(name, str):
-        raise Malformed(f"{where}.name is not a text")
+    name = _text(rule, "name", where)
     refs = _list(rule.get("backendRefs") or [], f"{where}.backendRefs")
     matches = rule.get("matches")
     key = f"name:{name}" if name else "matches:" + canonical(_defaulted(matches or DEFAULT_MATCHES))
@@ -187,8 +205,7 @@ def _rule(value: Any, index: int, namespace: str) -> Rule:
         name=name,
         index=index,
         refs=tuple(_ref(ref, position, namespace, where) for position, ref in enumerate(refs)),
-        raw=tuple(refs),
-        matches=matches,
+        whole=rule,
     )
 
 
@@ -197,14 +214,14 @@ def _ref(value: Any, index: int, namespace: str, where: str) -> Ref:
     ref = _mapping(value, here)
     weight, port = ref.get("weight"), ref.get("port")
     if weight is not None and (not isinstance(weight, int) or isinstance(weight, bool) or weight < 0):
-        raise Malformed(f"{here}.weight is not a whole number of at least 0")
+        raise Malformed(f"{here}.weight is not a whole number of at least 0; write one, or leave it out for 1")
     if port is not None and (not isinstance(port, int) or isinstance(port, bool)):
         raise Malformed(f"{here}.port is not a whole number")
     identity = RefId(
-        kind=str(ref.get("kind") or "Service"),
-        group=str(ref.get("group") or ""),
-        namespace=str(ref.get("namespace") or namespace),
-        name=str(ref.get("name", "")),
+        kind=_text(ref, "kind", here) or "Service",
+        group=_text(ref, "group", here),
+        namespace=_text(ref, "namespace", here) or namespace,
+        name=_text(ref, "name", here),
         port=port,
     )
     filters = tuple(_list(ref.get("filters") or [], f"{here}.filters"))
@@ -224,11 +241,27 @@ def _default_match(match: Any) -> Any:
     match = dict(_mapping(match, "a match"))
     path = dict(_mapping(match.get("path") or {}, "a match's path"))
     match["path"] = {"type": path.get("type", "PathPrefix"), "value": path.get("value", "/"), **path}
+    if isinstance(match.get("method"), Mapping):  # a GRPCRoute's; an HTTPRoute's is a text
+        match["method"] = {"type": "Exact", **match["method"]}
     for key in ("headers", "queryParams"):
-        if key in match:
+        if match.get(key) is not None:
             entries = _list(match[key], f"a match's {key}")
             match[key] = [{"type": "Exact", **_mapping(entry, key)} for entry in entries]
     return match
+
+
+def _metadata(route: Object) -> Mapping[str, Any]:
+    return _mapping(_mapping(route, "the route").get("metadata", {}), "metadata")
+
+
+def _text(holder: Mapping[str, Any], key: str, where: str) -> str:
+    """A text; empty when it is absent or null, which the API server takes as the same."""
+    value = holder.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Malformed(f"{where}.{key} is not a text")
+    return value
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

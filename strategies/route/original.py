@@ -89,19 +89,7 @@ class Original:
             Malformed: it is something else.
         """
         try:
-            return cls(
-                rules=tuple(
-                    OriginalRule(
-                        key=str(rule["key"]),
-                        factor=int(rule["factor"]),
-                        weights=tuple(
-                            (RefId(str(k), str(g), str(ns), str(n), port), weight)
-                            for k, g, ns, n, port, weight in rule["weights"]
-                        ),
-                    )
-                    for rule in data["rules"]
-                )
-            )
+            return cls(rules=tuple(_decode_rule(rule) for rule in data["rules"]))
         except (KeyError, TypeError, ValueError) as error:
             raise Malformed(f"the note about the original weights is damaged: {error!r}") from error
 
@@ -117,6 +105,34 @@ class Original:
         return text
 
 
+def _decode_rule(rule: Any) -> OriginalRule:
+    return OriginalRule(
+        key=_typed(rule["key"], str),
+        factor=_number(rule["factor"], least=1),
+        weights=tuple(_decode_weight(entry) for entry in rule["weights"]),
+    )
+
+
+def _decode_weight(entry: Any) -> tuple[RefId, int | None]:
+    *texts, port, weight = entry
+    kind, group, namespace, name = (_typed(text, str) for text in texts)
+    reference = RefId(kind, group, namespace, name, None if port is None else _number(port, least=0))
+    return reference, None if weight is None else _number(weight, least=0)
+
+
+def _number(value: Any, *, least: int) -> int:
+    number: int = _typed(value, int)
+    if isinstance(value, bool) or number < least:
+        raise ValueError(f"a number is not a whole one of at least {least}")
+    return number
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"a {type(value).__name__} stands where a {kind.__name__} should")
+    return value
+
+
 def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, shares: Iterable[Decimal]) -> Original:
     """The chosen rules with their weights, and the factor that each needs for the plan.
 
@@ -128,12 +144,18 @@ def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, 
 
     Raises:
         NoSuchRule: a chosen rule is missing or does not send to stable.
-        Ambiguous: a chosen rule cannot be told apart from another.
+        Ambiguous: a chosen rule cannot be told apart from another, or a rule sends to the canary already.
         NoRoom: a rule has no room for one more reference or for the plan's shares.
         Malformed: the object is not a route.
     """
     rules = rules_of(route)
     chosen = _select(route, rules, pool, selectors)
+    for rule in rules:
+        # In a rule that only sends to the canary it is somebody's own; next to stable it would be taken for ours.
+        if rule.every(pool.canary) and (rule in chosen or rule.every(pool.stable)):
+            raise Ambiguous(
+                f"{rule} already sends to {pool.canary}; remove that reference, or name another canary Service"
+            )
     plan = tuple(shares)
     return Original(rules=tuple(_original(rule, rules, pool, plan) for rule in chosen))
 
@@ -155,7 +177,10 @@ def _select(
         ref = rule.find(pool.stable)
         if ref is None or ref.weight == 0:
             raise NoSuchRule(f"{rule} of {name_of(route)} does not send to {pool.stable}; choose one that does")
-        found.append(rule)
+        if rule not in found:
+            found.append(rule)
+    if not found:
+        raise NoSuchRule(f"no rule of {name_of(route)} is chosen; name one, or leave the choice out for every rule")
     return tuple(found)
 
 
@@ -164,7 +189,7 @@ def _pick(route: Object, rules: tuple[Rule, ...], selector: str | int) -> Rule:
         if 0 <= selector < len(rules):
             return rules[selector]
         raise NoSuchRule(f"{name_of(route)} has {len(rules)} rules, so there is no rule {selector}; count from 0")
-    named = [rule for rule in rules if rule.name == selector]
+    named = [rule for rule in rules if rule.name and rule.name == selector]
     if len(named) > 1:
         raise Ambiguous(f'{name_of(route)} has {len(named)} rules named "{selector}"; names must be unique')
     if not named:
@@ -181,8 +206,6 @@ def _targets(rules: tuple[Rule, ...]) -> str:
 def _original(rule: Rule, rules: tuple[Rule, ...], pool: Pool, shares: tuple[Decimal, ...]) -> OriginalRule:
     if sum(other.key == rule.key for other in rules) > 1:
         raise Ambiguous(f"{rule} cannot be told apart from another rule with the same {_kind(rule)}; give it a name")
-    if rule.find(pool.canary) is not None:
-        raise Ambiguous(f"{rule} already sends to {pool.canary}; remove that reference, or name another canary Service")
     if len(rule.refs) >= REFS_LIMIT:
         raise NoRoom(f"{rule} has {len(rule.refs)} references and can hold no canary; {REFS_LIMIT} is the most")
     if len({ref.id for ref in rule.refs}) < len(rule.refs):

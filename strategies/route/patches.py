@@ -6,7 +6,8 @@ references that it touches (invariant 6): whatever else somebody changed meanwhi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 from strategies.route.model import (
     ORIGINAL,
     OURS,
+    REFS_LIMIT,
     RELEASE,
     TOKEN,
+    WEIGHT_LIMIT,
+    NoRoom,
     NoSuchRule,
     Object,
     Ref,
@@ -28,7 +32,7 @@ from strategies.route.model import (
     version_of,
 )
 from strategies.route.original import Original, OriginalRule, Pool
-from strategies.route.weights import canary_weight
+from strategies.route.weights import ERROR_LIMIT, canary_weight, rounding_error
 
 Operation = Mapping[str, Any]
 Patch = tuple[Operation, ...]
@@ -85,18 +89,31 @@ def attach(route: Object, *, pool: Pool, original: Original, token: str) -> Patc
 
     Raises:
         NoSuchRule: a chosen rule, or stable in it, is gone.
+        NoRoom: somebody filled the rule, or made its weights too large to be multiplied.
     """
     operations: list[Operation] = []
     for rule, known in _chosen(route, original):
         stable = _stable(rule, pool)
-        if rule.find(pool.canary) is not None:
+        if rule.every(pool.canary):
             continue
+        _has_room(rule, known, route)
         operations += _strict(rule)
         if known.factor > 1:
             operations += [_weigh(rule, ref, ref.weight * known.factor) for ref in rule.refs]
         reference = _reference(pool.canary, stable, namespace_of(route))
         operations.append({"op": "add", "path": f"/spec/rules/{rule.index}/backendRefs/-", "value": reference})
     return (_test(_note(TOKEN), token), *operations) if operations else ()
+
+
+def _has_room(rule: Rule, known: OriginalRule, route: Object) -> None:
+    if len(rule.refs) >= REFS_LIMIT:
+        raise NoRoom(f"{rule} of {name_of(route)} has {len(rule.refs)} references by now; {REFS_LIMIT} is the most")
+    largest = max(ref.weight for ref in rule.refs) * known.factor
+    if largest > WEIGHT_LIMIT:
+        raise NoRoom(
+            f"{rule} of {name_of(route)} was given larger weights by somebody: multiplied by {known.factor}, as this "
+            f"plan needs, they come to {largest}, and weights end at {WEIGHT_LIMIT}; start the release again"
+        )
 
 
 def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, token: str) -> Patch:
@@ -110,6 +127,7 @@ def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, 
 
     Raises:
         NoSuchRule: a chosen rule, stable or the canary in it, is gone.
+        NoRoom: somebody changed the pool's weight, and what it is now cannot express the share.
     """
     operations: list[Operation] = [_test(_note(TOKEN), token)]
     for rule, _ in _chosen(route, original):
@@ -118,92 +136,175 @@ def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, 
             raise NoSuchRule(f"{rule} of {name_of(route)} no longer sends to the canary {pool.canary}")
         whole = stable.weight + canary.weight
         weight = canary_weight(whole, share)
+        _expresses(rule, whole, share, route)
         operations += _strict(rule)
         operations += [_weigh(rule, canary, weight), _weigh(rule, stable, whole - weight)]
     return tuple(operations)
+
+
+def _expresses(rule: Rule, whole: int, share: Decimal, route: Object) -> None:
+    """A pool that somebody made coarser than the plan needs would give the canary a multiple of its share."""
+    where = f"stable and canary in {rule} of {name_of(route)} have a weight of {whole} together by now"
+    if whole < 1:
+        raise NoRoom(f"{where}; give stable its weight back, then start the release again")
+    if whole > WEIGHT_LIMIT:
+        raise NoRoom(
+            f"{where}, and weights end at {WEIGHT_LIMIT}; give them smaller ones, then start the release again"
+        )
+    if rounding_error(whole, share) > ERROR_LIMIT:
+        raise NoRoom(
+            f"{where}, which cannot express {share.normalize():f} % to within 1 % of it; "
+            f"somebody changed them during the release: start it again"
+        )
 
 
 def lower(route: Object, *, pool: Pool, original: Original, release: str) -> Lowering:
     """Take all traffic off the canary in every rule that sends to it, chosen or not.
 
     The pool's weight as it is now goes to stable. A rule without stable is left alone and told: sending its share to
-    nobody would turn it into errors.
+    nobody would turn it into errors. A chosen rule in which nothing has a weight any more answers every request with
+    an error, so stable gets its old weight there.
+
+    The release is tested where its annotation stands. Where somebody took it off, there is nothing to test, and
+    traffic goes back all the same.
+
+    Raises:
+        Malformed: the object is not a route.
     """
     operations: list[Operation] = []
     alarms: list[str] = []
     known = {rule.key: rule for rule in original.rules}
     for rule in rules_of(route):
-        canary, stable = rule.find(pool.canary), rule.find(pool.stable)
-        if canary is None or canary.weight == 0:
-            continue
-        if stable is None:
-            alarms.append(f"{rule} of {name_of(route)} sends to the canary but no longer to stable {pool.stable}")
-            continue
-        whole = stable.weight + canary.weight
-        before = known[rule.key].weight(pool.stable) if rule.key in known else None
-        operations += [*_is(rule, canary), *_is(rule, stable)]
-        operations += [_weigh(rule, canary, 0), _weigh(rule, stable, whole or before or 1)]
-    patch = (_test(_note(RELEASE), release), *operations) if operations else ()
-    return Lowering(patch=patch, alarms=tuple(alarms))
+        planned, alarm = _lower_rule(rule, known.get(rule.key), pool, route)
+        operations += planned
+        alarms += alarm
+    held = [_test(_note(RELEASE), release)] if RELEASE in annotations_of(route) else []
+    return Lowering(patch=(*held, *operations) if operations else (), alarms=tuple(alarms))
 
 
-def detach(route: Object, *, pool: Pool, original: Original, keep: bool = False) -> Restore:
+def _lower_rule(
+    rule: Rule, known: OriginalRule | None, pool: Pool, route: Object
+) -> tuple[list[Operation], tuple[str, ...]]:
+    stable = next(iter(rule.every(pool.stable)), None)
+    sending = [ref for ref in rule.every(pool.canary) if ref.weight > 0]
+    if stable is None:
+        what = (
+            f"{rule} of {name_of(route)} sends to the canary but not to stable {pool.stable}; nothing was written there"
+        )
+        return [], (what,) if sending else ()
+    weight = stable.weight + sum(ref.weight for ref in sending)
+    if known is not None and rule.total == 0:
+        weight = (known.weight(pool.stable) or 1) * known.factor
+    if weight == stable.weight:
+        return [], ()
+    touched = [*sending, stable]
+    operations = [test for ref in touched for test in _is(rule, ref)]
+    operations += [_weigh(rule, ref, 0) for ref in sending]
+    # Two people's weights may come to more than a weight may be: a smaller one goes through, a larger one never.
+    return [*operations, _weigh(rule, stable, min(weight, WEIGHT_LIMIT))], ()
+
+
+def detach(route: Object, *, pool: Pool, original: Original, release: str, keep: bool = False) -> Restore:
     """Take our reference and annotations out, and put the weights back where nobody else changed them.
+
+    A rule that somebody gave another name or other matches is known again by its references and weights. Where even
+    those were changed, our reference goes and the weights stay as they are. A route that another release has taken
+    since holds nothing of ours: our own write was the one before, even if its answer was lost.
 
     Args:
         route: the route just read.
-        pool, original: the release's.
+        pool, original, release: the release's.
         keep: leave references and weights as they are; only the annotations go.
+
+    Raises:
+        Malformed: the object is not a route.
     """
+    notes = annotations_of(route)
+    holder = notes.get(RELEASE, release)
+    if holder != release:
+        return Restore(patch=(), kept=(f"{name_of(route)} is another release's by now: {holder}",))
     operations: list[Operation] = []
     kept: list[str] = []
     alarms: list[str] = []
-    found = {rule.key: rule for rule in rules_of(route)}
-    for known in () if keep else original.rules:
-        rule = found.get(known.key)
-        if rule is None:
-            kept.append(f"the rule {known.key} was removed by somebody else and stays removed")
-        elif rule.find(pool.stable) is None:
-            alarms.append(
-                f"{rule} of {name_of(route)} no longer sends to stable {pool.stable}; nothing was written there"
-            )
-        else:
-            planned, foreign = _restore_rule(rule, known, pool)
-            operations += planned
-            kept += foreign
-    notes = annotations_of(route)
-    ours = [name for name in OURS if name in notes]
-    if len(ours) == len(notes) and ours:
-        operations.append({"op": "remove", "path": "/metadata/annotations"})
-    else:
-        operations += [{"op": "remove", "path": _note(name)} for name in ours]
-    head = (_test(_note(RELEASE), notes[RELEASE]),) if RELEASE in notes and operations else ()
+    found, missing = ([], []) if keep else _pairs(rules_of(route), pool, original)
+    for rule, known in found:
+        planned, foreign, alarm = _restore_rule(rule, known, pool, route)
+        operations += planned
+        kept += foreign
+        alarms += alarm
+    kept += [f"the rule {known.key} was removed or changed by somebody else and stays so" for known in missing]
+    operations += _unstamp(notes)
+    head = (_test(_note(RELEASE), release),) if RELEASE in notes and operations else ()
     return Restore(patch=(*head, *operations), kept=tuple(kept), alarms=tuple(alarms))
 
 
-def _restore_rule(rule: Rule, known: OriginalRule, pool: Pool) -> tuple[list[Operation], list[str]]:
-    canary, stable = rule.find(pool.canary), rule.find(pool.stable)
+def _unstamp(notes: Mapping[str, str]) -> list[Operation]:
+    ours = [name for name in OURS if name in notes]
+    if ours and len(ours) == len(notes):
+        path = "/metadata/annotations"
+        return [_test(path, dict(notes)), {"op": "remove", "path": path}]
+    return [{"op": "remove", "path": _note(name)} for name in ours]
+
+
+def _pairs(
+    rules: Iterable[Rule], pool: Pool, original: Original
+) -> tuple[list[tuple[Rule, OriginalRule | None]], list[OriginalRule]]:
+    """Each rule that may hold something of ours with what it was, and the chosen ones that are not to be found."""
+    known = {rule.key: rule for rule in original.rules}
+    here = tuple(rules)
+    missing = [rule for rule in original.rules if all(rule.key != other.key for other in here)]
+    pairs: list[tuple[Rule, OriginalRule | None]] = []
+    for rule in here:
+        was = known.get(rule.key)
+        if was is None and rule.every(pool.canary) and rule.every(pool.stable):
+            was = next((one for one in missing if _untouched(rule, one, pool)), None)
+            missing = [one for one in missing if one is not was]
+        elif was is None:
+            continue
+        pairs.append((rule, was))
+    return pairs, missing
+
+
+def _untouched(rule: Rule, known: OriginalRule, pool: Pool) -> bool:
+    """Whether the weights are those that this release left, whatever it gave the canary."""
+    whole = sum(ref.weight for ref in (*rule.every(pool.stable), *rule.every(pool.canary)))
+    now = Counter((ref.id, ref.weight) for ref in rule.refs if ref.id not in (pool.stable, pool.canary))
+    now.update((pool.stable, whole) for _ in rule.every(pool.stable))
+    unscaled = Counter((ref, 1 if weight is None else weight) for ref, weight in known.weights)
+    scaled = Counter((ref, (1 if weight is None else weight) * known.factor) for ref, weight in known.weights)
+    return now in (scaled, unscaled)
+
+
+def _restore_rule(
+    rule: Rule, known: OriginalRule | None, pool: Pool, route: Object
+) -> tuple[list[Operation], tuple[str, ...], tuple[str, ...]]:
+    """Operations, what is kept, and what needs a person."""
+    stable = next(iter(rule.every(pool.stable)), None)
+    where = f"{rule} of {name_of(route)}"
     if stable is None:
-        return [], []
-    whole = stable.weight + (canary.weight if canary else 0)
-    now = {ref.id: ref.weight for ref in rule.refs if ref.id not in (pool.stable, pool.canary)}
-    now[pool.stable] = whole
-    scaled = {ref: (1 if weight is None else weight) * known.factor for ref, weight in known.weights}
-    unscaled = {ref: 1 if weight is None else weight for ref, weight in known.weights}
+        return [], (), (f"{where} no longer sends to stable {pool.stable}; nothing was written there",)
     operations: list[Operation] = []
-    foreign: list[str] = []
-    if now == scaled or (now == unscaled and canary is None):
+    kept: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    canaries = rule.every(pool.canary)
+    if known is not None and _untouched(rule, known, pool):
         before = dict(known.weights)
         for ref in rule.refs:
             if ref.id != pool.canary:
                 operations += _put_back(rule, ref, before[ref.id])
     else:
-        foreign = [f"{rule}: somebody else changed its references or weights; their change stays"]
-        if stable.weight != whole:
-            operations.append(_weigh(rule, stable, whole or 1))
-    if canary is not None:
+        kept = (f"{rule}: somebody else changed its references or weights; their change stays",)
+        weight = stable.weight + sum(ref.weight for ref in canaries)
+        if rule.total == 0:
+            kept = (f"{rule}: somebody took every weight in it; stable got its own back",)
+            weight = (known.weight(pool.stable) if known else None) or 1
+        if weight != stable.weight:
+            operations.append(_weigh(rule, stable, min(weight, WEIGHT_LIMIT)))
+        elif weight == 0:
+            alarms = (f"{where} gives stable {pool.stable} no weight; if nobody means it so, give it one",)
+    for canary in reversed(canaries):
         operations.append({"op": "remove", "path": f"/spec/rules/{rule.index}/backendRefs/{canary.index}"})
-    return ([*_strict(rule), *operations] if operations else []), foreign
+    return ([*_strict(rule), *operations] if operations else []), kept, alarms
 
 
 def _put_back(rule: Rule, ref: Ref, weight: int | None) -> list[Operation]:
@@ -245,12 +346,15 @@ def _reference(canary: RefId, stable: Ref, namespace: str) -> dict[str, Any]:
 
 
 def _strict(rule: Rule) -> list[Operation]:
-    """Tests that the rule is the one it was when read, and its list of references unchanged."""
+    """Tests that the rule is the one it was when read, and its list of references unchanged.
+
+    The absence of matches cannot be tested, so a rule with neither name nor matches is tested as a whole.
+    """
     path = f"/spec/rules/{rule.index}"
-    identity = [_test(f"{path}/name", rule.name)] if rule.name else []
-    if not rule.name and rule.matches is not None:
-        identity = [_test(f"{path}/matches", rule.matches)]
-    return [*identity, _test(f"{path}/backendRefs", list(rule.raw))]
+    if not rule.name and rule.matches is None:
+        return [_test(path, dict(rule.whole))]
+    identity = _test(f"{path}/name", rule.name) if rule.name else _test(f"{path}/matches", rule.matches)
+    return [identity, _test(f"{path}/backendRefs", rule.raw)]
 
 
 def _is(rule: Rule, ref: Ref) -> list[Operation]:

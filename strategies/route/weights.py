@@ -10,27 +10,42 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
+from math import ceil
 
 from strategies.route.model import WEIGHT_LIMIT, NoRoom, Rule
 
 ERROR_LIMIT = Fraction(1, 100)
 """Largest relative rounding error of the canary's share (invariant 1)."""
 
+FINE = 50
+"""From a weight of 50 on, rounding to the nearest integer errs by 1 % at most, whatever the share."""
+
 
 def canary_weight(pool: int, share: Decimal) -> int:
-    """The canary's weight for a share of a pool; never 0 for a share above 0, never the whole pool below 100."""
+    """The canary's weight for a share of a pool.
+
+    Never 0 for a share above 0 and never the whole pool for one below 100, except that a pool below 2 cannot be
+    split: it stays whole with stable.
+    """
     if share <= 0:
         return 0
     if share >= 100:
         return pool
+    if pool < 2:
+        return 0
     weight = int((Decimal(pool) * share / 100).to_integral_value(rounding=ROUND_HALF_EVEN))
-    return min(max(weight, 1), pool - 1) if pool > 1 else weight
+    return min(max(weight, 1), pool - 1)
 
 
 def rounding_error(pool: int, share: Decimal) -> Fraction:
-    """Relative error of the share that the weights express, against the one asked for; 0 for 0 and 100."""
-    if share <= 0 or share >= 100:
+    """Relative error of the share that the weights express, against the one asked for; 0 for 0 and 100.
+
+    A pool without weight expresses no share above 0: the error is 1.
+    """
+    if share <= 0 or (share >= 100 and pool > 0):
         return Fraction(0)
+    if pool == 0:
+        return Fraction(1)
     wanted = Fraction(share) / 100 * pool
     return abs(canary_weight(pool, share) - wanted) / wanted
 
@@ -44,14 +59,16 @@ def factor_for(rule: Rule, pool: int, shares: Iterable[Decimal]) -> int:
         shares: the plan's shares, percent.
 
     Raises:
-        NoRoom: no factor is small enough; the message names the smallest share that would be possible.
+        NoRoom: no factor is small enough; the message names the smallest share, the hardest to express.
     """
-    wanted = [share for share in shares if 0 < share < 100]
+    wanted = sorted(share for share in set(shares) if 0 < share < 100)
     largest = max([pool, *(ref.weight for ref in rule.refs)])
     most = WEIGHT_LIMIT // largest
     for factor in _candidates(pool, wanted, most):
         if all(rounding_error(pool * factor, share) <= ERROR_LIMIT for share in wanted):
             return factor
+    if most < 1:
+        raise NoRoom(f"{rule} has a weight of {largest}; weights end at {WEIGHT_LIMIT}. Write smaller weights.")
     smallest = min(wanted, default=Decimal(0))
     raise NoRoom(
         f"{rule} cannot express {smallest.normalize():f} % of a pool of weight {pool}: its largest weight, {largest}, "
@@ -61,9 +78,14 @@ def factor_for(rule: Rule, pool: int, shares: Iterable[Decimal]) -> int:
 
 
 def _candidates(pool: int, shares: list[Decimal], most: int) -> Iterable[int]:
-    """Factors worth trying, ascending: all small ones, then those that make a share come out whole."""
-    yield from range(1, min(most, 1000) + 1)
-    exact = {(Fraction(share) / 100 * pool).denominator * step for share in shares for step in range(1, 101)} | {
-        10**power for power in range(7)
+    """Every factor that can be the smallest, ascending.
+
+    A share is kept where it comes to within 1 % of a whole weight k, or to more than `FINE`: the factors that keep it
+    are intervals, and the smallest common one is the beginning of one of them. Pools below 100 are all tried, because
+    there "never the whole pool" may stand against "the nearest integer".
+    """
+    starts = {
+        ceil(k / (1 + ERROR_LIMIT) / (Fraction(share) / 100 * pool)) for share in shares for k in range(1, FINE + 1)
     }
-    yield from sorted(factor for factor in exact if 1000 < factor <= most)
+    small = range(1, 2 + 100 // pool)
+    return sorted(factor for factor in starts | set(small) if 1 <= factor <= most)

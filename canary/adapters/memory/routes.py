@@ -113,9 +113,11 @@ class MemoryRoutes:
         metadata = route["metadata"]
         metadata.setdefault("uid", f"uid-{self._world.version()}")
         metadata["resourceVersion"] = self._world.version()
-        others = [entry for entry in metadata.get("managedFields", []) if entry.get("manager") != manager]
+        part = _part(route, self._route)
+        others = [entry for entry in metadata.get("managedFields", []) if _author(entry) != (manager, part)]
         time = datetime.fromtimestamp(self._world.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        metadata["managedFields"] = [*others, {"manager": manager, "operation": "Update", "time": time}]
+        entry = {"manager": manager, "operation": "Update", "time": time}
+        metadata["managedFields"] = [*others, {**entry, "subresource": part} if part else entry]
         self._route = route
         self._tell()
 
@@ -143,6 +145,18 @@ def _merged(route: JsonObject, body: JsonObject) -> JsonObject:
 
 def _same(one: JsonObject, other: JsonObject) -> bool:
     return _bare(one) == _bare(other)
+
+
+def _part(route: JsonObject, before: JsonObject | None) -> str:
+    """The subresource that a write went to: status when nothing else changed."""
+    if before is None:
+        return ""
+    one, other = _bare(route), _bare(before)
+    return "status" if {**one, "status": None} == {**other, "status": None} else ""
+
+
+def _author(entry: JsonObject) -> tuple[str, str]:
+    return entry.get("manager", ""), entry.get("subresource", "")
 
 
 def _bare(route: JsonObject) -> JsonObject:
