@@ -1,6 +1,6 @@
 """A small service with faults on demand: what runs in the sandbox's pods.
 
-`python -m canary.sandbox.app --host 127.77.0.2 --port 8080 --version v1 --faults '{"errors": 0.15}'`
+`python -m canary.sandbox.app --host 127.64.0.2 --port 8080 --version v1 --faults '{"errors": 0.15}'`
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import aiohttp
 
 from canary.sandbox import pods as plan
 from canary.sandbox.apiserver.logs import LOG_FILE
-from canary.sandbox.processes import Child, end_with_input, module
+from canary.sandbox.processes import Child, end_with_input, free_network, module
 
 PERIOD = 0.1
 """Seconds between rounds: probes, starts, stops, status."""
@@ -69,6 +69,7 @@ class Kubelet:
         self._slices: dict[tuple[str, str], Any] = {}
         self._statuses: dict[tuple[str, str], Any] = {}
         self._next = 0
+        self._network, self._guard = free_network()
         self._probes: aiohttp.ClientSession | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,6 +87,7 @@ class Kubelet:
             for task in watches:
                 task.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
+            self._guard.close()
             await self._probes.close()
             for running in self._pods.values():
                 if running.child is not None:
@@ -154,10 +156,15 @@ class Kubelet:
             image=container.get("image", ""),
             container=container["name"],
             port=int(ports[0]["containerPort"]),
-            ip=f"127.77.{self._next // 250}.{self._next % 250 + 1}",
+            ip=self._address(),
             log=self._run / f"pod-{namespace}-{name}.log",
             started=_now(),
         )
+
+    def _address(self) -> str:
+        """One that no pod has; leaving pods still have theirs."""
+        used = {running.ip for running in self._pods.values()}
+        return next(f"{self._network}{last}" for last in range(2, 255) if f"{self._network}{last}" not in used)
 
     def _leave(self, running: Running) -> None:
         if running.leaving_at is None:

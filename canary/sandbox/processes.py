@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import secrets
 import selectors
 import signal
 import socket
@@ -25,6 +26,7 @@ STOP_AFTER = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 
 _PR_SET_PDEATHSIG = 1
+_GUARD_PORT = 47077
 _SCRUBBED = ("KUBE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "POD_", "JOB_")
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -45,6 +47,26 @@ def free_port(host: str = "127.0.0.1") -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_network() -> tuple[str, socket.socket]:
+    """A /24 of loopback addresses that no other sandbox uses, as "127.64.3.", and the socket that holds it.
+
+    Pods of several sandboxes on one machine must not meet: their ports are the same, as in a cluster.
+
+    Raises:
+        StartError: none could be had.
+    """
+    for _ in range(50):
+        prefix = f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}."
+        guard = socket.socket()
+        try:
+            guard.bind((f"{prefix}1", _GUARD_PORT))
+        except OSError:
+            guard.close()
+            continue
+        return prefix, guard
+    raise StartError("no free loopback network was found for the sandbox's pods")
 
 
 def module(name: str, *arguments: str) -> list[str]:
