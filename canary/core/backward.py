@@ -69,7 +69,9 @@ def _look_again(release: Release, at: float) -> Release:
         return release
     step = release.current
     since = max(release.since, at - (step.hold_max - step.hold_min))
-    return replace(release, since=since, verdict=Verdict.NO_DATA, may_proceed=False, sentence="no look since the restart")
+    return replace(
+        release, since=since, verdict=Verdict.NO_DATA, may_proceed=False, sentence="no look since the restart"
+    )
 
 
 def effect_failed(release: Release, event: on.EffectFailed) -> Step:

@@ -430,7 +430,7 @@ class Decider:
             case on.Ticked() | on.LeaseRenewed():
                 pass
             case on.Looked():
-                self._recorder.add("look", **self._observer.recorded)
+                self._recorder.add("look", at=event.at, **self._observer.recorded)
             case _:
                 values = {name: getattr(event, name) for name in event.__dataclass_fields__}
                 self._recorder.add("event", name=type(event).__name__, phase=before.phase, **values)

@@ -58,6 +58,7 @@ SCENARIOS: dict[str, Scenario] = {
             story="The new version is as good as the old one: it is promoted.",
             ends=ExitCode.PROMOTED,
             every="500ms",
+            steps=((5, "2s", "5s"), (25, "2s", "6s"), (50, "2s", "8s")),
         ),
         Scenario(
             name="errors",
