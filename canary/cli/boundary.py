@@ -31,6 +31,7 @@ def exit_code_for(error: Exception, *, debug: bool) -> ExitCode:
         error: what was raised.
         debug: print the traceback too, whatever the error is.
     """
+    from canary.sandbox.processes import StartError
     from canary.spec import ReleaseFileError
 
     if debug:
@@ -39,6 +40,9 @@ def exit_code_for(error: Exception, *, debug: bool) -> ExitCode:
         case ReleaseFileError():
             _say(str(error))
             return ExitCode.INVALID_RELEASE_FILE
+        case StartError():
+            _say(f"canary: the sandbox did not start: {error}")
+            return ExitCode.BUG
         case Failure():
             _say(f"canary: {error}" + (f"\n  {error.hint}" if error.hint else ""))
             return error.code

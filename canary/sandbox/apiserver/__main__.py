@@ -31,7 +31,7 @@ async def _main(port: int, crds: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     end_with_input(lambda: loop.call_soon_threadsafe(stop.set))
-    tokens = {name: secrets.token_urlsafe(24) for name in USERS}
+    tokens = {name: secrets.token_hex(24) for name in USERS}
     server = Server({tokens[name]: user for name, user in USERS.items()})
     load_definitions(server, crds)
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.2)
@@ -48,7 +48,9 @@ def main(words: list[str] | None = None) -> int:
     """Run the emulator until told to end."""
     parser = argparse.ArgumentParser(prog="python -m canary.sandbox.apiserver", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 for a free one")
-    parser.add_argument("--crds", type=Path, help="directory of CustomResourceDefinitions, in place of the packaged ones")
+    parser.add_argument(
+        "--crds", type=Path, help="directory of CustomResourceDefinitions, in place of the packaged ones"
+    )
     given = parser.parse_args(words)
     asyncio.run(_main(given.port, given.crds))
     return 0
