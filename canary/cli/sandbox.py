@@ -18,6 +18,7 @@ import typer
 from canary.cli.boundary import Failure
 from canary.cli.options import Format, Output
 from canary.core.outcome import ExitCode
+from canary.sandbox.processes import born
 
 if TYPE_CHECKING:
     from canary.sandbox.scenarios import Scenario
@@ -74,7 +75,7 @@ def down() -> None:
     pid = note["pid"]
     os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + DOWN_WITHIN
-    while _born(pid) == note["born"]:
+    while born(pid) == note["born"]:
         if time.monotonic() > end:
             raise Failure(f"the sandbox (process {pid}) does not end", code=ExitCode.BUG, hint=f"kill -9 {pid}")
         time.sleep(0.05)
@@ -132,7 +133,7 @@ def _detach(words: list[str]) -> dict[str, Any]:
             log.seek(0)
             typer.echo(log.read().decode(errors="replace"), err=True, nl=False)
             raise Failure(f"the sandbox did not start (exit {code})", code=ExitCode.BUG)
-    return {"pid": holder.pid, "born": _born(holder.pid), "places": json.loads(line)}
+    return {"pid": holder.pid, "born": born(holder.pid), "places": json.loads(line)}
 
 
 def _told(places: Mapping[str, str]) -> str:
@@ -169,16 +170,6 @@ def _running() -> dict[str, Any] | None:
         if path.lstat().st_uid != os.getuid():
             raise Failure(f"{path} belongs to another user", code=ExitCode.USAGE, hint="Remove it, or ask them to.")
         note = json.loads(path.read_text(encoding="utf-8"))
-        return note if note["born"] and note["born"] == _born(note["pid"]) else None
+        return note if note["born"] and note["born"] == born(note["pid"]) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _born(pid: int) -> str:
-    """When a process started, in the kernel's ticks; empty when there is none. A pid alone may be another's by now."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]

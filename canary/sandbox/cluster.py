@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,10 +16,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from canary.sandbox import manifests
-from canary.sandbox.processes import Child, StartError, free_port, module
+from canary.sandbox.processes import Child, StartError, born, free_port, module
 from canary.sandbox.scenarios import SCENARIOS, Scenario, registry, release_file
 from canary.sandbox.traefik import answers
 from canary.sandbox.traefik import start as start_traefik
+
+PREFIX = "canary-sandbox-"
+OWNER = "owner"
+"""File in a sandbox's directory that says which process it is of."""
 
 SERVES_WITHIN = 30.0
 """Seconds until the first request must be answered with 200."""
@@ -58,7 +63,9 @@ class Sandbox:
         self._scenario = scenario or SCENARIOS["good"]
         self._tell = tell
         self._children: list[Child] = []
-        self._run = Path(tempfile.mkdtemp(prefix="canary-sandbox-"))
+        sweep()
+        self._run = Path(tempfile.mkdtemp(prefix=PREFIX))
+        (self._run / OWNER).write_text(f"{os.getpid()} {born(os.getpid())}", encoding="utf-8")
         self._token = ""
         self.places: Places | None = None
 
@@ -218,6 +225,15 @@ class Sandbox:
             time.sleep(0.05)
         logs = "\n".join(child.last_words(5) for child in self._children)
         raise StartError(f"the shop did not answer within {SERVES_WITHIN:.0f} s. Last words:\n{logs}")
+
+
+def sweep() -> None:
+    """Remove the directories of this user's sandboxes whose process was killed and could not do it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/"):
+        with contextlib.suppress(OSError, ValueError):
+            pid, when = (folder / OWNER).read_text(encoding="utf-8").split()
+            if folder.lstat().st_uid == os.getuid() and born(int(pid)) != when:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def state_file() -> Path:

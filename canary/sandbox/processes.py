@@ -177,6 +177,16 @@ def _drain(stream: IO[bytes] | None) -> None:
     threading.Thread(target=read, daemon=True).start()
 
 
+def born(pid: int) -> str:
+    """When a process started, in the kernel's ticks; empty when there is none. A pid alone may be another's by now."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
 def end_with_input(stop: Any) -> None:
     """Call `stop` when our standard input closes: the parent is gone. For our own child programs."""
 

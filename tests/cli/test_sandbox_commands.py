@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from canary.cli import demo as command
-from canary.cli.sandbox import _born
 from canary.core.outcome import ExitCode
+from canary.sandbox.processes import born
 from canary.sandbox.scenarios import SCENARIOS
 
 
@@ -52,13 +52,13 @@ def test_a_process_that_only_has_the_same_number_is_not_ended(
 
 
 def test_a_process_is_known_by_when_it_began(stranger: subprocess.Popen[bytes]) -> None:
-    assert _born(stranger.pid)
-    assert _born(stranger.pid) != _born(os.getpid())
-    assert _born(999999999) == ""
+    assert born(stranger.pid)
+    assert born(stranger.pid) != born(os.getpid())
+    assert born(999999999) == ""
 
 
 def test_a_second_sandbox_is_refused(canary: Callable[..., Any], state: Path) -> None:
-    state.write_text(json.dumps({"pid": os.getpid(), "born": _born(os.getpid()), "places": {}}))
+    state.write_text(json.dumps({"pid": os.getpid(), "born": born(os.getpid()), "places": {}}))
     ran = canary("sandbox", "up")
     assert ran.code == ExitCode.USAGE
     assert "canary sandbox down" in ran.err
@@ -79,10 +79,10 @@ def test_the_scenarios_are_listed_with_their_stories(canary: Callable[..., Any])
 
 
 def test_speed_divides_every_hold_and_leaves_the_shares() -> None:
-    fast = command._adjusted(SCENARIOS["good"], rate=7, speed=2)
+    fast = command._adjusted(SCENARIOS["errors"], rate=7, speed=2)
     assert fast.rate == 7
-    assert fast.steps == tuple((share, "1s500ms", "7s") for share, _, _ in SCENARIOS["good"].steps)
-    assert command._adjusted(SCENARIOS["good"], rate=None, speed=1).rate == SCENARIOS["good"].rate
+    assert fast.steps == tuple((share, "1s500ms", "7s") for share, _, _ in SCENARIOS["errors"].steps)
+    assert command._adjusted(SCENARIOS["errors"], rate=None, speed=1).rate == SCENARIOS["errors"].rate
 
 
 def test_a_route_that_is_not_as_before_is_shown() -> None:
