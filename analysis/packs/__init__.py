@@ -5,9 +5,10 @@ splits exactly, and what it cannot see. What does not belong here: reading (`ana
 """
 
 from analysis.packs.base import Feed, Pack, PackError, Target, custom, escape_regex, quote, selector
+from analysis.packs.envoy import CILIUM, CONTOUR, ENVOY_GATEWAY, KGATEWAY
 from analysis.packs.traefik import TRAEFIK
 
-PACKS = {TRAEFIK.name: TRAEFIK}
+PACKS = {one.name: one for one in (CILIUM, CONTOUR, ENVOY_GATEWAY, KGATEWAY, TRAEFIK)}
 
 
 def pack(name: str) -> Pack:

@@ -70,25 +70,35 @@ class Pack:
 
 def escape_regex(value: str) -> str:
     """A value as a regular expression that matches just it, in RE2's and in Python's syntax alike."""
+    # Both take a backslash before ASCII punctuation as that character, and every other character as itself.
     return "".join(
-        character if character.isalnum() and character.isascii() else _escaped(character) for character in value
+        "\\" + character if character.isascii() and character.isprintable() and not _is_word(character) else character
+        for character in value
     )
 
 
-def _escaped(character: str) -> str:
-    """Every other character by its code point: no syntax character is left to be understood differently."""
-    if character == "_":
-        return character
-    if character.isascii() and character.isprintable():
-        return "\\" + character if not character.isspace() else "[ ]"
-    code = f"{ord(character):x}"
-    return f"\\x{{{code}}}"
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character in "_ "
 
 
 def quote(value: str) -> str:
-    """A value as a PromQL string literal, quotes included."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
+    """A value as a PromQL string literal, quotes included.
+
+    Raises:
+        PackError: it is not text (half of a surrogate pair).
+    """
+    return '"' + "".join(_quoted(character) for character in value) + '"'
+
+
+def _quoted(character: str) -> str:
+    if character in '\\"':
+        return "\\" + character
+    if character.isascii() and character.isprintable():
+        return character
+    code = ord(character)
+    if 0xD800 <= code <= 0xDFFF:
+        raise PackError(f"a name has a character that no text has (U+{code:04X}); retype it")
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def selector(family: str, where: Mapping[str, str]) -> str:
@@ -112,6 +122,10 @@ def selector(family: str, where: Mapping[str, str]) -> str:
 
 _PLAIN = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)', re.DOTALL)
+_ODD = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(#]|<[=!]|P=|[a-zA-Z]*[aLux])|\\[1-9ZuUN]|[*+?}]\+|\[:\^?[a-z]+:\])")
+"""Look-around, atomic groups, back references, possessive quantifiers and the like: what only one of Python and
+Prometheus (RE2) knows, as far as Python does not refuse it by itself."""
+
 _UNESCAPE = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 
 
@@ -128,18 +142,25 @@ def custom(name: str, *, bad: str, total: str, target: Target) -> tuple[Feed, ..
         target: whose counters.
 
     Raises:
-        PackError: a selector is not a plain one, or does not name the arm.
+        PackError: a selector is not a plain one, does not tell the arms apart, or has an expression that Prometheus
+            and we would understand differently.
     """
-    feeds = []
+    feeds: list[Feed] = []
     for text, role in ((bad, Role.BAD), (total, Role.TOTAL)):
-        if "$arm" not in text and "${arm}" not in text:
+        matchers = _matchers(name, text)
+        if not any(_names_arm(value) for _, _, value in matchers[1]):
             raise PackError(f"{name}: {text!r} does not tell the arms apart; put $arm where the Service's name stands")
+        _refuse_overlap(name, text, matchers[1], target)
         for arm, service in target.services.items():
-            feeds.append(_custom_feed(name, text, role=role, arm=arm, service=service, namespace=target.namespace))
+            where = tuple(
+                (label, _filled(value, operator, service, target.namespace)) for label, operator, value in matchers[1]
+            )
+            feeds.append(Feed(family=matchers[0], where=where, key=Key(name, arm, role)))
     return tuple(feeds)
 
 
-def _custom_feed(name: str, text: str, *, role: Role, arm: Arm, service: str, namespace: str) -> Feed:
+def _matchers(name: str, text: str) -> tuple[str, list[tuple[str, str, str]]]:
+    """The family, and (label, operator, value) of each matcher."""
     plain = _PLAIN.fullmatch(text)
     if plain is None:
         raise PackError(
@@ -153,10 +174,46 @@ def _custom_feed(name: str, text: str, *, role: Role, arm: Arm, service: str, na
                 f"{name}: {rest.strip()!r} is not a matcher; only = and =~ with double quotes are understood"
             )
         label, operator, value = matcher.groups()
-        value = re.sub(r'\\\\|\\"|\\n', lambda found: _UNESCAPE[found.group()], value)
-        where.append((label, _filled(value, operator, service, namespace)))
+        if label == "__name__":
+            raise PackError(f"{name}: write the series' name before the brace instead of as __name__")
+        where.append((label, operator, _unescaped(name, value)))
         rest = rest[matcher.end() :]
-    return Feed(family=plain.group(1), where=tuple(where), key=Key(name, arm, role))
+    for label, operator, value in where:
+        if operator == "=~" and (odd := _ODD.search(value)):
+            raise PackError(
+                f"{name}: {odd.group(1)!r} in the expression of {label} is not understood everywhere; write it plainer"
+            )
+    return plain.group(1), where
+
+
+def _unescaped(name: str, value: str) -> str:
+    for escape in re.findall(r"\\.", value, re.DOTALL):
+        if escape not in _UNESCAPE:
+            raise PackError(f"{name}: {escape!r} is not an escape that is understood; a backslash is written twice")
+    return re.sub(r"\\.", lambda found: _UNESCAPE[found.group()], value)
+
+
+def _names_arm(value: str) -> bool:
+    return "arm" in Template(value).get_identifiers()
+
+
+def _refuse_overlap(name: str, text: str, where: list[tuple[str, str, str]], target: Target) -> None:
+    """Refuse a selector of one arm that takes the other's Service as well, as `$arm.*` does."""
+    for arm, service in target.services.items():
+        for other, theirs in target.services.items():
+            pairs = [
+                (_filled(value, operator, service, target.namespace), _literal(value, theirs, target.namespace))
+                for _, operator, value in where
+                if _names_arm(value)
+            ]
+            if arm is not other and all(re.fullmatch(pattern, literal, re.ASCII) for pattern, literal in pairs):
+                raise PackError(
+                    f"{name}: {text!r} takes {theirs!r} for {service!r}; write it so that it matches only one"
+                )
+
+
+def _literal(value: str, service: str, namespace: str) -> str:
+    return Template(value).safe_substitute(arm=service, namespace=namespace)
 
 
 def _filled(value: str, operator: str, service: str, namespace: str) -> str:

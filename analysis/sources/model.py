@@ -34,6 +34,9 @@ class Key:
     bound: float = 0.0
 
 
+MOST = 2.0**53
+"""Beyond this a float no longer counts one by one; no counter of requests gets there."""
+
 ROUTE = ""
 """The metric name of the route's own counters, which see requests that never reached an arm."""
 
@@ -46,7 +49,7 @@ class Sample:
         key: the number it feeds; several series may feed one number.
         series: the series' identity (its labels), so that each is differenced on its own.
         time: when it was sampled, seconds since the epoch on the sampler's clock.
-        value: the counter's value; not negative, finite.
+        value: the counter's value; 0 <= value <= `MOST`.
     """
 
     key: Key
@@ -58,18 +61,25 @@ class Sample:
         """Refuse what no counter can be.
 
         Raises:
-            ValueError: the value is negative or not finite.
+            ValueError: the value is negative, too large or not a number, or the time is not finite.
         """
-        if not math.isfinite(self.value) or self.value < 0:
+        if not 0 <= self.value <= MOST:
             raise ValueError(f"a counter cannot be {self.value}")
+        if not math.isfinite(self.time):
+            raise ValueError(f"a sample cannot be from {self.time}")
 
 
 class Trouble(StrEnum):
-    """Why a reading brought nothing, each told apart."""
+    """Why a reading brought nothing, each told apart.
+
+    DOWN: no connection. SLOW: no answer in time. NONSENSE: an answer that cannot be used. PARTIAL: the source says
+    itself that something is missing. ABSENT: it answered, and knows none of the series. STALE: nothing new in them.
+    """
 
     DOWN = "SOURCE_DOWN"
     SLOW = "SOURCE_SLOW"
     NONSENSE = "SOURCE_NONSENSE"
+    PARTIAL = "SOURCE_PARTIAL"
     ABSENT = "SERIES_ABSENT"
     STALE = "SCRAPE_STALE"
 

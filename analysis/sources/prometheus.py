@@ -9,17 +9,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.packs.base import Feed
 from analysis.sources.model import Reading, Sample, Trouble
 from analysis.sources.read import Classifier
+
+if TYPE_CHECKING:
+    from analysis.sources.exchange import Patience
 
 RANGE = 120
 """Seconds of raw samples asked for: two scrapes at the common 60 s."""
 
 POINTS_LIMIT = 2_000_000
 """Samples in one answer; more is not what was asked for."""
+
+TOKEN_LIMIT = 65536
+"""Characters of a bearer token."""
 
 
 class PrometheusSource:
@@ -44,76 +50,120 @@ class PrometheusSource:
         ca: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._url, self._now, self._ca = url, now, ca
+        self._url, self._now, self._ca = url.rstrip("/"), now, ca
         self._headers, self._token_file = dict(headers or {}), token_file
         self._classifier = Classifier(feeds)
         self._queries = {family: f"{text}[{RANGE}s]" for family, text in self._classifier.selectors().items()}
         self._client: Any = None
+        self._patience: Patience | None = None
 
     def read(self, *, timeout: float) -> Reading:
         """One reading; never longer than `timeout` seconds in all, and never an exception for what a server does."""
         import requests
-        from prometheus_api_client.exceptions import PrometheusApiClientException
+
+        from analysis.sources.exchange import Patience, refused
 
         at = self._now()
+        if self._patience is None:
+            self._patience = Patience()
+        slow = refused(requests.Timeout(), timeout=timeout)
+        return self._patience.wait(
+            lambda: self._read(at, timeout), timeout=timeout, slow=lambda: self._trouble(at, *slow)
+        )
+
+    def _read(self, at: float, timeout: float) -> Reading:
+        import requests
+        from prometheus_api_client.exceptions import PrometheusApiClientException
+
+        from analysis.sources.exchange import Unusable, refused
+
+        end = time.monotonic() + timeout
         samples: list[Sample] = []
-        for family, query in self._queries.items():
-            left = timeout - (self._now() - at)
-            if left <= 0:
-                return _trouble(at, Trouble.SLOW, f"Prometheus at {self._url} did not answer within {timeout:.1f} s")
-            try:
-                answer = self._connected().custom_query(query, timeout=left)
-            except requests.Timeout:
-                return _trouble(at, Trouble.SLOW, f"Prometheus at {self._url} did not answer within {timeout:.1f} s")
-            except (requests.ConnectionError, OSError) as error:
-                sentence = f"Prometheus at {self._url} cannot be reached ({type(error).__name__}): is the url right?"
-                return _trouble(at, Trouble.DOWN, sentence)
-            except (PrometheusApiClientException, requests.RequestException, ValueError, KeyError, TypeError) as error:
-                what = str(error)[:200].replace("\n", " ")
-                return _trouble(at, Trouble.NONSENSE, f"Prometheus at {self._url} answered nonsense: {what}")
-            try:
+        try:
+            client = self._connected()
+            for family, query in self._queries.items():
+                left = max(end - time.monotonic(), 0.01)
+                # Prometheus itself gives up as well: what nobody waits for need not be computed.
+                answer = client.custom_query(query, params={"timeout": f"{left:.3f}"}, timeout=left)
                 samples += self._understood(family, answer)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                sentence = (
-                    f"Prometheus at {self._url} answered with something else than samples ({type(error).__name__})"
-                )
-                return _trouble(at, Trouble.NONSENSE, sentence)
+        except requests.RequestException as error:
+            return self._trouble(at, *refused(error, timeout=timeout))
+        except (PrometheusApiClientException, LookupError, TypeError, AttributeError, ValueError, ArithmeticError):
+            wrong = Unusable(Trouble.NONSENSE, "answered with something else than samples: is the url a Prometheus's?")
+            return self._trouble(at, *refused(wrong, timeout=timeout))
+        except RecursionError:
+            return self._trouble(at, Trouble.NONSENSE, "answered with JSON that is nested too deeply")
         return Reading(at=at, samples=tuple(samples))
 
+    def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:
+        from analysis.sources.exchange import shown
+
+        return Reading(at=at, trouble=trouble, sentence=f"Prometheus at {shown(self._url)} {sentence}")
+
     def _connected(self) -> Any:
-        """The client, with its retries off and no redirects (they carry headers away)."""
-        import requests
+        """The client, with its retries off: the next reading is the retry."""
         from prometheus_api_client import PrometheusConnect
         from urllib3.util import Retry
 
+        from analysis.sources.answers import QuerySession
+        from analysis.sources.exchange import Unusable
+
+        if self._ca is not None and not Path(self._ca).is_file():
+            raise Unusable(Trouble.DOWN, f"was not asked: the authorities' file {self._ca} is not there; mount it")
+        token = self._token()
         if self._client is None:
-            session = requests.Session()
-            session.trust_env = False
-            session.max_redirects = 0
+            session = QuerySession()
             session.verify = self._ca or True
-            self._client = PrometheusConnect(
-                url=self._url, headers=dict(self._headers), retry=Retry(total=0), session=session, timeout=5
-            )
-        if self._token_file is not None:
-            token = Path(self._token_file).read_text(encoding="utf-8").strip()
-            self._client.headers = {**self._headers, "Authorization": f"Bearer {token}"}
+            self._client = PrometheusConnect(url=self._url, retry=Retry(total=0, read=False), session=session)
+        self._client.headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         return self._client
 
+    def _token(self) -> str | None:
+        """The bearer token, if there is a file for it.
+
+        Raises:
+            Unusable: it cannot be read, or cannot be a token. Nothing of it is quoted.
+        """
+        from analysis.sources.exchange import Unusable, clean
+
+        if self._token_file is None:
+            return None
+        try:
+            with Path(self._token_file).open(encoding="ascii") as file:
+                token = file.read(TOKEN_LIMIT + 1).strip()
+        except UnicodeDecodeError:
+            token = ""
+        except OSError as error:
+            reason = clean(error.strerror or type(error).__name__)
+            sentence = f"was not asked: the token file {self._token_file} cannot be read ({reason}); mount it"
+            raise Unusable(Trouble.DOWN, sentence) from None
+        if not token or len(token) > TOKEN_LIMIT or any(not "!" <= character <= "~" for character in token):
+            sentence = (
+                f"was not asked: {self._token_file} holds no token (one word of printable characters); correct it"
+            )
+            raise Unusable(Trouble.DOWN, sentence)
+        return token
+
     def _understood(self, family: str, answer: Any) -> list[Sample]:
+        from analysis.sources.exchange import Unusable
+        from analysis.sources.read import BothArms
+
         if not isinstance(answer, list):
             raise TypeError("not a list")
         samples: list[Sample] = []
         points = 0
         for series in answer:
+            if "values" not in series and "histograms" in series:
+                sentence = f"keeps {family} as a native histogram: keep the classic buckets (le) as well"
+                raise Unusable(Trouble.NONSENSE, sentence)
             labels = {str(key): str(value) for key, value in series["metric"].items() if key != "__name__"}
             values = series["values"]
             points += len(values)
             if points > POINTS_LIMIT:
                 raise ValueError("too many samples")
             raw = [(float(moment), float(value)) for moment, value in values]
-            samples += self._classifier.samples(family, labels, raw)
+            try:
+                samples += self._classifier.samples(family, labels, raw)
+            except BothArms as error:
+                raise Unusable(Trouble.NONSENSE, f"has a series that {error}") from None
         return samples
-
-
-def _trouble(at: float, trouble: Trouble, sentence: str) -> Reading:
-    return Reading(at=at, trouble=trouble, sentence=sentence)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.packs.base import Feed, selector
-from analysis.sources.model import Key, Role, Sample
+from analysis.sources.model import MOST, Key, Role, Sample
+
+_PLAIN = re.compile(r"[-\w.@/:+]*")
+"""Label values that cannot be taken for more than one label."""
+
+
+class BothArms(ValueError):
+    """One series would count for both arms: the comparison would compare a thing with itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class _Matcher:
             bound = float(labels.get("le", ""))
         except ValueError:
             return None
-        return Key(key.metric, key.arm, key.role, bound * self.feed.scale)
+        return None if math.isnan(bound) else Key(key.metric, key.arm, key.role, bound * self.feed.scale)
 
 
 @dataclass(slots=True)
@@ -34,19 +43,24 @@ class Classifier:
     """Tells which numbers a labelled value feeds.
 
     Attributes:
-        families: names of the series that are needed.
+        feeds: what is needed.
     """
 
     feeds: tuple[Feed, ...]
     _by_family: dict[str, tuple[_Matcher, ...]] = field(init=False)
+    _fed_twice: frozenset[Key] = field(init=False)
     _seen: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Key, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         by_family: dict[str, tuple[_Matcher, ...]] = {}
         for feed in self.feeds:
-            where = tuple((label, re.compile(pattern)) for label, pattern in feed.where)
+            # Prometheus' \d, \w and \s are ASCII.
+            where = tuple((label, re.compile(pattern, re.ASCII)) for label, pattern in feed.where)
             by_family[feed.family] = (*by_family.get(feed.family, ()), _Matcher(where, feed))
         self._by_family = by_family
+        pairs = {(feed.key, feed.family) for feed in self.feeds}
+        keys = [key for key, _ in pairs]
+        self._fed_twice = frozenset(key for key in keys if keys.count(key) > 1)
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -54,14 +68,19 @@ class Classifier:
         return tuple(sorted(self._by_family))
 
     def keys(self, family: str, labels: Mapping[str, str]) -> tuple[Key, ...]:
-        """The numbers that this series feeds; none when it is somebody else's."""
+        """The numbers that this series feeds; none when it is somebody else's.
+
+        Raises:
+            BothArms: it feeds the same number of both arms.
+        """
         identity = (family, tuple(sorted(labels.items())))
         known = self._seen.get(identity)
         if known is None:
             if len(self._seen) > 20_000:
                 self._seen.clear()
             matchers = self._by_family.get(family, ())
-            known = tuple(key for matcher in matchers if (key := matcher.key(labels)) is not None)
+            known = tuple(dict.fromkeys(key for matcher in matchers if (key := matcher.key(labels)) is not None))
+            _refuse_both(family, labels, known)
             self._seen[identity] = known
         return known
 
@@ -69,6 +88,9 @@ class Classifier:
         self, family: str, labels: Mapping[str, str], points: Iterable[tuple[float, float]], origin: str = ""
     ) -> list[Sample]:
         """Samples of one series; values that no counter can have are left out.
+
+        Raises:
+            BothArms: the series feeds the same number of both arms.
 
         Args:
             family: name of the series.
@@ -79,11 +101,14 @@ class Classifier:
         keys = self.keys(family, labels)
         if not keys:
             return []
-        series = origin + "|" + ",".join(f"{k}={v}" for k, v in sorted(labels.items()) if k != "le")
+        named = ",".join(f"{k}={_plain(v)}" for k, v in sorted(labels.items()) if k != "le")
+        own, shared = f"{origin}|{named}", f"{origin}|{family}|{named}"
+        # Where two families feed one number, their series may have the same labels.
+        names = [(key, shared if replace(key, bound=0.0) in self._fed_twice else own) for key in keys]
         found = []
         for time, value in points:
-            if value >= 0 and value != float("inf"):
-                found += [Sample(key, series, time, value) for key in keys]
+            if 0 <= value <= MOST and math.isfinite(time):
+                found += [Sample(key, name, time, value) for key, name in names]
         return found
 
     def selectors(self) -> dict[str, str]:
@@ -94,6 +119,23 @@ class Classifier:
             where = {}
             for label in shared:
                 patterns = sorted({dict(matcher.feed.where)[label] for matcher in matchers})
-                where[label] = patterns[0] if len(patterns) == 1 else "(" + "|".join(patterns) + ")"
+                where[label] = patterns[0] if len(patterns) == 1 else "|".join(f"(?:{one})" for one in patterns)
             covering[family] = selector(family, where)
         return covering
+
+
+def _plain(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else json.dumps(value)
+
+
+def _refuse_both(family: str, labels: Mapping[str, str], keys: Iterable[Key]) -> None:
+    arms: dict[tuple[str, Role], set[str | None]] = {}
+    for key in keys:
+        arms.setdefault((key.metric, key.role), set()).add(key.arm)
+    for (metric, _), both in arms.items():
+        if len(both) > 1:
+            shown = ", ".join(f"{name}={value!r}" for name, value in sorted(labels.items()) if name != "le")
+            raise BothArms(
+                f"counts for both arms of {metric or 'the route'} ({family}: {shown[:150]}): "
+                "make the selectors tell the arms apart"
+            )

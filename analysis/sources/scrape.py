@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from analysis.packs.base import Feed
 from analysis.sources.model import Reading, Sample, Trouble
-from analysis.sources.read import Classifier
+from analysis.sources.read import BothArms, Classifier
 
 if TYPE_CHECKING:
-    import requests
+    from analysis.sources.exchange import Patience, Session
 
-BODY_LIMIT = 32 * 1024 * 1024
-"""Bytes of one exposition; a proxy with more series than that is not scraped by a Job."""
+ACCEPT = "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5"
+"""The plain text format by preference; proxies that know only OpenMetrics are understood as well."""
+
+_EXEMPLAR = re.compile(rb' # \{(?:[^"\\}]|"(?:[^"\\]|\\.)*")*\}[^"]*$')
+"""At the end of a line of OpenMetrics: an example request, such as ` # {trace_id="a"} 0.5 1700000000`."""
 
 
 class ScrapeSource:
@@ -30,65 +34,105 @@ class ScrapeSource:
         self._urls, self._now = urls, now
         self._classifier = Classifier(feeds)
         self._prefixes = tuple(family.encode() for family in self._classifier.families)
-        self._session: requests.Session | None = None
+        self._session: Session | None = None
+        self._patience: Patience | None = None
+        self._asking = ""
 
     def read(self, *, timeout: float) -> Reading:
-        """One scrape of every proxy; if one of them does not answer the reading is no reading.
+        """One scrape of every proxy within `timeout` seconds; if one does not answer the reading is no reading.
 
         Counters of the proxies that did answer would look like a drop of traffic on one arm and not the other.
         """
-        at = self._now()
-        samples: list[Sample] = []
-        for url in self._urls:
-            left = timeout - (self._now() - at)
-            reading = self._scrape(url, at, max(left, 0.05))
-            if reading.trouble is not None:
-                return reading
-            samples += reading.samples
-        return Reading(at=at, samples=tuple(samples))
-
-    def _scrape(self, url: str, at: float, timeout: float) -> Reading:
         import requests
 
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.trust_env = False
-        try:
-            with self._session.get(url, timeout=timeout, stream=True, allow_redirects=False) as answer:
-                body = answer.raw.read(BODY_LIMIT + 1, decode_content=True)
-                status = answer.status_code
-        except requests.Timeout:
-            return _trouble(at, Trouble.SLOW, f"{url} did not answer within {timeout:.1f} s")
-        except (requests.RequestException, OSError) as error:
-            return _trouble(at, Trouble.DOWN, f"{url} cannot be reached ({_short(error)}): is the address right?")
-        if status != 200:
-            return _trouble(at, Trouble.NONSENSE, f"{url} answered {status}; is it the metrics address?")
-        if len(body) > BODY_LIMIT:
-            return _trouble(at, Trouble.NONSENSE, f"{url} sent more than {BODY_LIMIT // 2**20} MiB")
-        return self._parse(url, body, self._now(), at)
+        from analysis.sources.exchange import Patience, refused
 
-    def _parse(self, url: str, body: bytes, when: float, at: float) -> Reading:
-        """Only the lines of needed families are parsed: an exposition has thousands of others."""
-        from prometheus_client.parser import text_string_to_metric_families
+        at = self._now()
+        if self._patience is None:
+            self._patience = Patience()
+        slow = refused(requests.Timeout(), timeout=timeout)
+        return self._patience.wait(
+            lambda: self._read(at, timeout), timeout=timeout, slow=lambda: self._trouble(at, *slow)
+        )
 
-        wanted = b"\n".join(line for line in body.split(b"\n") if line.startswith(self._prefixes))
+    def _read(self, at: float, timeout: float) -> Reading:
+        import requests
+
+        from analysis.sources.exchange import refused
+
+        end = time.monotonic() + timeout
         samples: list[Sample] = []
-        try:
-            for family in text_string_to_metric_families(wanted.decode()):
-                for one in family.samples:
-                    moment = float(one.timestamp) if one.timestamp is not None else when
-                    samples += self._classifier.samples(one.name, one.labels, [(moment, one.value)], origin=url)
-        except (ValueError, UnicodeDecodeError, IndexError, KeyError) as error:
-            return _trouble(at, Trouble.NONSENSE, f"{url} does not speak the Prometheus text format ({_short(error)})")
-        if not wanted and not body.lstrip().startswith((b"#", b"go_", b"process_")):
-            return _trouble(at, Trouble.NONSENSE, f"{url} does not speak the Prometheus text format")
+        for url in self._urls:
+            self._asking = url
+            try:
+                samples += self._scraped(url, max(end - time.monotonic(), 0.01))
+            except requests.RequestException as error:
+                return self._trouble(at, *refused(error, timeout=timeout))
         return Reading(at=at, samples=tuple(samples))
 
+    def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:
+        from analysis.sources.exchange import shown
 
-def _trouble(at: float, trouble: Trouble, sentence: str) -> Reading:
-    return Reading(at=at, trouble=trouble, sentence=sentence)
+        rest = f"; without it the other {len(self._urls) - 1} are not used" if len(self._urls) > 1 else ""
+        return Reading(at=at, trouble=trouble, sentence=f"{shown(self._asking)} {sentence}{rest}")
+
+    def _scraped(self, url: str, timeout: float) -> list[Sample]:
+        from analysis.sources.exchange import Session, Unusable
+
+        if self._session is None:
+            self._session = Session()
+        answer = self._session.get(url, timeout=timeout, headers={"Accept": ACCEPT})
+        when = self._now()
+        if answer.status_code != 200:
+            raise Unusable(Trouble.NONSENSE, f"answered {answer.status_code}: is it the metrics address?")
+        kind = answer.headers.get("Content-Type", "")
+        try:
+            return self._parsed(url, answer.content, when, open_metrics="openmetrics" in kind)
+        except BothArms as error:
+            raise Unusable(Trouble.NONSENSE, f"has a series that {error}") from None
+        except (ValueError, LookupError, ArithmeticError, NameError, TypeError) as error:
+            raise Unusable(Trouble.NONSENSE, f"does not speak the Prometheus text format{_as(kind)}") from error
+
+    def _parsed(self, url: str, body: bytes, when: float, *, open_metrics: bool) -> list[Sample]:
+        """Only the lines of needed families are parsed: an exposition has thousands of others.
+
+        Raises:
+            ValueError: it is not the text format, or was cut off (half a number would look like a reset).
+        """
+        from prometheus_client.parser import text_string_to_metric_families
+
+        lines = body.split(b"\n")
+        if lines.pop().strip() or (open_metrics and not body.rstrip().endswith(b"# EOF")):
+            raise ValueError("cut off")
+        wanted = [line for line in lines if line.startswith(self._prefixes)]
+        if not wanted and not _looks_like_metrics(lines):
+            raise ValueError("no exposition")
+        if open_metrics:
+            wanted = [_EXEMPLAR.sub(b"", line) for line in wanted]
+        # The parser reads milliseconds; OpenMetrics has seconds.
+        unit = 1000.0 if open_metrics else 1.0
+        samples: list[Sample] = []
+        for family in text_string_to_metric_families(b"\n".join(wanted).decode()):
+            for one in family.samples:
+                moment = when if one.timestamp is None else float(one.timestamp) * unit
+                samples += self._classifier.samples(one.name, one.labels, [(moment, one.value)], origin=url)
+        return samples
 
 
-def _short(error: Exception) -> str:
-    """An error's kind, without addresses and object ids that its text may carry."""
-    return type(error).__name__
+def _looks_like_metrics(lines: list[bytes]) -> bool:
+    """Whether the first line could be of an exposition: another gateway's, or one that has served nothing yet."""
+    first = next((line.strip() for line in lines if line.strip()), b"")
+    return (
+        first.startswith(b"#")
+        or re.match(rb"[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})?\s+[-+0-9.eEnNaAiIfF]+", first) is not None
+    )
+
+
+def _as(kind: str) -> str:
+    from analysis.sources.exchange import clean
+
+    return (
+        f" (it sent {clean(kind.partition(';')[0])}): is it the metrics address?"
+        if kind
+        else ": is it the metrics address?"
+    )

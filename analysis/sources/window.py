@@ -4,6 +4,8 @@ Rules, each because a naive reading got it wrong:
 
 * Every series is differenced on its own. A series that is born after the first reading counts from zero (its first
   error is an error; `increase()` loses it). A value below the last one is a reset and counts from zero.
+* A series that was gone for so long that it was forgotten, and comes back, is not born: it counts from the value that
+  it comes back with. (A proxy that could not be scraped for an hour brings the counts of years.)
 * A look ends at the latest time for which both arms have a sample, and begins where the last one ended. Without a
   new sample there is no look.
 * An arm without any series had no requests, if the source as a whole answered and knows the metric.
@@ -17,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.model import Arm, Counts, Look
-from analysis.sources.model import ROUTE, Key, Reading, Role, Sample, Trouble
+from analysis.sources.model import MOST, ROUTE, Key, Reading, Role, Sample, Trouble
+from analysis.sources.state import Last, State, decode, encode, mark
 
 OVERLAP = 0.8
 """The arms' windows must overlap by this part, else the look waits for the next reading (JUDGE.md, Alignment)."""
@@ -27,6 +30,12 @@ STALE_AFTER = 3
 
 FORGET_AFTER = 900.0
 """Seconds after which a series that is gone is forgotten, so that the journal does not grow."""
+
+REMEMBERED = 256
+"""Forgotten series that are known again when they come back."""
+
+CHANGES = 16
+"""Changes of the share that one look can hold; more are not made between two readings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +53,6 @@ class NoLook:
     sentence: str
 
 
-@dataclass(slots=True)
-class _Series:
-    time: float
-    value: float
-
-
 class Window:
     """Differences raw counters.
 
@@ -57,18 +60,16 @@ class Window:
         metrics: names of the metrics whose looks are wanted, with whether each has latency buckets.
         every: seconds between readings that are expected; decides what is stale.
         state: as `encode` gave it; None for a fresh window.
+
+    Raises:
+        ValueError: the state is damaged.
     """
 
     def __init__(self, *, metrics: Mapping[str, bool], every: float, state: Mapping[str, Any] | None = None) -> None:
         self._metrics = dict(metrics)
         self._every = every
-        self._series: dict[tuple[Key, str], _Series] = {}
-        self._pending: dict[Key, float] = {}
-        self._end: dict[str, float] = {}
-        self._changed: float | None = None
-        self._started = False
-        if state:
-            self._decode(state)
+        self._state = decode(state) if state else State()
+        self._resets = 0
 
     # Looks -------------------------------------------------------------------------------------------------
 
@@ -83,134 +84,155 @@ class Window:
                 code=Trouble.ABSENT,
                 sentence="none of the series exists: is the gateway scraped, and does it serve this route?",
             )
-        if not self._started:
+        if self._state.end is None:
             self._begin(reading.samples, newest)
             return NoLook(missed=False, code="FIRST", sentence="the first reading; looks begin with the next")
         moved = self._add(reading.samples)
-        return self._close(reading, newest) if moved else self._idle(reading, newest)
+        return self._close(self._state.end, reading, newest) if moved else self._idle(reading, newest)
 
     def _begin(self, samples: Iterable[Sample], newest: Mapping[str, float]) -> None:
-        for sample in samples:
-            self._series[sample.key, sample.series] = _Series(sample.time, sample.value)
-        self._end = {group: max(newest.values()) for group in ("stable", "canary")} | dict(newest)
-        self._started = True
+        for sample in sorted(samples, key=_time):
+            self._state.series[sample.key, mark(sample.series)] = Last(sample.time, sample.value)
+        latest = max(newest.values())
+        self._state.end = min(newest.get(arm, latest) for arm in Arm)
 
     def _add(self, samples: Iterable[Sample]) -> bool:
         """Add increments; whether any sample was newer than what was known."""
         moved = False
-        for sample in sorted(samples, key=lambda one: one.time):
-            last = self._series.get((sample.key, sample.series))
+        back: set[str] = set()
+        for sample in sorted(samples, key=_time):
+            name = mark(sample.series)
+            last = self._state.series.get((sample.key, name))
             if last is None:
-                self._series[sample.key, sample.series] = _Series(sample.time, sample.value)
-                self._pending[sample.key] = self._pending.get(sample.key, 0.0) + sample.value
-                moved = True
+                self._state.series[sample.key, name] = Last(sample.time, sample.value)
+                grown = sample.value
+                if name in self._state.gone:
+                    back.add(name)
+                    grown = 0.0
             elif sample.time > last.time:
-                grown = sample.value - last.value if sample.value >= last.value else sample.value
-                self._pending[sample.key] = self._pending.get(sample.key, 0.0) + grown
+                grown = sample.value - last.value
+                if grown < 0:
+                    grown = sample.value
+                    self._resets += 1
                 last.time, last.value = sample.time, sample.value
-                moved = True
+            else:
+                continue
+            moved = True
+            self._state.pending[sample.key] = min(MOST, self._state.pending.get(sample.key, 0.0) + grown)
+        for name in back:
+            del self._state.gone[name]
         return moved
 
     def _idle(self, reading: Reading, newest: Mapping[str, float]) -> NoLook:
-        age = reading.at - max(newest.values())
-        if age > STALE_AFTER * self._every + 1.0:
+        age = reading.at - max(_arms(newest))
+        if age > self._patience(reading.samples):
             sentence = f"the newest sample is {age:.0f} s old: is the gateway still scraped?"
             return NoLook(missed=True, code=Trouble.STALE, sentence=sentence)
         return NoLook(missed=False, code="SAME", sentence="no new sample yet")
 
-    def _close(self, reading: Reading, newest: Mapping[str, float]) -> Look | NoLook:
+    def _patience(self, samples: Iterable[Sample]) -> float:
+        """Seconds without a new sample that are no reason to worry: the source may be sampled less often than read."""
+        times: dict[str, set[float]] = {}
+        for sample in samples:
+            times.setdefault(sample.series, set()).add(sample.time)
+        newest = (sorted(moments)[-2:] for moments in times.values() if len(moments) > 1)
+        gaps = sorted(later - earlier for earlier, later in newest)
+        pace = gaps[len(gaps) // 2] if gaps else 0.0
+        return STALE_AFTER * max(self._every, pace) + 1.0
+
+    def _close(self, start: float, reading: Reading, newest: Mapping[str, float]) -> Look | NoLook:
         """Make the look, unless one arm has no new sample yet while the other does."""
-        stable, canary = newest.get("stable"), newest.get("canary")
-        start = min(self._end.get("stable", 0.0), self._end.get("canary", 0.0))
-        ends = [end for end in (stable, canary) if end is not None] or [max(newest.values())]
-        low, high = min(ends), max(ends)
-        if high > start and (low - start) < OVERLAP * (high - start):
-            return NoLook(missed=False, code="UNALIGNED", sentence="one arm's samples are behind the other's")
-        end = low
+        ends = _arms(newest)
+        end, high = min(ends), max(ends)
+        if high > start and (end - start) < OVERLAP * (high - start):
+            return self._unaligned(end, reading, newest)
         if end <= start:
-            return NoLook(missed=False, code="SAME", sentence="no new sample yet")
-        spans = self._changed is not None and start <= self._changed <= end
-        if self._changed is not None and end > self._changed:
-            self._changed = None
+            return self._idle(reading, newest)
+        # The arm that is ahead was counted up to `high`: a change before that is in its counts.
+        spans = any(start <= change <= high for change in self._state.changes)
+        self._state.changes = [change for change in self._state.changes if change >= end]
         look = self._look(start, end, spans)
-        self._pending.clear()
-        self._end = dict.fromkeys(("stable", "canary"), end)
+        self._state.pending.clear()
+        self._state.end = end
+        self._resets = 0
         self._forget(reading.at)
         return look
+
+    def _unaligned(self, end: float, reading: Reading, newest: Mapping[str, float]) -> NoLook:
+        lag = reading.at - end
+        behind = min((arm for arm in Arm if arm in newest), key=lambda arm: newest[arm])
+        if lag > self._patience(reading.samples):
+            sentence = (
+                f"the newest sample of the {behind} arm is {lag:.0f} s old, the other arm's is not: is it scraped?"
+            )
+            return NoLook(missed=True, code=Trouble.STALE, sentence=sentence)
+        sentence = f"the {behind} arm's samples are behind the other's"
+        return NoLook(missed=False, code="UNALIGNED", sentence=sentence)
 
     def _look(self, start: float, end: float, spans: bool) -> Look:
         counts = {
             name: {arm: self._counts(name, arm, latency) for arm in Arm} for name, latency in self._metrics.items()
         }
-        known = any(key.metric == ROUTE for key, _ in self._series)
-        notes = ("a change of the share lies in this look",) if spans else ()
+        known = any(key.metric == ROUTE for key, _ in self._state.series)
+        notes = []
+        if spans:
+            notes.append("a change of the share lies in this look")
+        if self._resets:
+            notes.append(f"{self._resets} counters began again: a proxy restarted")
         return Look(
             start=start,
             end=end,
             counts=counts,
             route=self._counts(ROUTE, None, latency=False) if known else None,
             spans_change=spans,
-            notes=notes,
+            notes=tuple(notes),
         )
 
     def _counts(self, metric: str, arm: Arm | None, latency: bool) -> Counts:
-        total = self._pending.get(Key(metric, arm, Role.TOTAL), 0.0)
-        bad = self._pending.get(Key(metric, arm, Role.BAD), 0.0)
+        pending, series = self._state.pending, self._state.series
+        total = pending.get(Key(metric, arm, Role.TOTAL), 0.0)
+        bad = pending.get(Key(metric, arm, Role.BAD), 0.0)
         if not latency:
             return Counts(total=round(total), bad=min(round(bad), round(total)))
-        bounds = sorted({key.bound for key, _ in self._series if key.metric == metric and key.role is Role.BUCKET})
+        # Both arms on the same bounds, also when one of them has no series.
+        bounds = sorted({key.bound for key, _ in series if key.metric == metric and key.role is Role.BUCKET})
         buckets: list[tuple[float, int]] = []
         highest = 0
         for bound in bounds:
-            highest = max(highest, round(self._pending.get(Key(metric, arm, Role.BUCKET, bound), 0.0)))
+            highest = max(highest, round(pending.get(Key(metric, arm, Role.BUCKET, bound), 0.0)))
             buckets.append((bound, highest))
         return Counts(total=highest if buckets else round(total), buckets=tuple(buckets))
 
     def _forget(self, now: float) -> None:
-        for known in [known for known, series in self._series.items() if now - series.time > FORGET_AFTER]:
-            del self._series[known]
+        series, gone = self._state.series, self._state.gone
+        for known in [known for known, last in series.items() if now - last.time > FORGET_AFTER]:
+            del series[known]
+            gone[known[1]] = None
+        for name in list(gone)[: max(0, len(gone) - REMEMBERED)]:
+            del gone[name]
 
     def share_changed(self, at: float) -> None:
         """The weights changed at this time (the sampler's clock): the look that holds it is not judged."""
-        self._changed = at
+        self._state.changes = [*self._state.changes, at][-CHANGES:]
 
     # State -------------------------------------------------------------------------------------------------
 
     def encode(self) -> dict[str, Any]:
-        """As JSON-able data: the last raw counters, and what was counted since the last look."""
-        if not self._started:
-            return {}
-        keys = sorted({key for key, _ in self._series} | set(self._pending), key=_order)
-        numbers = {key: index for index, key in enumerate(keys)}
-        names = sorted({series for _, series in self._series})
-        index = {name: position for position, name in enumerate(names)}
-        return {
-            # JSON has no infinity.
-            "keys": [[key.metric, key.arm, key.role, str(key.bound)] for key in keys],
-            "names": names,
-            "series": [
-                [numbers[key], index[name], series.time, series.value] for (key, name), series in self._series.items()
-            ],
-            "pending": [[numbers[key], value] for key, value in self._pending.items()],
-            "end": self._end,
-            "changed": self._changed,
-        }
+        """As JSON-able data: the last raw counters, and what was counted since the last look.
 
-    def _decode(self, state: Mapping[str, Any]) -> None:
-        try:
-            keys = [
-                Key(str(metric), Arm(arm) if arm else None, Role(role), float(bound))
-                for metric, arm, role, bound in state["keys"]
-            ]
-            names = state["names"]
-            for number, name, time, value in state["series"]:
-                self._series[keys[number], str(names[name])] = _Series(float(time), float(value))
-            self._pending = {keys[number]: float(value) for number, value in state["pending"]}
-            self._end = {str(group): float(end) for group, end in state["end"].items()}
-            self._changed = None if state["changed"] is None else float(state["changed"])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"the window's state is damaged: {error!r}") from error
-        self._started = True
+        Empty before the first reading, and when it would be larger than a journal has room for: then the window
+        begins anew after a restart, and what happened between the last look and that moment is not judged.
+        """
+        return encode(self._state)
+
+
+def _time(sample: Sample) -> float:
+    return sample.time
+
+
+def _arms(newest: Mapping[str, float]) -> list[float]:
+    """Newest sample time of each arm; of the route where no arm has a sample."""
+    return [newest[arm] for arm in Arm if arm in newest] or [max(newest.values())]
 
 
 def _newest(samples: Iterable[Sample]) -> dict[str, float]:
@@ -218,9 +240,5 @@ def _newest(samples: Iterable[Sample]) -> dict[str, float]:
     newest: dict[str, float] = {}
     for sample in samples:
         group = str(sample.key.arm) if sample.key.arm is not None else "route"
-        newest[group] = max(newest.get(group, 0.0), sample.time)
+        newest[group] = max(newest.get(group, sample.time), sample.time)
     return newest
-
-
-def _order(key: Key) -> tuple[str, str, str, float]:
-    return key.metric, str(key.arm or ""), key.role, key.bound

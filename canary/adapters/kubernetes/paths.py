@@ -52,6 +52,9 @@ POD = Resource(group="", version="v1", plural="pods", kind="Pod")
 DEPLOYMENT = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
 REPLICA_SET = Resource(group="apps", version="v1", plural="replicasets", kind="ReplicaSet")
 ENDPOINT_SLICE = Resource(group="discovery.k8s.io", version="v1", plural="endpointslices", kind="EndpointSlice")
+AUTOSCALER = Resource(
+    group="autoscaling", version="v2", plural="horizontalpodautoscalers", kind="HorizontalPodAutoscaler"
+)
 EVENT = Resource(group="", version="v1", plural="events", kind="Event")
 
 NAME_LIMIT = 253

@@ -18,10 +18,14 @@ class KubernetesRoutes:
         api: the API server.
         namespace, name: of the route.
         kind: HTTPRoute or GRPCRoute.
+
+    Attributes:
+        name, kind: of the route.
     """
 
     def __init__(self, api: Api, *, namespace: str, name: str, kind: str = "HTTPRoute") -> None:
-        self._api, self._name = api, name
+        self.name, self.kind = name, kind
+        self._api = api
         self._collection = ROUTE_KINDS[kind].path(namespace)
         self._path = ROUTE_KINDS[kind].path(namespace, name)
         self._what = f"{kind} {namespace}/{name}"
@@ -48,7 +52,7 @@ class KubernetesRoutes:
         follower = Follower(
             self._api,
             self._collection,
-            selector={"fieldSelector": f"metadata.name={self._name}"},
+            selector={"fieldSelector": f"metadata.name={self.name}"},
             doing=f"watching {self._what}",
             on_news=_Once(on_change),
         )

@@ -1,0 +1,259 @@
+"""Everything that can be known before the first touch. Nothing is written: each write is asked for with dryRun=All."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import strategies as cut
+from analysis.model import Arm
+from analysis.sources import Reading
+from canary.adapters.kubernetes.access import Right, denied, rule_for
+from canary.adapters.kubernetes.api import Api
+from canary.adapters.kubernetes.managers import reverters_of
+from canary.adapters.kubernetes.objects import Objects, understood
+from canary.adapters.kubernetes.paths import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    EVENT,
+    LEASE,
+    POD,
+    ROUTE_KINDS,
+    SERVICE,
+    named,
+)
+from canary.adapters.kubernetes.preflight_workload import check_service, check_workload
+from canary.adapters.kubernetes.rehearsal import first_raise, rehearse_notes, rehearse_route, rehearse_workload
+from canary.adapters.kubernetes.routes import KubernetesRoutes
+from canary.adapters.kubernetes.workload import KubernetesWorkloads
+from canary.core.outcome import ExitCode
+from canary.ports import Conflict, JsonObject, NotFound, Problem, Refused, Sources, WorkloadFailure
+
+READ_WITHIN = 5.0
+"""Seconds for one reading of the counters."""
+
+TRIES = 3
+"""How often the first raise is planned on a route that moves meanwhile."""
+
+READS, BETWEEN = 3, 1.0
+"""Readings that are tried before the source counts as bad, and seconds between them."""
+
+
+class KubernetesPreflights:
+    """See `canary.ports.Preflights`.
+
+    Args:
+        api: the API server.
+        namespace: of the route and the workload.
+        routes: the route.
+        pool: stable's and the canary's reference.
+        selectors: rules chosen by name or index; None for every rule that sends to stable.
+        shares: the plan's shares, percent.
+        release: the release's uid.
+        workloads: what makes the canary; None when the canary's Service is there already.
+        sources: where the counters are read.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        namespace: str,
+        routes: KubernetesRoutes,
+        pool: cut.Pool,
+        selectors: Sequence[str | int] | None,
+        shares: Sequence[Decimal],
+        release: str,
+        workloads: KubernetesWorkloads | None,
+        sources: Sources,
+    ) -> None:
+        self._api, self._namespace, self._routes, self._pool = api, namespace, routes, pool
+        self._selectors, self._shares, self._release = selectors, tuple(shares), release
+        self._workloads, self._sources = workloads, sources
+        self._objects = Objects(api, namespace)
+        self._lease, self._journal = named("canary", routes.name), named("canary", routes.name, "journal")
+
+    def check(self) -> list[Problem]:
+        """See Preflights.
+
+        Raises:
+            Unavailable: the API server could not be asked; nothing is known.
+        """
+        found = self._section(self._check_access)
+        for check in (self._check_route, self._check_workload, self._check_notes, self._check_metrics):
+            problems = self._section(check)
+            # What is not permitted was said already, with the rule that is missing.
+            found += [each for each in problems if each.code is not ExitCode.NOT_PERMITTED or not found]
+        return list(dict.fromkeys(found))
+
+    def _section(self, check: Callable[[], list[Problem]]) -> list[Problem]:
+        """One check's findings; what it could not read is a finding as well."""
+        try:
+            with understood("checking"):
+                return check()
+        except cut.SurgeryError as error:
+            return [Problem(what=_sentence(error), fix="Correct the route, or spec.route and spec.stable.")]
+        except (NotFound, WorkloadFailure) as error:
+            return [Problem(what=_sentence(error), fix="Create it, or correct its name in the release file.")]
+        except Refused as error:
+            lacking = error.status in {401, 403}
+            return [
+                Problem(
+                    what=_sentence(error),
+                    fix="Give the engine's ServiceAccount this permission." if lacking else "See the server's words.",
+                    code=ExitCode.NOT_PERMITTED if lacking else ExitCode.PREFLIGHT_FAILED,
+                )
+            ]
+
+    # Permissions -------------------------------------------------------------------------------------------
+
+    def _check_access(self) -> list[Problem]:
+        lacking = denied(self._api, self._namespace, self._rights())
+        found = []
+        for needed in (True, False):
+            these = [right for right in lacking if right.needed is needed]
+            if not these:
+                continue
+            what = f"The engine may not {', '.join(map(str, these))} in namespace {self._namespace}."
+            fix = f"Add to its Role: {rule_for(these)}."
+            found.append(Problem(what=what, fix=fix, code=ExitCode.NOT_PERMITTED if needed else None))
+        return found
+
+    def _rights(self) -> list[Right]:
+        route, name = ROUTE_KINDS[self._routes.kind], self._routes.name
+        rights = [Right(verb=verb, resource=route, name=name) for verb in ("get", "list", "watch", "patch")]
+        for resource, which in ((LEASE, self._lease), (CONFIG_MAP, self._journal)):
+            rights += [Right(verb=verb, resource=resource, name=which) for verb in ("get", "patch")]
+            rights.append(Right(verb="create", resource=resource))
+        rights.append(Right(verb="create", resource=EVENT, needed=False))
+        rights.append(Right(verb="get", resource=SERVICE, name=self._pool.stable.name))
+        return rights + (self._workload_rights(self._workloads) if self._workloads else [])
+
+    def _workload_rights(self, workloads: KubernetesWorkloads) -> list[Right]:
+        stable, canary = workloads.stable_name, workloads.canary_name
+        return [
+            *(Right(verb=verb, resource=DEPLOYMENT, name=stable) for verb in ("get", "patch")),
+            *(Right(verb=verb, resource=DEPLOYMENT, name=canary) for verb in ("get", "patch", "delete")),
+            *(Right(verb=verb, resource=DEPLOYMENT) for verb in ("create", "list")),
+            *(Right(verb=verb, resource=SERVICE, name=workloads.canary_service) for verb in ("get", "delete")),
+            *(Right(verb=verb, resource=SERVICE) for verb in ("create", "list")),
+            *(Right(verb=verb, resource=ENDPOINT_SLICE) for verb in ("list", "watch")),
+            Right(verb="list", resource=POD),
+        ]
+
+    # The route ---------------------------------------------------------------------------------------------
+
+    def _check_route(self) -> list[Problem]:
+        route = self._routes.read()
+        what = f"{self._routes.kind} {self._namespace}/{self._routes.name}"
+        held = self._check_holder(route, what)
+        if held:
+            return held
+        found = [*self._check_parents(route, what), *self._check_owners(route, what)]
+        return found + self._section(lambda: self._rehearse_route(route))
+
+    def _rehearse_route(self, route: JsonObject) -> list[Problem]:
+        for _ in range(TRIES):
+            original = cut.choose(route, self._pool, selectors=self._selectors, shares=self._shares)
+            share, release = self._shares[0], self._release
+            patch = first_raise(route, pool=self._pool, original=original, share=share, release=release)
+            try:
+                return rehearse_route(self._routes, patch)
+            except Conflict as error:
+                refused = error
+                route = self._routes.read()
+        fix = "Look in managedFields who changes it all the time, or which webhook; the release tests what it replaces."
+        return [Problem(what=_sentence(refused), fix=fix)]
+
+    def _check_holder(self, route: JsonObject, what: str) -> list[Problem]:
+        if route["metadata"].get("deletionTimestamp"):
+            return [Problem(what=f"{what} is being deleted.", fix="Create it again, then release.")]
+        notes = cut.annotations_of(route)
+        holder = notes.get(cut.RELEASE) or notes.get(cut.TOKEN, "").partition("/")[0]
+        if not holder or holder == self._release:
+            return []
+        fix = (
+            f"Wait for it to end or abort it. If its engine is dead, run that release again with its own file: it "
+            f"goes on or rolls back. If its weights are back already, remove its mark: kubectl -n {self._namespace} "
+            f"annotate {self._routes.kind.lower()} {self._routes.name} {' '.join(f'{name}-' for name in _MARKS)}"
+        )
+        return [Problem(what=f"{what} carries the mark of release {holder}.", fix=fix, code=ExitCode.HELD_BY_ANOTHER)]
+
+    def _check_parents(self, route: JsonObject, what: str) -> list[Problem]:
+        parents = cut.parents(route)
+        good = [parent for parent in parents if parent.good(0)]
+        bad = [parent for parent in parents if not parent.good(0)]
+        if good:
+            # DESIGN, SETTLING: parents that were bad before are listed and ignored.
+            fix = "Nothing, if that is known; they are not waited for."
+            return [Problem(what=f"A gateway does not accept {what}: {one.reason}.", fix=fix, code=None) for one in bad]
+        reason = bad[0].reason if bad else "no controller has written a status"
+        fix = "Check spec.parentRefs, the Gateway's listeners and allowedRoutes, and that its controller runs."
+        return [Problem(what=f"No gateway accepts {what}: {reason}.", fix=fix)]
+
+    def _check_owners(self, route: JsonObject, what: str) -> list[Problem]:
+        return owners(route, what, group="gateway.networking.k8s.io", path="/spec/rules", touched="the weights")
+
+    # The workload ------------------------------------------------------------------------------------------
+
+    def _check_workload(self) -> list[Problem]:
+        found = check_service(self._objects, self._pool.stable)
+        if self._workloads is None:
+            return found + check_service(self._objects, self._pool.canary)
+        try:
+            drafts = self._workloads.drafts()
+        except NotFound:
+            if found:
+                return found  # it is stable's Service, and was said
+            raise
+        found += check_workload(self._objects, self._workloads, drafts)
+        what = self._objects.what(DEPLOYMENT, self._workloads.stable_name)
+        path = drafts.promotion[-1]["path"]
+        found += owners(drafts.stable, what, group="apps", path=path, touched="the image at promotion")
+        return found + rehearse_workload(self._objects, drafts)
+
+    def _check_notes(self) -> list[Problem]:
+        return rehearse_notes(self._objects, lease=self._lease, journal=self._journal)
+
+    # Metrics -----------------------------------------------------------------------------------------------
+
+    def _check_metrics(self) -> list[Problem]:
+        for attempt in range(READS):
+            reading = self._sources.read(timeout=READ_WITHIN)
+            if _tells_about_stable(reading):
+                return []
+            if attempt + 1 < READS:
+                self._api.pacer.sleep(BETWEEN)
+        if reading.trouble is not None:
+            return [Problem(what=f"The metrics cannot be read: {reading.sentence or reading.trouble}.", fix=_SOURCE)]
+        service = self._pool.stable.name
+        return [Problem(what=f"The source answers, but has no counters of stable (Service {service}).", fix=_LABELS)]
+
+
+def owners(item: JsonObject, what: str, *, group: str, path: str, touched: str) -> list[Problem]:
+    """A warning for each tool that would put the object back during the release."""
+    kind, name = item.get("kind", ""), item["metadata"]["name"]
+    found = []
+    for tool, sign in reverters_of(item):
+        fix = tool.hint.format(kind=kind, name=name, group=group, path=path)
+        sentence = f"{what} is managed by {tool.name} ({sign}), which may put {touched} back during the release."
+        found.append(Problem(what=sentence, fix=f"{fix[0].upper()}{fix[1:]}.", code=None))
+    return found
+
+
+def _tells_about_stable(reading: Reading) -> bool:
+    return reading.trouble is None and any(sample.key.arm is Arm.STABLE for sample in reading.samples)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+_MARKS = ("canary-engine.io/token", "canary-engine.io/release", "canary-engine.io/original")
+_SOURCE = "Check spec.analysis.source: its address, credentials, and whether this place may reach it."
+_LABELS = (
+    "Send it a request; if that does not help, check spec.analysis.gateway, the gateway's own metrics options, and "
+    "that the names of the namespace and the Service are the ones in the metrics' labels."
+)

@@ -1,0 +1,107 @@
+"""Every write of a release sent with dryRun=All: quotas, policies and webhooks refuse here, not in the night."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import strategies as cut
+from canary.adapters.kubernetes.objects import Objects
+from canary.adapters.kubernetes.paths import CONFIG_MAP, DEPLOYMENT, LEASE, MANAGED, SERVICE, Resource
+from canary.adapters.kubernetes.routes import KubernetesRoutes
+from canary.adapters.kubernetes.workload import Drafts
+from canary.adapters.memory.patching import apply
+from canary.core.outcome import ExitCode
+from canary.ports import Conflict, JsonObject, Problem, Refused
+
+_LABEL = "/metadata/labels/app.kubernetes.io~1managed-by"
+
+
+def rehearse_route(routes: KubernetesRoutes, operations: Sequence[Mapping[str, Any]]) -> list[Problem]:
+    """The token, the canary's reference and the first raise as one patch, so that all of it stands before admission.
+
+    Raises:
+        Conflict: the patch does not apply; the route was changed since it was read.
+        PortError: the API server could not be asked.
+    """
+    try:
+        routes.patch(operations, dry_run=True)
+    except Refused as error:
+        return [_refused("the first raise of the route", error)]
+    return []
+
+
+def first_raise(
+    route: JsonObject, *, pool: cut.Pool, original: cut.Original, share: Decimal, release: str
+) -> list[dict[str, Any]]:
+    """From the untouched route to the first share as one JSON Patch."""
+    token = f"{release}/preflight"
+    notes = cut.stamp(route, token=token, release=release, original=original)["metadata"]["annotations"]
+    head = {"op": "add", "path": "/metadata/annotations", "value": {**cut.annotations_of(route), **notes}}
+    stamped = apply(route, [head])
+    attached = cut.attach(stamped, pool=pool, original=original, token=token)
+    raised = cut.set_share(apply(stamped, attached), pool=pool, original=original, share=share, token=token)
+    return [dict(operation) for operation in (head, *attached, *raised)]
+
+
+def rehearse_workload(objects: Objects, drafts: Drafts) -> list[Problem]:
+    """The canary's Deployment and Service, and the promotion."""
+    made = [
+        (f"creating {objects.what(resource, body['metadata']['name'])}", resource, body)
+        for resource, body in ((DEPLOYMENT, drafts.deployment), (SERVICE, drafts.canary_service))
+    ]
+    found: list[Problem] = []
+    for what, resource, body in made:
+        found += _tried(what, lambda resource=resource, body=body: objects.create(resource, body, dry_run=True))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    name = drafts.stable["metadata"]["name"]
+    promote = f"the promotion of {objects.what(DEPLOYMENT, name)}"
+    return found + _tried(promote, lambda: objects.patch(DEPLOYMENT, name, drafts.promotion, dry_run=True))
+
+
+def rehearse_notes(objects: Objects, *, lease: str, journal: str) -> list[Problem]:
+    """The lease and the journal, whether they are there already or not."""
+    return [
+        *_rehearse_note(objects, LEASE, lease, {"spec": {"holderIdentity": ""}}),
+        *_rehearse_note(objects, CONFIG_MAP, journal, {"data": {}}),
+    ]
+
+
+def _rehearse_note(objects: Objects, resource: Resource, name: str, content: JsonObject) -> list[Problem]:
+    body = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": name, "namespace": objects.namespace, "labels": dict(MANAGED)},
+        **content,
+    }
+    label = {"op": "add", "path": _LABEL, "value": MANAGED["app.kubernetes.io/managed-by"]}
+
+    def write() -> object:
+        try:
+            return objects.create(resource, body, dry_run=True)
+        except Conflict:
+            return objects.patch(resource, name, [label], dry_run=True)
+
+    return _tried(f"writing {objects.what(resource, name)}", write)
+
+
+def _tried(what: str, write: Callable[[], object]) -> list[Problem]:
+    try:
+        write()
+    except Conflict:
+        return []  # it is there, or it moves just now: other checks say whose it is
+    except Refused as error:
+        return [_refused(what, error)]
+    return []
+
+
+def _refused(what: str, error: Refused) -> Problem:
+    # An admission webhook refuses with 403 as well, and says so.
+    lacking = error.status in {401, 403} and "denied the request" not in str(error)
+    return Problem(
+        what=f"The API server would refuse {what}: {error}.",
+        fix="Give the engine's ServiceAccount this permission."
+        if lacking
+        else "Change what the message names (policy, quota, webhook or field), or ask its owner.",
+        code=ExitCode.NOT_PERMITTED if lacking else ExitCode.PREFLIGHT_FAILED,
+    )

@@ -1,0 +1,397 @@
+"""The canary's Deployment and Service, and stable's Deployment at promotion.
+
+How the canary is made from stable is in `derive`; how far the cluster is, in `rollout`. Here: requests in the right
+order, and waiting with an end. Everything may be repeated by a next incarnation: what it must know about stable's past
+stands in annotations of the canary's Deployment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from canary.adapters.kubernetes import derive
+from canary.adapters.kubernetes.api import FIELD_MANAGER, Api
+from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
+from canary.adapters.kubernetes.managers import writer_of
+from canary.adapters.kubernetes.objects import Objects, understood
+from canary.adapters.kubernetes.paths import DEPLOYMENT, ENDPOINT_SLICE, POD, RELEASE_LABEL, SERVICE, Resource, named
+from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
+from canary.adapters.kubernetes.waiting import Pace, Waiting
+from canary.adapters.kubernetes.watching import Follower
+from canary.ports import (
+    Conflict,
+    Endpoints,
+    JsonObject,
+    NotFound,
+    Refused,
+    Unavailable,
+    WorkloadFailure,
+)
+
+TRIES = 4
+"""How often a write to stable is decided anew after a conflict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafts:
+    """What provisioning and promotion would write.
+
+    Attributes:
+        stable, service: stable's Deployment and Service as they are.
+        deployment, canary_service: what would be created.
+        promotion: the JSON Patch that gives stable the new image.
+    """
+
+    stable: JsonObject
+    service: JsonObject
+    deployment: JsonObject
+    canary_service: JsonObject
+    promotion: list[JsonObject]
+
+
+class KubernetesWorkloads:
+    """See `canary.ports.Workloads`.
+
+    Args:
+        api: the API server.
+        namespace: of everything.
+        release: the release's uid; the label of everything made here.
+        deployment: stable's Deployment.
+        container: which container gets the image; None for the only one.
+        image: the new version.
+        stable_service, canary_service: names of the two Services.
+        port: of stable's Service that the route names.
+        pace: the rhythm of waiting.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        namespace: str,
+        release: str,
+        deployment: str,
+        container: str | None,
+        image: str,
+        stable_service: str,
+        canary_service: str,
+        port: int,
+        pace: Pace | None = None,
+    ) -> None:
+        self.namespace, self.release, self.image, self.port = namespace, release, image, port
+        self.stable_name, self.stable_service, self.canary_service = deployment, stable_service, canary_service
+        self.canary_name = named(deployment, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
+        self._api, self._container = api, container
+        self._objects = Objects(api, namespace)
+        self._waiting = Waiting(api.pacer, pace or Pace())
+        self._before: str | None = None
+        self._steady = 0  # so many replicas were seen to be steady by this process; they need no second proof
+
+    # The port ----------------------------------------------------------------------------------------------
+
+    def provision(self, *, share: Decimal) -> Endpoints:
+        """See Workloads.
+
+        Raises:
+            NotFound: stable is no longer what the canary was made from.
+        """
+        with self._waiting.call() as cancelled:
+            stable = self._objects.get(DEPLOYMENT, self.stable_name)
+            canary = self._canary(stable, share)
+            self._check_stable(stable, canary)
+            full = max(derive.replicas_before(canary), derive.replicas_of(stable))
+            canary = self._grow(canary, derive.replicas_for(share, stable=full))
+            size = derive.replicas_of(canary)
+            look = partial(self._look, self.canary_name, derive.own_labels(self.release))
+            steady = 0.0 if self._steady == size else None
+            self._waiting.until_ready(cancelled, look, within=self._within(canary), steady=steady)
+            self._steady = size
+            service = self._service()
+            return self._await_endpoints(cancelled, service, size)
+
+    def update_stable(self) -> None:
+        """See Workloads.
+
+        Raises:
+            NotFound: stable no longer runs the image that it had when the canary was made from it.
+        """
+        with self._waiting.call() as cancelled:
+            canary = self._ours(DEPLOYMENT, self.canary_name)
+            if canary is None:
+                raise NotFound(f"{self._canary_what} was deleted by somebody else")
+            self._before = derive.note_of(canary, derive.STABLE_IMAGE)
+            stable = self._objects.get(DEPLOYMENT, self.stable_name)
+            if self._image_of(stable) != self.image:
+                self._check_stable(stable, canary)
+            self._write_stable(self._image_before(canary), self.image)
+            self._await_stable(cancelled, self.image)
+
+    def revert_stable(self) -> None:
+        """See Workloads. An image that somebody else gave stable meanwhile stays; it must be ready all the same."""
+        with self._waiting.call() as cancelled:
+            now = self._image_of(self._objects.get(DEPLOYMENT, self.stable_name))
+            if now == self.image:
+                now = self._image_before(self._ours(DEPLOYMENT, self.canary_name))
+                self._write_stable(self.image, now)
+            self._await_stable(cancelled, now)
+
+    def remove(self) -> None:
+        """See Workloads."""
+        with understood("removing the canary"):
+            for resource in (SERVICE, DEPLOYMENT):
+                for item in self._objects.list(resource, f"{RELEASE_LABEL}={self.release}"):
+                    self._delete(resource, item["metadata"])
+
+    def cancel(self) -> None:
+        """See Workloads."""
+        self._waiting.cancel()
+
+    def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
+        """See Workloads. The first call back is what the first list shows."""
+        services = f"{self.stable_service},{self.canary_service}"
+        follower = Follower(
+            self._api,
+            ENDPOINT_SLICE.path(self.namespace),
+            selector={"labelSelector": f"{SERVICE_NAME} in ({services})"},
+            doing=f"watching the endpoints of {self.stable_service} and {self.canary_service}",
+            on_news=Counting(self.stable_service, self.canary_service, on_change),
+        )
+        follower.follow(stop)
+
+    def _delete(self, resource: Resource, metadata: Mapping[str, Any]) -> None:
+        try:
+            self._objects.delete(resource, metadata["name"], uid=metadata["uid"])
+        except (NotFound, Conflict):
+            return  # what has its name now, if anything, is not what we made
+
+    # For preflight -----------------------------------------------------------------------------------------
+
+    def drafts(self) -> Drafts:
+        """What would be written, made from stable as it is now; nothing is written.
+
+        Raises:
+            WorkloadFailure: no canary can be made from it.
+            PortError: stable cannot be read.
+        """
+        stable = self._objects.get(DEPLOYMENT, self.stable_name)
+        service = self._objects.get(SERVICE, self.stable_service)
+        index, container = self._container_of(stable)
+        return Drafts(
+            stable=stable,
+            service=service,
+            deployment=self._draft(stable, service, Decimal(0)),
+            canary_service=derive.canary_service(service, name=self.canary_service, release=self.release),
+            promotion=derive.replace_image(
+                index, container=container["name"], before=container.get("image", ""), after=self.image
+            ),
+        )
+
+    # Making the canary -------------------------------------------------------------------------------------
+
+    def _canary(self, stable: JsonObject, share: Decimal) -> JsonObject:
+        """The canary's Deployment, made if it is not there."""
+        found = self._ours(DEPLOYMENT, self.canary_name)
+        if found is not None:
+            return found
+        service = self._objects.get(SERVICE, self.stable_service)
+        return self._create(DEPLOYMENT, self._draft(stable, service, share))
+
+    def _service(self) -> JsonObject:
+        """The canary's Service, made if it is not there."""
+        found = self._ours(SERVICE, self.canary_service)
+        if found is not None:
+            return found
+        stable = self._objects.get(SERVICE, self.stable_service)
+        body = derive.canary_service(stable, name=self.canary_service, release=self.release)
+        return self._create(SERVICE, body)
+
+    def _draft(self, stable: JsonObject, service: JsonObject, share: Decimal) -> JsonObject:
+        try:
+            return derive.canary_deployment(
+                stable,
+                release=self.release,
+                container=self._container,
+                image=self.image,
+                selectors=self._selectors(service),
+                replicas=derive.replicas_for(share, stable=derive.replicas_of(stable)),
+            )
+        except derive.Underivable as error:
+            raise WorkloadFailure(f"no canary can be made of {self._stable}: {error}") from error
+
+    def _selectors(self, service: JsonObject) -> list[JsonObject]:
+        """Selectors of every Service that could take the canary's pods: traffic that no route's weight decides."""
+        try:
+            services = [*self._objects.list(SERVICE), service]
+        except Refused:
+            services = [service]
+        found = [derive.selector_of(each) for each in services if derive.release_of(each) is None]
+        return [selector for selector in found if selector is not None]
+
+    def _container_of(self, deployment: JsonObject) -> tuple[int, Mapping[str, Any]]:
+        try:
+            return derive.container_of(deployment, self._container)
+        except derive.Underivable as error:
+            raise WorkloadFailure(str(error)) from error
+
+    def _ours(self, resource: Resource, name: str) -> JsonObject | None:
+        """The object if this release made it; None when there is none.
+
+        Raises:
+            WorkloadFailure: somebody else's object has the name.
+            Unavailable: it is just being deleted.
+        """
+        try:
+            found = self._objects.get(resource, name)
+        except NotFound:
+            return None
+        if found["metadata"].get("deletionTimestamp"):
+            raise Unavailable(f"{self._objects.what(resource, name)} is still being deleted")
+        self._check_owner(resource, found)
+        return found
+
+    def _check_owner(self, resource: Resource, found: JsonObject) -> None:
+        owner, name = derive.release_of(found), found["metadata"]["name"]
+        if owner == self.release:
+            return
+        who = f"release {owner}" if owner else writer_of(found, ours="")
+        raise WorkloadFailure(
+            f"{resource.kind} {self.namespace}/{name} was made by {who}, not by this release; if nobody needs it, "
+            f"kubectl -n {self.namespace} delete {resource.kind.lower()} {name}"
+        )
+
+    def _create(self, resource: Resource, body: JsonObject) -> JsonObject:
+        try:
+            return self._objects.create(resource, body)
+        except Conflict:
+            found = self._ours(resource, body["metadata"]["name"])
+            if found is None:
+                raise
+            return found
+
+    def _grow(self, canary: JsonObject, replicas: int) -> JsonObject:
+        """More replicas if needed; never fewer, for the share that it carries now."""
+        if derive.replicas_of(canary) >= replicas:
+            return canary
+        label = RELEASE_LABEL.replace("/", "~1")
+        operations: list[JsonObject] = [
+            {"op": "test", "path": f"/metadata/labels/{label}", "value": self.release},
+            {"op": "add", "path": "/spec/replicas", "value": replicas},
+        ]
+        doing = f"scaling {self._canary_what} to {replicas}"
+        return self._objects.patch(DEPLOYMENT, self.canary_name, operations, doing=doing)
+
+    # Stable ------------------------------------------------------------------------------------------------
+
+    def _check_stable(self, stable: JsonObject, canary: JsonObject) -> None:
+        """Invariant 8: stable's template is what the canary was made from, or the release stops."""
+        known = derive.note_of(canary, derive.STABLE_TEMPLATE)
+        if known is not None and known != derive.fingerprint(stable):
+            raise NotFound(f"{self._stable} was changed during the release by {_writer(stable)}")
+
+    def _image_before(self, canary: JsonObject | None) -> str:
+        """The image that stable had when the canary was made from it."""
+        image = derive.note_of(canary, derive.STABLE_IMAGE) if canary else self._before
+        if image is None:
+            raise Refused(f"the image that {self._stable} had is not known: {self._canary_what} does not say it")
+        return image
+
+    def _write_stable(self, before: str, after: str) -> None:
+        """Replace one image by the other; already replaced is done.
+
+        Raises:
+            NotFound: it has a third one.
+            Conflict: it keeps moving.
+        """
+        for tries in range(TRIES):
+            stable = self._objects.get(DEPLOYMENT, self.stable_name)
+            now = self._image_of(stable)
+            if now == after:
+                return
+            if now != before:
+                raise NotFound(f"the image of {self._stable} was changed by {_writer(stable)} to {now}")
+            index, container = self._container_of(stable)
+            operations = derive.replace_image(index, container=container["name"], before=before, after=after)
+            try:
+                self._objects.patch(
+                    DEPLOYMENT, self.stable_name, operations, doing=f"giving {self._stable} the image {after}"
+                )
+            except Conflict:
+                if tries + 1 == TRIES:
+                    raise
+            else:
+                return
+
+    def _image_of(self, deployment: JsonObject) -> str:
+        _, container = self._container_of(deployment)
+        return str(container.get("image", ""))
+
+    def _await_stable(self, cancelled: threading.Event, image: str) -> None:
+        stable = self._objects.get(DEPLOYMENT, self.stable_name)
+        selector = stable["spec"]["selector"].get("matchLabels") or {}
+        look = partial(self._look, self.stable_name, selector, image=image)
+        self._waiting.until_ready(cancelled, look, within=self._within(stable))
+        service = self._objects.get(SERVICE, self.stable_service)
+        self._await_endpoints(cancelled, service, derive.replicas_of(self._objects.get(DEPLOYMENT, self.stable_name)))
+
+    # Waiting -----------------------------------------------------------------------------------------------
+
+    def _look(self, name: str, selector: Mapping[str, str], *, image: str | None = None) -> Standing:
+        """How a Deployment stands; `image` leaves out pods of another template."""
+        try:
+            deployment = self._objects.get(DEPLOYMENT, name)
+        except NotFound as error:
+            raise NotFound(f"{self._objects.what(DEPLOYMENT, name)} was deleted by somebody else") from error
+        if image is not None and self._image_of(deployment) != image:
+            raise NotFound(f"the image of {self._objects.what(DEPLOYMENT, name)} was changed by {_writer(deployment)}")
+        standing = rollout(deployment)
+        if standing.ready or standing.hopeless:
+            return standing
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        pods = self._objects.list(POD, labels)
+        if image is not None:
+            pods = [pod for pod in pods if any(each.get("image") == image for each in pod["spec"]["containers"])]
+        worse = trouble(pods)
+        return worse if worse is not None else standing
+
+    def _await_endpoints(self, cancelled: threading.Event, service: JsonObject, wanted: int) -> Endpoints:
+        """Wait until a Service has enough ready endpoints, and count those of both."""
+        name, uid = service["metadata"]["name"], service["metadata"].get("uid")
+
+        def look() -> Standing:
+            ready = ready_endpoints(self._slices(name), service_uid=uid)
+            if ready >= wanted:
+                return Standing(ready=True)
+            reason = f"Service {self.namespace}/{name} has {ready} ready endpoints, {wanted} are wanted"
+            return Standing(reason=f"{reason}; check its selector and targetPort")
+
+        self._waiting.until_ready(cancelled, look, within=self._waiting.pace.endpoints, steady=0.0)
+        known = {name: uid}
+        counts = [
+            ready_endpoints(self._slices(each), service_uid=known.get(each))
+            for each in (self.stable_service, self.canary_service)
+        ]
+        return Endpoints(stable=counts[0], canary=counts[1])
+
+    def _within(self, deployment: JsonObject) -> float:
+        given = deployment["spec"].get("progressDeadlineSeconds")
+        return float(self._waiting.pace.progress if given is None else given) + self._waiting.pace.grace
+
+    @property
+    def _stable(self) -> str:
+        return self._objects.what(DEPLOYMENT, self.stable_name)
+
+    @property
+    def _canary_what(self) -> str:
+        return self._objects.what(DEPLOYMENT, self.canary_name)
+
+    def _slices(self, service: str) -> list[JsonObject]:
+        return self._objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME}={service}")
+
+
+def _writer(deployment: JsonObject) -> str:
+    return writer_of(deployment, "spec", "template", ours=FIELD_MANAGER)
