@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
-from analysis.sources import Reading
-
 from analysis.model import Judgement
+from analysis.sources import Reading
 from canary.core.outcome import ExitCode
 
 JsonObject = dict[str, Any]

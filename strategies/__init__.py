@@ -15,6 +15,7 @@ from strategies.route.compare import (
     share_of,
     weights_shown,
 )
+from strategies.route.lowering import Lowering, Restore, detach, lower
 from strategies.route.model import (
     RELEASE,
     TOKEN,
@@ -31,8 +32,9 @@ from strategies.route.model import (
     uid_of,
     version_of,
 )
+from strategies.route.operations import Patch
 from strategies.route.original import Original, OriginalRule, Pool, choose
-from strategies.route.patches import Lowering, Patch, Restore, attach, detach, lower, set_share, stamp, swap_token
+from strategies.route.raising import attach, set_share, stamp, swap_token
 from strategies.route.weights import canary_weight
 
 __all__ = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis.packs import Feed, Target
     from canary.engine.journal import Journal
     from canary.engine.observer import Question
-    from canary.ports import Leases, Reporters, Sources
+    from canary.ports import Leases, Reporters, Routes, Sources
     from strategies import Pool
 
 LEASE_DURATION = 30.0
@@ -87,10 +87,11 @@ def prepare(
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.paths import named
     from canary.core.policy import policy_of
-    from canary.engine.decider import Decider, Ports, started
+    from canary.engine.decider import Decider, started
     from canary.engine.engine import Engine, Lanes
     from canary.engine.observer import Observer
     from canary.engine.surgeon import Surgeon
+    from canary.engine.surroundings import Ports
 
     if file.spec.workload is not None and file.spec.image is None:
         raise Failure(
@@ -130,7 +131,7 @@ def prepare(
             port=file.spec.stable.port,
         )
     pool = _pool(file)
-    sources = source_of(file, target_of(file), now=clock.now)
+    sources = source_of(file, target_of(file, gateways=_gateways(routes, namespace)), now=clock.now)
     selectors = file.spec.route.rules
     preflights = KubernetesPreflights(
         api,
@@ -239,14 +240,33 @@ def _resumable(stored: Any, identity: str) -> tuple[str | None, Journal | None]:
     return stored.version, journal
 
 
-def target_of(file: Release) -> Target:
+def _gateways(routes: Routes, namespace: str) -> tuple[tuple[str, str], ...]:
+    """Namespace and name of the route's Gateways; some metrics carry them. None when the route cannot be read.
+
+    Preflight reads the route again and says what is wrong with it.
+    """
+    from canary.ports import PortError
+
+    try:
+        parents = routes.read()["spec"].get("parentRefs") or []
+        found = [parent for parent in parents if parent.get("kind", "Gateway") == "Gateway"]
+        return tuple((parent.get("namespace") or namespace, parent["name"]) for parent in found)
+    except (PortError, KeyError, AttributeError, TypeError):
+        return ()
+
+
+def target_of(file: Release, *, gateways: tuple[tuple[str, str], ...] = ()) -> Target:
     """Whose counters are read."""
     from analysis.model import Arm
     from analysis.packs import Target
 
     services = {Arm.STABLE: file.spec.stable.service, Arm.CANARY: file.canary_service}
     return Target(
-        namespace=file.metadata.namespace, route=file.spec.route.name, services=services, port=file.spec.stable.port
+        namespace=file.metadata.namespace,
+        route=file.spec.route.name,
+        services=services,
+        port=file.spec.stable.port,
+        gateways=gateways,
     )
 
 

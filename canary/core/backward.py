@@ -84,16 +84,27 @@ def effect_failed(release: Release, event: on.EffectFailed) -> Step:
     forward = release.outcome is None and (release.phase, release.stage) not in PROMOTED
     if event.failure is on.Failure.GONE and isinstance(pending, do.LowerShare | do.DetachCanary):
         return _nothing_to_restore(release, event)
-    if forward and event.failure is on.Failure.GONE:
-        return roll_back(release, event.at, ExitCode.CHANGED_BY_OTHERS, event.message)
-    if forward and event.failure is on.Failure.REFUSED and release.failures >= REFUSALS:
-        return roll_back(release, event.at, ExitCode.NOT_PERMITTED, f"refused by the API server: {event.message}")
+    if forward and (final := _hopeless(release, event)) is not None:
+        return roll_back(release, event.at, *final)
     if release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING and event.failure is on.Failure.REFUSED:
         return roll_back(release, event.at, ExitCode.JUDGED_BAD, event.message)
     wait = 0.0 if event.failure is on.Failure.CONFLICT and release.failures == 1 else backoff(release.failures)
     release = replace(release, retry_at=event.at + wait)
     alarm = release.outcome is not None
     return tell_once(release, "Retrying", f"will try again: {event.message}", alarm=alarm)
+
+
+def _hopeless(release: Release, event: on.EffectFailed) -> tuple[ExitCode, str] | None:
+    """Why trying again makes no sense, with the exit code; None when it does."""
+    match event.failure:
+        case on.Failure.BROKEN:
+            return ExitCode.BUG, f"our bug: {event.message}"
+        case on.Failure.GONE:
+            return ExitCode.CHANGED_BY_OTHERS, event.message
+        case on.Failure.REFUSED if release.failures >= REFUSALS:
+            return ExitCode.NOT_PERMITTED, f"refused by the API server: {event.message}"
+        case _:
+            return None
 
 
 def _nothing_to_restore(release: Release, event: on.EffectFailed) -> Step:

@@ -38,10 +38,15 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightPassed:
-    """Everything that can be known before the first touch is as it should be."""
+    """Everything that can be known before the first touch is as it should be.
+
+    Attributes:
+        warnings: what people should know and what does not stand in the way, one sentence or two each.
+    """
 
     at: float
     effect: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +158,7 @@ class Failure(StrEnum):
     REFUSED = "refused"  # the server says no and will say no again (admission, permission, schema)
     UNAVAILABLE = "unavailable"  # no answer, or one that says try again later
     GONE = "gone"  # the object is not there any more
+    BROKEN = "broken"  # a mistake of ours: it would fail again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

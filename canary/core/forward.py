@@ -32,7 +32,10 @@ def start(release: Release, event: on.Started) -> Step:
 
 def preflight_passed(release: Release, event: on.PreflightPassed) -> Step:
     """The first touch is the fence."""
-    return ask(enter(release, Phase.PROVISIONING, event.at, Stage.FENCING), do.TakeFence)
+    step: Step = (enter(release, Phase.PROVISIONING, event.at, Stage.FENCING), ())
+    for warning in event.warnings:
+        step = chain(step, do.Tell, reason="Warning", message=f"warning: {warning}")
+    return chain(step, do.TakeFence)
 
 
 def preflight_failed(release: Release, event: on.PreflightFailed) -> Step:
@@ -107,6 +110,24 @@ def route_accepted(release: Release, event: on.RouteAccepted) -> Step:
     if release.phase is Phase.PROVISIONING:
         return next_step(release, event.at)
     return release, ()
+
+
+def tick_while_provisioning(release: Release, event: on.Ticked) -> Step:
+    """The gateway's word about the reference is waited for as long as for traffic to follow a raise."""
+    settling = release.settling
+    if settling is None or release.pending is not None or release.stage is not Stage.ATTACHING:
+        return release, ()
+    if settling.accepted:
+        return next_step(release, event.at)
+    waited = event.at - settling.since
+    if waited < release.policy.settle_least:
+        return release, ()
+    finding = (
+        f"NOT_SETTLED: the gateway did not accept the canary's reference within {release.policy.settle_least:.0f} s"
+    )
+    if release.policy.no_traffic == "rollback":
+        return roll_back(release, event.at, ExitCode.NO_EVIDENCE, finding)
+    return tell_once(release, "NotAccepted", finding)
 
 
 def next_step(release: Release, at: float) -> Step:
@@ -332,12 +353,15 @@ def drained(release: Release, at: float) -> bool:
 
 
 def detached(release: Release, event: on.CanaryDetached) -> Step:
-    """The route is the user's own again; the workload goes last."""
+    """The route is the user's own again; the workload goes last, unless users may still be sent to it."""
     left = (*release.leftovers, *event.kept, *event.alarms)
     release = replace(enter(release, release.phase, event.at, Stage.REMOVING), leftovers=left)
     said: Step = (release, ())
     for sentence in event.alarms:
         said = chain(said, do.Tell, reason="NotRestored", message=sentence, alarm=True)
+    if event.alarms:
+        reason = f"the route could not be put back: {' '.join(event.alarms)}"
+        return chain(said, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=reason)
     if release.policy.has_workload:
         return chain(said, do.RemoveWorkload)
     return join(said, finish, event.at)

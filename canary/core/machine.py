@@ -70,6 +70,7 @@ TABLE: tuple[Row, ...] = (
     _row(P.PROVISIONING, on.WorkloadFailed, forward.workload_failed, P.ROLLING_BACK),
     _row(P.PROVISIONING, on.CanaryAttached, forward.canary_attached),
     _row(P.PROVISIONING, on.RouteAccepted, forward.route_accepted, P.SHIFTING, P.GATED),
+    _row(P.PROVISIONING, on.Ticked, forward.tick_while_provisioning, P.SHIFTING, P.GATED, P.ROLLING_BACK),
     _row(P.SHIFTING, on.WorkloadReady, forward.workload_ready),
     _row(P.SHIFTING, on.WorkloadFailed, forward.workload_failed, P.ROLLING_BACK),
     _row(P.SHIFTING, on.ShareWritten, forward.raised, P.SETTLING),

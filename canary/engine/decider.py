@@ -7,12 +7,12 @@ same code runs in a Job and in a simulation in virtual time.
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
-from analysis.sources import Reading
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.machine import advance
@@ -22,25 +22,15 @@ from canary.engine.journal import Journal, JournalError, decode, encode
 from canary.engine.observer import Observer
 from canary.engine.record import Recorder
 from canary.engine.surgeon import Surgeon
-from canary.ports import (
-    Clock,
-    Conflict,
-    Endpoints,
-    Journals,
-    JsonObject,
-    Leases,
-    NotFound,
-    PortError,
-    Preflights,
-    Progress,
-    Records,
-    Refused,
-    Reporters,
-    Routes,
-    Sources,
-    WorkloadFailure,
-    Workloads,
+from canary.engine.surroundings import (
+    Background,
+    EndpointsObserved,
+    Observation,
+    Ports,
+    ReadingTaken,
+    RouteObserved,
 )
+from canary.ports import Conflict, NotFound, PortError, Progress, Refused, WorkloadFailure, Workloads
 
 JOURNAL_EVERY = 30.0
 """Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
@@ -50,57 +40,6 @@ RECORD_EVERY = 60.0
 
 STANDBY_EVERY = 5.0
 """Seconds between looks at the journal of a release that another engine drives."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """Everything the engine needs from the world."""
-
-    clock: Clock
-    routes: Routes
-    leases: Leases
-    journals: Journals
-    records: Records
-    preflights: Preflights
-    sources: Sources
-    workloads: Workloads | None
-    reporters: tuple[Reporters, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteObserved:
-    """The route as a watch or a read showed it; None when it is gone."""
-
-    at: float
-    route: JsonObject | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointsObserved:
-    """Ready endpoints as a watch showed them."""
-
-    at: float
-    endpoints: Endpoints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingTaken:
-    """A reading of the counters came in."""
-
-    at: float
-    reading: Reading
-
-
-Observation = RouteObserved | EndpointsObserved | ReadingTaken
-"""What workers see, before the decider's thread has made events of it."""
-
-
-class Background(Protocol):
-    """Runs what may wait. Lanes are serial: one task at a time per lane, in order."""
-
-    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
-        """Run the task soon; the event that it returns, if any, goes to the decider."""
-        ...
 
 
 class Decider:
@@ -186,6 +125,13 @@ class Decider:
             self._write_journal()
         if now - self._flushed_at >= RECORD_EVERY:
             self.flush()
+
+    def put_traffic_back(self) -> None:
+        """The last thing before a mistake of ours ends the process: one write, and no questions."""
+        if self.standing_by:
+            return
+        with contextlib.suppress(Exception):
+            self._surgeon.carry_out(do.LowerShare(id="last"), release=self.release)
 
     def hand_over(self) -> ExitCode:
         """Write down where the release stands, for the process that goes on with it."""
@@ -283,24 +229,28 @@ class Decider:
     ) -> on.Event:
         """Runs on a worker; touches nothing of the decider's."""
         now = self._ports.clock.now
+        done: Callable[..., on.Event]
         try:
             match effect:
                 case do.ProvisionWorkload():
                     workloads.provision(share=effect.share)
-                    return on.WorkloadReady(at=now(), effect=effect.id)
+                    done = on.WorkloadReady
                 case do.UpdateStable():
                     workloads.update_stable()
-                    return on.StableUpdated(at=now(), effect=effect.id)
+                    done = on.StableUpdated
                 case do.RevertStable():
                     workloads.revert_stable()
-                    return on.StableReverted(at=now(), effect=effect.id)
+                    done = on.StableReverted
                 case do.RemoveWorkload():
                     workloads.remove()
-                    return on.WorkloadRemoved(at=now(), effect=effect.id)
+                    done = on.WorkloadRemoved
+            return done(at=now(), effect=effect.id)
         except WorkloadFailure as error:
             return on.WorkloadFailed(at=now(), effect=effect.id, reason=str(error))
         except PortError as error:
             return on.EffectFailed(at=now(), effect=effect.id, failure=_failure(error), message=str(error))
+        except Exception as error:  # noqa: BLE001 - an effect without an answer would be waited for for ever
+            return _broken(effect.id, error, at=now())
 
     def _preflight(self, effect: do.RunPreflight) -> on.Event:
         """Runs on a worker; touches nothing of the decider's."""
@@ -309,12 +259,15 @@ class Decider:
             problems = self._ports.preflights.check()
         except PortError as error:
             return on.EffectFailed(at=now(), effect=effect.id, failure=_failure(error), message=str(error))
+        except Exception as error:  # noqa: BLE001 - an effect without an answer would be waited for for ever
+            return _broken(effect.id, error, at=now())
         refusing = [problem for problem in problems if problem.code is not None]
         if refusing:
             reason = " ".join(f"{problem.what} {problem.fix}" for problem in refusing)
             code = refusing[0].code or ExitCode.PREFLIGHT_FAILED
             return on.PreflightFailed(at=now(), effect=effect.id, code=code, reason=reason)
-        return on.PreflightPassed(at=now(), effect=effect.id)
+        warnings = tuple(f"{problem.what} {problem.fix}" for problem in problems)
+        return on.PreflightPassed(at=now(), effect=effect.id, warnings=warnings)
 
     def _finish(self, effect: do.Finish) -> None:
         self.flush()
@@ -452,6 +405,13 @@ def _same_intent(before: Release, after: Release) -> bool:
         and before.paused == after.paused
         and before.incarnation == after.incarnation
     )
+
+
+def _broken(effect: str, error: Exception, *, at: float) -> on.Event:
+    """A mistake of ours in a worker; its place is in the log, because nobody else will say it."""
+    traceback.print_exception(error, file=sys.stderr)
+    message = f"{type(error).__name__}: {error}"
+    return on.EffectFailed(at=at, effect=effect, failure=on.Failure.BROKEN, message=message)
 
 
 def _failure(error: PortError) -> on.Failure:

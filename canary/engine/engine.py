@@ -21,8 +21,9 @@ from typing import Any
 
 from canary.core import events as on
 from canary.core.outcome import ExitCode
-from canary.engine.decider import Decider, EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
+from canary.engine.decider import Decider
 from canary.engine.leasekeeper import LeaseKeeper
+from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
 
 TICK = 0.2
 """Seconds between ticks: the precision of holds and deadlines."""
@@ -99,6 +100,9 @@ class Engine:
                 thread.start()
             scheduler.start()
             return self._loop()
+        except Exception:
+            self._decider.put_traffic_back()
+            raise
         finally:
             self._stop.set()
             scheduler.shutdown(wait=False)

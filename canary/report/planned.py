@@ -15,9 +15,11 @@ from typing import Any
 from canary.report import words
 from canary.spec import Release
 from canary.spec.plan import steps_of
+from strategies.route.lowering import detach, lower
 from strategies.route.model import OURS, RefId, rules_of
+from strategies.route.operations import Patch
 from strategies.route.original import Original, Pool, choose
-from strategies.route.patches import Patch, attach, detach, lower, set_share
+from strategies.route.raising import attach, set_share
 
 Apply = Callable[[Any, Patch], Any]
 

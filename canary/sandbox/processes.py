@@ -192,7 +192,7 @@ def end_with_input(stop: Any) -> None:
 
     def wait() -> None:
         with contextlib.suppress(OSError, ValueError):
-            while sys.stdin.buffer.read(4096):
+            while os.read(0, 4096):  # not sys.stdin: its lock would be held when the interpreter ends
                 pass
         stop()
 

@@ -21,8 +21,9 @@ class Analysis(Part):
     """How the new version is judged against the old one."""
 
     source: Source = Field(description="Where counters are read.")
-    gateway: Literal["traefik", "none"] = Field(
-        description="Whose counters they are. With none, only query metrics can be judged."
+    gateway: Literal["traefik", "cilium", "contour", "envoy-gateway", "kgateway", "none"] = Field(
+        description="Whose counters they are. With none, only query metrics can be judged. Traefik's are tried against "
+        "a running Traefik; the others against a running Envoy, not yet behind their own controllers."
     )
     every: Duration | None = Field(
         default=None,

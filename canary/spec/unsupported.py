@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _STRATEGIES = "linear, exponential and steps exist"
-_GATEWAYS = "traefik exists, and none with queries of your own"
+_GATEWAYS = "traefik, cilium, contour, envoy-gateway and kgateway exist, and none with queries of your own"
 
 KEYS: dict[str, str] = {
     "spec.strategy.blueGreen": _STRATEGIES,
@@ -35,11 +35,7 @@ VALUES: dict[str, dict[str, str]] = {
     "spec.workload.kind": dict.fromkeys(("StatefulSet", "DaemonSet", "Rollout"), "Deployment exists"),
     "spec.analysis.gateway": dict.fromkeys(
         (
-            "envoy-gateway",
-            "kgateway",
-            "contour",
             "istio",
-            "cilium",
             "linkerd",
             "nginx-gateway-fabric",
             "kong",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from strategies.route.model import TOKEN, Malformed, Object, Rule, annotations_of, canonical, rules_of, uid_of
+from strategies.route.model import TOKEN, Malformed, Object, Rule, annotations_of, canonical, mapping, rules_of, uid_of
 from strategies.route.original import Original, Pool
 
 
@@ -148,10 +148,11 @@ def last_writer(route: Object, *, ours: str) -> str:
 
     Empty when the route does not tell. Two writes in the same second cannot be told apart: the greater name is given.
     """
-    metadata = route.get("metadata")
+    whole: Any = route
+    metadata = whole.get("metadata") if isinstance(whole, Mapping) else None
     entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     candidates = [
-        (_owns_spec(entry), str(entry.get("time") or ""), str(entry.get("manager") or ""))
+        (_owns_spec(entry), _text(entry.get("time")), _text(entry.get("manager")))
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, Mapping) and entry.get("manager") != ours and not _only_status(entry)
     ]
@@ -175,8 +176,7 @@ def parents(route: Object) -> tuple[Parent, ...]:
     Raises:
         Malformed: the status does not have its shape.
     """
-    status = route.get("status") or {}
-    entries = status.get("parents") or [] if isinstance(status, Mapping) else None
+    entries = mapping(mapping(route, "the route").get("status") or {}, "status").get("parents") or []
     if not isinstance(entries, list):
         raise Malformed("the route's status has no list of parents")
     return tuple(_parent(entry) for entry in entries if isinstance(entry, Mapping))
@@ -187,14 +187,18 @@ def _parent(entry: Mapping[str, Any]) -> Parent:
     both = [_condition(conditions, "Accepted"), _condition(conditions, "ResolvedRefs")]
     bad = [one for one in both if one.get("status") != "True"]
     observed = [one.get("observedGeneration", 0) for one in both]
-    reason = f"{bad[0].get('reason', 'no status yet')}: {bad[0].get('message', '')}".strip(": ") if bad else ""
+    reason = f"{_text(bad[0].get('reason')) or 'no status yet'}: {_text(bad[0].get('message'))}" if bad else ""
     return Parent(
         key=canonical([entry.get("parentRef"), entry.get("controllerName")]),
         accepted=both[0].get("status") == "True",
         resolved=both[1].get("status") == "True",
         generation=min(value if isinstance(value, int) else 0 for value in observed),
-        reason=reason,
+        reason=reason.strip(": "),
     )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _condition(conditions: Any, kind: str) -> Mapping[str, Any]:

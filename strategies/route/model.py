@@ -159,7 +159,7 @@ def namespace_of(route: Object) -> str:
 
 def annotations_of(route: Object) -> Mapping[str, str]:
     """The route's annotations; empty when there are none."""
-    notes = _mapping(_metadata(route).get("annotations") or {}, "metadata.annotations")
+    notes = mapping(_metadata(route).get("annotations") or {}, "metadata.annotations")
     if not all(isinstance(text, str) for entry in notes.items() for text in entry):
         raise Malformed("metadata.annotations holds something that is not a text")
     return notes
@@ -187,7 +187,7 @@ def rules_of(route: Object) -> tuple[Rule, ...]:
     Raises:
         Malformed: the object does not have a route's shape.
     """
-    spec = _mapping(_mapping(route, "the route").get("spec", {}), "spec")
+    spec = mapping(mapping(route, "the route").get("spec", {}), "spec")
     rules = _list(spec.get("rules", []), "spec.rules")
     namespace = namespace_of(route)
     return tuple(_rule(rule, index, namespace) for index, rule in enumerate(rules))
@@ -195,7 +195,7 @@ def rules_of(route: Object) -> tuple[Rule, ...]:
 
 def _rule(value: Any, index: int, namespace: str) -> Rule:
     where = f"spec.rules[{index}]"
-    rule = _mapping(value, where)
+    rule = mapping(value, where)
     name = _text(rule, "name", where)
     refs = _list(rule.get("backendRefs") or [], f"{where}.backendRefs")
     matches = rule.get("matches")
@@ -211,7 +211,7 @@ def _rule(value: Any, index: int, namespace: str) -> Rule:
 
 def _ref(value: Any, index: int, namespace: str, where: str) -> Ref:
     here = f"{where}.backendRefs[{index}]"
-    ref = _mapping(value, here)
+    ref = mapping(value, here)
     weight, port = ref.get("weight"), ref.get("port")
     if weight is not None and (not isinstance(weight, int) or isinstance(weight, bool) or weight < 0):
         raise Malformed(f"{here}.weight is not a whole number of at least 0; write one, or leave it out for 1")
@@ -238,20 +238,20 @@ def _defaulted(matches: Any) -> Any:
 
 
 def _default_match(match: Any) -> Any:
-    match = dict(_mapping(match, "a match"))
-    path = dict(_mapping(match.get("path") or {}, "a match's path"))
+    match = dict(mapping(match, "a match"))
+    path = dict(mapping(match.get("path") or {}, "a match's path"))
     match["path"] = {"type": path.get("type", "PathPrefix"), "value": path.get("value", "/"), **path}
     if isinstance(match.get("method"), Mapping):  # a GRPCRoute's; an HTTPRoute's is a text
         match["method"] = {"type": "Exact", **match["method"]}
     for key in ("headers", "queryParams"):
         if match.get(key) is not None:
             entries = _list(match[key], f"a match's {key}")
-            match[key] = [{"type": "Exact", **_mapping(entry, key)} for entry in entries]
+            match[key] = [{"type": "Exact", **mapping(entry, key)} for entry in entries]
     return match
 
 
 def _metadata(route: Object) -> Mapping[str, Any]:
-    return _mapping(_mapping(route, "the route").get("metadata", {}), "metadata")
+    return mapping(mapping(route, "the route").get("metadata", {}), "metadata")
 
 
 def _text(holder: Mapping[str, Any], key: str, where: str) -> str:
@@ -264,7 +264,12 @@ def _text(holder: Mapping[str, Any], key: str, where: str) -> str:
     return value
 
 
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+def mapping(value: Any, where: str) -> Mapping[str, Any]:
+    """The value, which is a mapping.
+
+    Raises:
+        Malformed: it is something else; the message names the place.
+    """
     if not isinstance(value, Mapping):
         raise Malformed(f"{where} is not a mapping")
     return value

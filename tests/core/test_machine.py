@@ -519,3 +519,60 @@ def test_steps_are_taken_one_at_a_time_and_never_back(seed: int) -> None:
     for before, _, after, _ in _history(seed):
         assert after.step - before.step in {0, 1}
         assert after.step <= len(after.policy.steps)
+
+
+@pytest.mark.parametrize(("wish", "phase"), [("rollback", Phase.ROLLING_BACK), ("hold", Phase.PROVISIONING)])
+def test_a_gateway_that_never_accepts_the_reference_is_not_waited_for_for_ever(wish: Any, phase: Phase) -> None:
+    play = Play(policy(no_traffic=wish))
+    play.happens(on.Started)
+    play.answer(on.PreflightPassed)
+    play.answer(on.FenceTaken)
+    play.answer(on.WorkloadReady)
+    play.answer(on.CanaryAttached, generation=play.generation)
+    assert play.wait(59) == ()
+    play.wait(2)
+    assert play.release.phase is phase
+    told = [effect for effect in play.done if isinstance(effect, do.Tell)]
+    assert "did not accept the canary's reference within 60 s" in told[-1].message
+
+
+def test_what_stood_against_the_first_raise_is_looked_at_again() -> None:
+    play = Play()
+    play.happens(on.Started)
+    play.answer(on.PreflightPassed)
+    play.happens(on.CapacityChanged, stable=2, canary=0)
+    play.answer(on.FenceTaken)
+    play.answer(on.WorkloadReady)
+    play.answer(on.CanaryAttached, generation=play.generation)
+    play.happens(on.CapacityChanged, stable=1, canary=1)
+    play.happens(on.RouteAccepted, generation=play.generation, good=True)
+    assert play.release.phase is Phase.PROVISIONING
+    play.happens(on.CapacityChanged, stable=2, canary=1)
+    play.wait(1)
+    assert play.release.phase is Phase.SHIFTING
+
+
+def test_what_could_not_be_put_back_keeps_the_canary_alive_and_asks_for_a_person() -> None:
+    play = Play()
+    play.to_first_step()
+    play.happens(on.AbortRequested, by="ann", reason="no")
+    play.written()
+    play.wait(21)
+    play.done.clear()
+    play.answer(on.CanaryDetached, generation=9, alarms=("stable is not in the rule any more",))
+    assert not [effect for effect in play.done if isinstance(effect, do.RemoveWorkload)]
+    (finish,) = [effect for effect in play.done if isinstance(effect, do.Finish)]
+    assert finish.code is ExitCode.ROLLBACK_INCOMPLETE
+    assert "stable is not in the rule any more" in finish.reason
+    assert play.release.phase not in FINAL
+
+
+def test_a_mistake_of_ours_in_a_worker_rolls_back_and_is_called_one() -> None:
+    play = Play()
+    play.to_first_step()
+    play.settle()
+    play.release = replace(play.release, pending=do.ProvisionWorkload(id="x", share=Decimal(50)))
+    play.happens(on.EffectFailed, effect="x", failure=on.Failure.BROKEN, message="KeyError: 'spec'")
+    assert play.release.phase is Phase.ROLLING_BACK
+    assert play.release.outcome is not None
+    assert play.release.outcome.code is ExitCode.BUG

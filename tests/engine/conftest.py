@@ -29,10 +29,11 @@ from canary.adapters.memory import (
 from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import Policy, Release, StepPolicy
-from canary.engine.decider import Decider, EndpointsObserved, Ports, ReadingTaken, RouteObserved, started
+from canary.engine.decider import Decider, started
 from canary.engine.journal import decode
 from canary.engine.observer import Observer, Question
 from canary.engine.surgeon import Surgeon
+from canary.engine.surroundings import EndpointsObserved, Ports, ReadingTaken, RouteObserved
 from strategies import Pool, RefId
 
 NAMESPACE = "shop"

@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from canary.sandbox.apiserver import rbac
+from canary.sandbox.apiserver.errors import ApiError
 from canary.sandbox.apiserver.server import Server, load_definitions
 from canary.sandbox.processes import end_with_input
 
@@ -34,7 +35,7 @@ async def _main(port: int, crds: Path | None) -> None:
     tokens = {name: secrets.token_hex(24) for name in USERS}
     server = Server({tokens[name]: user for name, user in USERS.items()})
     load_definitions(server, crds)
-    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.2)
+    runner = server.runner()
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
@@ -52,7 +53,10 @@ def main(words: list[str] | None = None) -> int:
         "--crds", type=Path, help="directory of CustomResourceDefinitions, in place of the packaged ones"
     )
     given = parser.parse_args(words)
-    asyncio.run(_main(given.port, given.crds))
+    try:
+        asyncio.run(_main(given.port, given.crds))
+    except (ValueError, ApiError) as error:  # of --crds
+        parser.error(str(error))
     return 0
 
 

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary.sandbox.apiserver.errors import Cause, Json, apply_conflict
-from canary.sandbox.apiserver.fields import bare, changed, common, is_atomic, item_key, member, minus, owned, paths, union
+from canary.sandbox.apiserver.fields import (
+    bare,
+    changed,
+    common,
+    is_atomic,
+    item_key,
+    member,
+    minus,
+    owned,
+    paths,
+    union,
+)
 from canary.sandbox.apiserver.store import clone
 
 
@@ -36,7 +47,8 @@ class Author:
         return bool(
             entry["manager"] == self.manager
             and entry["operation"] == self.operation
-            and entry["apiVersion"] == self.api_version
+            # Whoever applies stays the same under every version; updates are told apart by it.
+            and (self.operation == "Apply" or entry["apiVersion"] == self.api_version)
             and entry.get("subresource", "") == self.subresource
         )
 
@@ -54,7 +66,7 @@ class Author:
 
 
 def tracked(old: Json | None, new: Json, author: Author, schema: Json) -> list[Json]:
-    """managedFields after an update: what changed is the author's now, and nobody else's; what is gone is nobody's."""
+    """ManagedFields after an update: what changed is the author's now, and nobody else's; what is gone is nobody's."""
     entries: list[Json] = (old or {}).get("metadata", {}).get("managedFields") or []
     if new["metadata"].get("managedFields") == [{}]:  # how people take everything out of everybody's hands
         entries = []
@@ -89,40 +101,37 @@ def applied(live: Json | None, wanted: Json, author: Author, schema: Json, *, fo
     Raises:
         ApiError: 409 when others own fields that the configuration would change, and it is not forced.
     """
-    config = bare(wanted)
-    asked = owned(config, schema)
+    asked = owned(bare(wanted), schema)
     current = live or {}
     entries: list[Json] = current.get("metadata", {}).get("managedFields") or []
-    differing = common(changed(bare(current), config, schema) or {}, asked) or {}
     others = [entry for entry in entries if not author.wrote(entry)]
+    previous = next((entry["fieldsV1"] for entry in entries if author.wrote(entry)), None)
+    merged: Json = merge(current, wanted, schema)
+    differing = common(changed(bare(current), bare(merged), schema) or {}, asked) or {}
     if differing and not force:
         _refuse_conflicts(others, differing)
-    previous = next((entry["fieldsV1"] for entry in entries if author.wrote(entry)), None)
-    merged = merge(current, {**wanted, **config, "metadata": {**wanted["metadata"]}}, schema)
-    if previous and (given_up := minus(previous, asked)):
-        for entry in others:
-            given_up = minus(given_up, entry["fieldsV1"]) if given_up else None
-        if given_up:
-            merged = without(merged, given_up, schema)
-    kept = []
-    for entry in others:
-        rest = minus(entry["fieldsV1"], differing) if differing else entry["fieldsV1"]
-        if rest:
-            kept.append({**entry, "fieldsV1": rest})
-    merged["metadata"]["managedFields"] = [*kept, author.entry(asked)] if asked else kept
+    left = [(entry, minus(entry["fieldsV1"], differing)) for entry in others]
+    kept = [{**entry, "fieldsV1": rest} for entry, rest in left if rest]
+    if previous:
+        held = asked
+        for entry in kept:
+            held = union(held, entry["fieldsV1"])
+        if given_up := minus(previous, held):
+            merged = without(merged, given_up, held, schema)
+    merged["metadata"] = {**merged["metadata"], "managedFields": [*kept, author.entry(asked)] if asked else kept}
     return merged
 
 
 def _refuse_conflicts(others: list[Json], differing: Json) -> None:
     causes = []
     for entry in others:
+        both = common(entry["fieldsV1"], differing)
+        if both is None:
+            continue
         using = f" using {entry['apiVersion']}" if entry["operation"] == "Update" else ""
         subresource = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
-        causes += [
-            Cause(reason="FieldManagerConflict", message=f'conflict with "{entry["manager"]}"{subresource}{using}', field=path)
-            for path in paths(common(entry["fieldsV1"], differing) or {".": {}})
-            if path
-        ]
+        message = f'conflict with "{entry["manager"]}"{subresource}{using}'
+        causes += [Cause(reason="FieldManagerConflict", message=message, field=path) for path in paths(both)]
     if causes:
         raise apply_conflict(causes)
 
@@ -130,8 +139,9 @@ def _refuse_conflicts(others: list[Json], differing: Json) -> None:
 def merge(live: Any, config: Any, schema: Json) -> Any:
     """The live value with a configuration laid over it, lists with keys merged item by item."""
     if is_atomic(config, schema) or type(live) is not type(config):
-        keeps = config == {} and isinstance(live, dict) and schema.get("x-kubernetes-map-type") != "atomic"
-        return clone(live if keeps else config)
+        # Nothing is said of what is in an empty map or list, unless it is a whole.
+        says_nothing = not config and type(live) is type(config) and not is_atomic(live, schema)
+        return clone(live if says_nothing else config)
     if isinstance(config, dict):
         merged = dict(live)
         for key, each in config.items():
@@ -145,27 +155,38 @@ def merge(live: Any, config: Any, schema: Json) -> Any:
     return list(merged_items.values())
 
 
-def without(value: Any, fields: Json, schema: Json) -> Any:
-    """The value less the fields of a set."""
+def without(value: Any, fields: Json, held: Json, schema: Json) -> Any:
+    """The value less the fields of a set; what others hold stays, and so does what it stands in.
+
+    Args:
+        value: an object, or a part of one.
+        fields: what goes.
+        held: the fields that are still somebody's.
+        schema: the value's.
+    """
     if isinstance(value, dict):
         kept: Json = {}
         for key, each in value.items():
-            gone = fields.get("f:" + key)
-            if gone is None:
-                kept[key] = each
-            elif gone:
-                below = without(each, gone, member(schema, key))
-                if below or "." not in gone:
-                    kept[key] = below
+            left = _less(each, "f:" + key, fields, held, member(schema, key))
+            if left is not _GONE:
+                kept[key] = left
         return kept
     if isinstance(value, list) and not is_atomic(value, schema):
         items = schema.get("items") or {}
-        left = []
-        for each in value:
-            gone = fields.get(item_key(each, schema))
-            if gone is None:
-                left.append(each)
-            elif gone and "." not in gone:
-                left.append(without(each, gone, items))
-        return left
+        all_left = [_less(each, item_key(each, schema), fields, held, items) for each in value]
+        return [each for each in all_left if each is not _GONE]
     return value
+
+
+_GONE: Any = object()
+
+
+def _less(value: Any, name: str, fields: Json, held: Json, schema: Json) -> Any:
+    gone = fields.get(name)
+    if gone is None:
+        return value
+    if name not in held and (not gone or "." in gone):
+        return _GONE
+    left = without(value, gone, held.get(name) or {}, schema)
+    # A struct is in nobody's set itself: with the last of its fields it goes.
+    return _GONE if not left and name not in held else left

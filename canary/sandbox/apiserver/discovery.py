@@ -23,6 +23,33 @@ VERSION: Json = {
 """A version whose words say that this is no real server."""
 
 
+def answer(registry: Registry, path: str) -> Json | None:
+    """What is said under a path of discovery; None when the path is another."""
+    match path.strip("/").split("/"):
+        case ["api"]:
+            return core_versions("127.0.0.1")
+        case ["apis", *names] if len(names) < 2:
+            return group(registry, names[0]) if names else groups(registry)
+        case ["api", version]:
+            return resources(registry, "", version)
+        case ["apis", name, version]:
+            return resources(registry, name, version)
+        case ["openapi", "v3", *where]:
+            return _openapi(registry, where)
+    return None
+
+
+def _openapi(registry: Registry, where: list[str]) -> Json | None:
+    match where:
+        case []:
+            return openapi_paths(registry)
+        case ["api", version]:
+            return openapi(registry, "", version)
+        case ["apis", name, version]:
+            return openapi(registry, name, version)
+    return None
+
+
 def core_versions(address: str) -> Json:
     """What /api answers."""
     return {
@@ -107,10 +134,10 @@ def openapi_paths(registry: Registry) -> Json:
     return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}"} for path in paths}}
 
 
-def openapi(registry: Registry, group_name: str, version: str) -> Json:
+def openapi(registry: Registry, group_name: str, version: str) -> Json | None:
     """One group's OpenAPI v3 document: the schemas, and that writes take fieldValidation and dryRun.
 
-    kubectl reads it for `explain`, and to know that the server validates fields itself.
+    kubectl reads it for `explain`, and to know that the server validates fields itself. None for an unknown group.
     """
     schemas, paths = {}, {}
     root = f"/apis/{group_name}/{version}" if group_name else f"/api/{version}"
@@ -121,9 +148,13 @@ def openapi(registry: Registry, group_name: str, version: str) -> Json:
         schema = {**schema_of(each), "x-kubernetes-group-version-kind": [kind]}
         schemas[f"{each.group or 'core'}.{each.version}.{each.kind}"] = schema
         where = f"{root}/namespaces/{{namespace}}/{each.plural}" if each.namespaced else f"{root}/{each.plural}"
-        parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("dryRun", "fieldValidation")]
+        parameters = [
+            {"name": name, "in": "query", "schema": {"type": "string"}} for name in ("dryRun", "fieldValidation")
+        ]
         operation = {"parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {}}
         paths[where + "/{name}"] = {"patch": operation, "put": operation}
         paths[where] = {"post": operation}
+    if not schemas:
+        return None
     info = {"title": "Kubernetes API emulator", "version": VERSION["gitVersion"]}
     return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}

@@ -10,9 +10,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary.sandbox.apiserver.errors import Json, bad_request
+from canary.sandbox.apiserver.schema import mistakes
 
-_MATCH = frozenset({"verb", "resource", "subresource", "namespace", "name", "user"})
-_THEN = frozenset({"status", "reason", "message", "retryAfter", "delay", "drop", "body"})
+_TEXT: Json = {"type": "string"}
+_MATCH: Json = dict.fromkeys(("verb", "resource", "subresource", "namespace", "name", "user", "dryRun"), _TEXT)
+_THEN: Json = {
+    **dict.fromkeys(("reason", "message", "body"), _TEXT),
+    "status": {"type": "integer", "minimum": 200, "maximum": 599},
+    "retryAfter": {"type": "integer", "minimum": 0},
+    "delay": {"type": "number", "minimum": 0},
+    "drop": {"type": "string", "enum": ["before", "after"]},
+}
+_FAULT: Json = {
+    "type": "object",
+    "properties": {
+        "match": {"type": "object", "properties": _MATCH},
+        "then": {"type": "object", "properties": _THEN},
+        "times": {"type": "integer", "minimum": -1},
+        "skip": {"type": "integer", "minimum": 0},
+    },
+}
 
 
 @dataclass(slots=True)
@@ -48,7 +65,10 @@ class Faults:
         if not isinstance(body, dict):
             raise bad_request("a fault is an object with match, then, times and skip")
         match, then = body.get("match") or {}, body.get("then") or {}
-        unknown = sorted((set(match) - _MATCH) | (set(then) - _THEN) | (set(body) - {"match", "then", "times", "skip"}))
+        for cause in mistakes(body, _FAULT):
+            raise bad_request(f"a fault's {cause.field}: {cause.message}")
+        known = set(_FAULT["properties"])
+        unknown = sorted((set(match) - set(_MATCH)) | (set(then) - set(_THEN)) | (set(body) - known))
         if unknown:
             raise bad_request(f"a fault does not know {', '.join(unknown)}")
         if not then:

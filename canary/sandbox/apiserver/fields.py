@@ -1,7 +1,9 @@
 """Sets of fields, in the form in which managedFields has them (FieldsV1), and their algebra.
 
 A set is a tree: `f:name` is a member, `k:{...}` an item of a list with keys, `v:...` an item of a set, `.` the thing
-itself; a leaf is `{}`. Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ (merge strategy) and
+itself beside what is in it; a leaf, `{}`, is the thing itself alone. The empty set is `{}` at the top.
+
+Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ (merge strategy) and
 sigs.k8s.io/structured-merge-diff.
 """
 
@@ -13,8 +15,12 @@ from typing import Any
 
 from canary.sandbox.apiserver.errors import Json
 
-_UNOWNED = ("name", "namespace", "generateName", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields",
-            "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")  # fmt: skip
+_UNOWNED = frozenset(
+    {
+        *("name", "namespace", "generateName", "uid", "resourceVersion", "generation", "managedFields", "selfLink"),
+        *("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
+    }
+)
 
 
 def bare(item: Json) -> Json:
@@ -69,9 +75,7 @@ def owned(value: Any, schema: Json) -> Json:
             fields["f:" + key] = owned(each, member(schema, key))
         return fields
     items = schema.get("items") or {}
-    return {
-        item_key(each, schema): {".": {}, **owned(each, items)} if isinstance(each, dict) else {} for each in value
-    }
+    return {item_key(each, schema): {".": {}, **owned(each, items)} if isinstance(each, dict) else {} for each in value}
 
 
 def changed(old: Any, new: Any, schema: Json) -> Json | None:
@@ -82,7 +86,9 @@ def changed(old: Any, new: Any, schema: Json) -> Json | None:
         return owned(new, schema)
     if isinstance(new, dict):
         found = {
-            "f:" + key: (changed(old[key], each, member(schema, key)) if key in old else owned(each, member(schema, key)))
+            "f:" + key: (
+                changed(old[key], each, member(schema, key)) if key in old else owned(each, member(schema, key))
+            )
             for key, each in new.items()
         }
     else:
@@ -99,23 +105,40 @@ def changed(old: Any, new: Any, schema: Json) -> Json | None:
     return kept or None
 
 
+def _parts(node: Json) -> tuple[bool, Json]:
+    """Whether a member of a set is in it itself, and what is in it below."""
+    below = {key: each for key, each in node.items() if key != "."}
+    return not below or "." in node, below
+
+
+def _node(own: bool, below: Json) -> Json | None:
+    if below:
+        return {".": {}, **below} if own else below
+    return {} if own else None
+
+
 def union(one: Json, other: Json) -> Json:
     """Every field of either set."""
     merged = dict(one)
     for key, each in other.items():
-        merged[key] = union(merged[key], each) if key in merged else each
+        if key in merged:
+            own, below = _parts(merged[key])
+            also, more = _parts(each)
+            each = _node(own or also, union(below, more)) or {}  # noqa: PLW2901 - the same field, of both
+        merged[key] = each
     return merged
 
 
 def minus(one: Json, other: Json) -> Json | None:
-    """The fields of one set that are not in the other, nor below a leaf of it; None when there are none."""
-    if not other:
-        return None
+    """The fields of one set that are not in the other; None when there are none."""
     kept: Json = {}
     for key, each in one.items():
-        if key not in other:
-            kept[key] = each
-        elif each and (rest := minus(each, other[key])):
+        rest: Json | None = each
+        if key in other:
+            own, below = _parts(each)
+            also, more = _parts(other[key])
+            rest = _node(own and not also, minus(below, more) or {})
+        if rest is not None:
             kept[key] = rest
     return kept or None
 
@@ -123,12 +146,12 @@ def minus(one: Json, other: Json) -> Json | None:
 def common(one: Json, other: Json) -> Json | None:
     """The fields that are in both sets; None when there are none."""
     kept: Json = {}
-    for key, each in one.items():
-        if key in other:
-            if not each or not other[key]:
-                kept[key] = each or other[key]
-            elif (both := common(each, other[key])) is not None:
-                kept[key] = both
+    for key in one.keys() & other.keys():
+        own, below = _parts(one[key])
+        also, more = _parts(other[key])
+        both = _node(own and also, common(below, more) or {})
+        if both is not None:
+            kept[key] = both
     return kept or None
 
 

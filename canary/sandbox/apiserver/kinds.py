@@ -33,7 +33,13 @@ KEYS: dict[tuple[str, str], tuple[str, ...]] = {
 """Lists that are merged by key (`+listMapKey` in the API's types). The first key is strategic merge's."""
 
 SETS = {("V1ObjectMeta", "finalizers"), ("V1ServiceSpec", "externalIPs")}
-ATOMIC = {"V1LabelSelector", "V1ObjectReference", "V1LocalObjectReference", "V1SecretKeySelector", "V1ConfigMapKeySelector"}
+ATOMIC = {
+    "V1LabelSelector",
+    "V1ObjectReference",
+    "V1LocalObjectReference",
+    "V1SecretKeySelector",
+    "V1ConfigMapKeySelector",
+}
 
 ENUMS: dict[tuple[str, str], tuple[str, ...]] = {
     ("V1ServicePort", "protocol"): ("SCTP", "TCP", "UDP"),

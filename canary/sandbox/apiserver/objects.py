@@ -6,12 +6,10 @@ Sources: https://kubernetes.io/docs/reference/using-api/api-concepts/ and .../se
 
 from __future__ import annotations
 
-import copy
 import itertools
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from canary.sandbox.apiserver import errors, rules
@@ -19,9 +17,10 @@ from canary.sandbox.apiserver.apply import Author, applied, tracked
 from canary.sandbox.apiserver.errors import Json
 from canary.sandbox.apiserver.kinds import schema_of
 from canary.sandbox.apiserver.patch import json_patch, merge_patch
+from canary.sandbox.apiserver.reading import Options, an_object, read
 from canary.sandbox.apiserver.resources import Registry, Resource
 from canary.sandbox.apiserver.scale import scale_of, with_scale
-from canary.sandbox.apiserver.schema import fill, mistakes, prune
+from canary.sandbox.apiserver.schema import fill, mistakes
 from canary.sandbox.apiserver.store import Key, Store, clone
 from canary.sandbox.apiserver.strategic import strategic_merge
 
@@ -29,28 +28,11 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY)
+"""The kinds of patches."""
 
 _KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 """Metadata that only the server writes."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Options:
-    """What a write asks for beside its body.
-
-    Attributes:
-        manager: the field manager.
-        dry_run: carry nothing out, but answer as if.
-        validation: what becomes of unknown fields: Ignore, Warn or Strict.
-        force: take fields from their owners (server-side apply).
-        warnings: gets what the client is to be warned of.
-    """
-
-    manager: str = "unknown"
-    dry_run: bool = False
-    validation: str = "Warn"
-    force: bool = False
-    warnings: list[str] = field(default_factory=list)
 
 
 class Objects:
@@ -87,7 +69,7 @@ class Objects:
         Raises:
             ApiError: 400, 404 (its namespace), 409 or 422.
         """
-        item = self._read(resource, namespace, body, "", options)
+        item = read(resource, namespace, body, "", options)
         metadata = item["metadata"]
         if not metadata.get("name"):
             prefix = metadata.get("generateName")
@@ -99,10 +81,10 @@ class Objects:
             raise errors.already_exists(resource.qualified, name)
         if metadata.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
-        if "status" in resource.subresources and resource.custom:
+        if "status" in resource.subresources and resource.kind != "Node":  # a node tells of itself
             item.pop("status", None)
-        for kept in (*_KEPT, "managedFields", "selfLink"):
-            metadata.pop(kept, None)
+        for given in ("managedFields", "selfLink"):
+            metadata.pop(given, None)
         return self._finish(resource, None, item, self._author(resource, options), options)
 
     def replace(
@@ -114,10 +96,11 @@ class Objects:
             ApiError: 400, 404, 409 or 422.
         """
         old = self.get(resource, namespace, name)
-        if part == "scale":
-            item = with_scale(old, body)
-        else:
-            item = self._read(resource, namespace, body, name, options)
+        item = with_scale(old, body) if part == "scale" else read(resource, namespace, body, name, options)
+        if resource.custom and not item["metadata"].get("resourceVersion"):
+            message = "Invalid value: 0x0: must be specified for an update"
+            cause = errors.Cause(reason="FieldValueInvalid", message=message, field="metadata.resourceVersion")
+            raise errors.invalid(resource.kind, resource.group, name, [cause])
         return self._write(resource, old, item, options, part)
 
     def patch(
@@ -126,9 +109,9 @@ class Objects:
         namespace: str,
         name: str,
         body: Any,
+        *,
         content: str,
         options: Options,
-        *,
         part: str = "",
     ) -> tuple[Json, bool]:
         """The object after a patch of one of the four kinds.
@@ -140,53 +123,52 @@ class Objects:
             ApiError: 400, 404, 409, 415 or 422.
         """
         if content == APPLY:
-            return self._apply(resource, namespace, name, body, options, part)
+            return self._apply(resource, namespace, read(resource, namespace, body, name, options), options, part)
         old = self.get(resource, namespace, name)
         shown = scale_of(old) if part == "scale" else self.shown(resource, old)
         schema = schema_of(resource)
         if content == JSON_PATCH:
             patched = json_patch(shown, body)
         elif content == MERGE_PATCH:
-            patched = merge_patch(shown, _object(body))
+            patched = merge_patch(shown, an_object(body))
         elif content == STRATEGIC and not resource.custom:
-            patched = strategic_merge(shown, _object(body), schema)
+            patched = strategic_merge(shown, an_object(body), schema)
         else:
             accepted = [JSON_PATCH, MERGE_PATCH, APPLY, *([] if resource.custom else [STRATEGIC])]
             raise errors.unsupported_media_type(accepted)
         if part == "scale":
             return self._write(resource, old, with_scale(old, patched), options, part), False
-        item = self._read(resource, namespace, patched, name, options)
+        item = read(resource, namespace, patched, name, options)
         return self._write(resource, old, item, options, part), False
 
     def _apply(
-        self, resource: Resource, namespace: str, name: str, body: Any, options: Options, part: str
+        self, resource: Resource, namespace: str, wanted: Json, options: Options, part: str
     ) -> tuple[Json, bool]:
-        if not options.manager:
-            raise errors.bad_request("PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch")
-        wanted = self._read(resource, namespace, _object(body), name, options)
-        if wanted["metadata"].get("managedFields"):
-            raise errors.bad_request("metadata.managedFields must be nil")
-        wanted["metadata"]["name"] = name
+        schema, name = schema_of(resource), wanted["metadata"]["name"]
+        _refuse_unmergeable(resource, wanted, options, schema)
+        given = wanted["metadata"].pop("resourceVersion", None)
         old = self.store.get(resource.key, (namespace, name))
         author = self._author(resource, options, operation="Apply", part=part)
+        wanted = _only(wanted, part, resource)
         if old is None:
             if part:
                 raise errors.not_found(resource.qualified, name)
-            if wanted["metadata"].get("resourceVersion"):
+            if given:
                 raise errors.conflict(resource.qualified, name)
-            made = applied(None, wanted, author, schema_of(resource), force=options.force)
+            made = applied(None, wanted, author, schema, force=options.force)
             return self._finish(resource, None, made, None, options), True
-        given = wanted["metadata"].pop("resourceVersion", None)
         if given not in {None, "", old["metadata"]["resourceVersion"]}:
             raise errors.conflict(resource.qualified, name)
-        merged = applied(old, _only(wanted, part, resource), author, schema_of(resource), force=options.force)
+        merged = applied(self.shown(resource, old), wanted, author, schema, force=options.force)
         return self._finish(resource, old, merged, None, options), False
 
-    def delete(self, resource: Resource, namespace: str, name: str, body: Json, options: Options) -> tuple[Json, bool]:
+    def delete(
+        self, resource: Resource, namespace: str, name: str, wishes: Json, options: Options
+    ) -> tuple[Json, bool]:
         """Deletes the object, or marks it when finalizers stand on it.
 
         Args:
-            body: DeleteOptions.
+            wishes: DeleteOptions.
 
         Returns:
             The object as it was last, and whether it is gone.
@@ -195,10 +177,10 @@ class Objects:
             ApiError: 404, or 409 when a precondition does not hold.
         """
         old = self.get(resource, namespace, name)
-        for what, wanted in (body.get("preconditions") or {}).items():
-            found = old["metadata"].get(what)
-            if wanted is not None and wanted != found:
-                label = "UID" if what == "uid" else "ResourceVersion"
+        preconditions = wishes.get("preconditions") or {}
+        for what, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            wanted, found = preconditions.get(what), old["metadata"][what]
+            if wanted not in {None, found}:
                 why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
                 raise errors.conflict(resource.qualified, name, why)
         if options.dry_run:
@@ -208,44 +190,10 @@ class Objects:
                 marked = {**old["metadata"], "deletionTimestamp": self.now(), "deletionGracePeriodSeconds": 0}
                 old = self._put(resource, {**old, "metadata": marked})
             return old, False
-        orphan = body.get("propagationPolicy") == "Orphan" or body.get("orphanDependents") is True
+        orphan = wishes.get("propagationPolicy") == "Orphan" or wishes.get("orphanDependents") is True
         return self._remove(resource, old, orphan=orphan), True
 
     # The way of a write ----------------------------------------------------------------------------------------
-
-    def _read(self, resource: Resource, namespace: str, body: Any, name: str, options: Options) -> Json:
-        """The body as an object of this resource: known fields only, name and namespace as in the path."""
-        item: Json = clone(_object(body))
-        said = (item.get("apiVersion") or resource.api_version, item.get("kind") or resource.kind)
-        if said != (resource.api_version, resource.kind):
-            text = f'the API version in the data ({said[0]}, {said[1]}) does not match the expected API version ({resource.api_version}, {resource.kind})'  # fmt: skip
-            raise errors.bad_request(text)
-        metadata = item.get("metadata")
-        if metadata is None:
-            metadata = item["metadata"] = {}
-        if not isinstance(metadata, dict):
-            raise errors.bad_request("metadata must be an object")
-        item["apiVersion"], item["kind"] = resource.api_version, resource.kind
-        if name and metadata.get("name", name) != name:
-            text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
-            raise errors.bad_request(text)
-        if name:
-            metadata["name"] = name
-        if resource.namespaced:
-            if metadata.get("namespace", namespace) not in {namespace, ""}:
-                text = f"the namespace of the provided object does not match the namespace sent on the request ({namespace})"
-                raise errors.bad_request(text)
-            metadata["namespace"] = namespace
-        else:
-            metadata.pop("namespace", None)
-        kept, unknown = prune(item, schema_of(resource))
-        if unknown and options.validation == "Strict":
-            listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-            raise errors.bad_request(f"strict decoding error: {listed}")
-        if options.validation == "Warn":
-            options.warnings += [f'unknown field "{path}"' for path in unknown]
-        result: Json = kept
-        return _without_nulls(result)
 
     def _write(self, resource: Resource, old: Json, item: Json, options: Options, part: str) -> Json:
         """An update of the whole, or of a part."""
@@ -258,29 +206,17 @@ class Objects:
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
             raise errors.conflict(resource.qualified, name, why)
         if part == "status":
-            item = {**old, "status": item.get("status", {}), "metadata": {**old["metadata"], **_managed(item)}}
+            item = _with_status({**old, "metadata": {**old["metadata"], **_managed(item)}}, item)
         elif "status" in resource.subresources:
-            item = {**item, **({"status": old["status"]} if "status" in old else {})}
-            if "status" not in old:
-                item.pop("status", None)
+            item = _with_status(item, old)
         return self._finish(resource, old, item, self._author(resource, options, part=part), options)
 
-    def _finish(self, resource: Resource, old: Json | None, item: Json, author: Author | None, options: Options) -> Json:
+    def _finish(
+        self, resource: Resource, old: Json | None, item: Json, author: Author | None, options: Options
+    ) -> Json:
         schema = schema_of(resource)
-        metadata = item["metadata"] = dict(item["metadata"])
-        if old is not None:
-            for kept in _KEPT:
-                if kept in old["metadata"]:
-                    metadata[kept] = old["metadata"][kept]
-                else:
-                    metadata.pop(kept, None)
-        if not resource.custom:
-            item = copy.deepcopy(item)
-            rules.default(resource, item)
-        else:
-            fill(item, schema)
-        self._address(resource, old, item)
-        causes = [*mistakes(item, schema), *rules.broken(resource, item, old)]
+        item = self._completed(resource, old, item)
+        causes = list(mistakes(item, schema)) or list(rules.broken(resource, item, old))
         if causes:
             raise errors.invalid(resource.kind, resource.group, item["metadata"]["name"], causes)
         self._in_a_namespace(resource, old, item)
@@ -294,17 +230,32 @@ class Objects:
             metadata.update(uid=str(uuid.uuid4()), creationTimestamp=self.now())
             if resource.generation:
                 metadata["generation"] = 1
+        elif _essence(old) == _essence(item):
+            return old
+        elif resource.generation and _wanted(old) != _wanted(item):
+            metadata["generation"] = old["metadata"].get("generation", 1) + 1
+        return item if options.dry_run else self._keep(resource, item)
+
+    def _completed(self, resource: Resource, old: Json | None, item: Json) -> Json:
+        """The object with what the server keeps, with defaults, and under the version in which it is kept."""
+        stored = self.registry.stored(resource.key) or resource
+        kept = (
+            {key: old["metadata"][key] for key in (*_KEPT, "resourceVersion") if key in old["metadata"]} if old else {}
+        )
+        given = {key: value for key, value in item["metadata"].items() if key not in _KEPT and key != "resourceVersion"}
+        item = {**clone(item), "apiVersion": stored.api_version, "metadata": {**clone(given), **kept}}
+        if resource.custom:
+            fill(item, schema_of(resource))
         else:
-            if _essence(old) == _essence(item):
-                return old
-            if resource.generation and _wanted(old) != _wanted(item):
-                metadata["generation"] = old["metadata"].get("generation", 1) + 1
-        if options.dry_run:
-            return item
-        if old is not None and "deletionTimestamp" in metadata and not metadata.get("finalizers"):
-            self._put(resource, item)
-            return self._remove(resource, item)
-        return self._put(resource, item)
+            rules.default(resource, item)
+        self._address(resource, old, item)
+        return item
+
+    def _keep(self, resource: Resource, item: Json) -> Json:
+        stored = self._put(resource, item)
+        if "deletionTimestamp" in item["metadata"] and not item["metadata"].get("finalizers"):
+            return self._remove(resource, stored)
+        return stored
 
     def _put(self, resource: Resource, item: Json) -> Json:
         stored = self.store.put(resource.key, _key(item), item)
@@ -315,6 +266,9 @@ class Objects:
     def _remove(self, resource: Resource, item: Json, *, orphan: bool = False) -> Json:
         gone = self.store.remove(resource.key, _key(item))
         if resource.kind == "CustomResourceDefinition":
+            spec = item["spec"]
+            for each in self.store.items(f"{spec['names']['plural']}.{spec['group']}"):
+                self.store.remove(f"{spec['names']['plural']}.{spec['group']}", _key(each))
             self.registry.withdraw(item)
         if resource.kind == "Namespace":
             self._sweep(lambda each, _: each["metadata"].get("namespace") == item["metadata"]["name"])
@@ -367,17 +321,31 @@ def _key(item: Json) -> Key:
 
 
 def _required(path: str) -> errors.Cause:
-    return errors.Cause(reason="FieldValueRequired", message="Required value: name or generateName is required", field=path)
+    return errors.Cause(
+        reason="FieldValueRequired", message="Required value: name or generateName is required", field=path
+    )
 
 
-def _object(body: Any) -> Json:
-    if not isinstance(body, dict):
-        raise errors.bad_request("the body of the request is no object")
-    return body
+def _refuse_unmergeable(resource: Resource, wanted: Json, options: Options, schema: Json) -> None:
+    """What cannot be merged field by field."""
+    if not options.manager:
+        text = "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
+        raise errors.bad_request(text)
+    if wanted["metadata"].get("managedFields"):
+        raise errors.bad_request("metadata.managedFields must be nil")
+    for cause in mistakes(wanted, schema):
+        if cause.reason in {"FieldValueTypeInvalid", "FieldValueDuplicate"}:
+            of = f"{resource.api_version}, Kind={resource.kind}"
+            raise errors.bad_request(f"failed to create typed patch object ({of}): .{cause.field}: {cause.message}")
 
 
 def _managed(item: Json) -> Json:
     return {"managedFields": item["metadata"]["managedFields"]} if "managedFields" in item["metadata"] else {}
+
+
+def _with_status(item: Json, other: Json) -> Json:
+    rest = {key: value for key, value in item.items() if key != "status"}
+    return {**rest, "status": other["status"]} if "status" in other else rest
 
 
 def _only(wanted: Json, part: str, resource: Resource) -> Json:
@@ -386,11 +354,6 @@ def _only(wanted: Json, part: str, resource: Resource) -> Json:
     if part == "status":
         return {**frame, **({"status": wanted["status"]} if "status" in wanted else {})}
     return {key: value for key, value in wanted.items() if key != "status" or "status" not in resource.subresources}
-
-
-def _without_nulls(item: Json) -> Json:
-    """Without the members that are null: nearly every client writes them, and they mean absent."""
-    return {key: value for key, value in item.items() if value is not None}
 
 
 def _essence(item: Json) -> Json:

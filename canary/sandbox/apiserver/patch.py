@@ -6,11 +6,14 @@ holds where the member is absent, and -1 in a path counts from the end of a list
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from canary.sandbox.apiserver.errors import Json, bad_request, patch_refused
 from canary.sandbox.apiserver.store import clone
+
+_INDEX = re.compile(r"0|-?[1-9][0-9]{0,8}")
 
 LARGEST = 10_000
 """Operations in one JSON Patch; a real server refuses more with 413."""
@@ -35,7 +38,7 @@ def json_patch(item: Json, operations: Any) -> Json:
 
 
 def _carry_out(document: Any, operation: Json) -> Any:
-    how, path = operation.get("op"), _pointer(operation.get("path"))
+    how, path = str(operation.get("op")), _pointer(operation.get("path"))
     if how == "test":
         if not same(_get(document, path, absent_is_null=True), operation.get("value")):
             raise patch_refused()
@@ -74,10 +77,9 @@ def _pointer(text: Any) -> list[str]:
 
 def _index(items: list[Any], part: str, *, end: bool = False) -> int:
     limit = len(items) + (1 if end else 0)
-    try:
-        index = int(part)
-    except ValueError:
-        raise patch_refused() from None
+    if not _INDEX.fullmatch(part):
+        raise patch_refused()
+    index = int(part)
     if index < 0:
         index += limit
     if not 0 <= index < limit:

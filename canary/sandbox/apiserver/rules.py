@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from canary.sandbox.apiserver.definitions import broken_definition
 from canary.sandbox.apiserver.errors import Cause, Json
 from canary.sandbox.apiserver.resources import Resource
 from canary.sandbox.apiserver.selectors import matches
@@ -54,7 +55,9 @@ def _pod_spec(spec: Json) -> None:
     _put(spec, restartPolicy="Always", dnsPolicy="ClusterFirst", schedulerName="default-scheduler")
     _put(spec, terminationGracePeriodSeconds=30, securityContext={})
     for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
-        latest = ":" not in str(container.get("image", "")).rpartition("/")[2] or str(container["image"]).endswith(":latest")
+        latest = ":" not in str(container.get("image", "")).rpartition("/")[2] or str(container["image"]).endswith(
+            ":latest"
+        )
         _put(container, imagePullPolicy="Always" if latest else "IfNotPresent", resources={})
         _put(container, terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File")
         for port in container.get("ports") or ():
@@ -87,7 +90,14 @@ def _replica_set(item: Json) -> None:
 
 
 def _job(item: Json) -> None:
-    _put(item.setdefault("spec", {}), parallelism=1, completions=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    _put(
+        item.setdefault("spec", {}),
+        parallelism=1,
+        completions=1,
+        backoffLimit=6,
+        completionMode="NonIndexed",
+        suspend=False,
+    )
     _template(item["spec"])
 
 
@@ -108,6 +118,8 @@ def _endpoint_slice(item: Json) -> None:
 
 
 def _definition(item: Json) -> None:
+    if broken_definition(item):  # the rules will say so
+        return
     spec = item["spec"]
     spec["names"].setdefault("singular", spec["names"]["kind"].lower())
     spec["names"].setdefault("listKind", spec["names"]["kind"] + "List")
@@ -153,8 +165,11 @@ def broken(resource: Resource, item: Json, old: Json | None) -> Iterator[Cause]:
         old: the object as it is now, for rules about what may not change.
     """
     yield from _metadata(resource, item["metadata"])
-    if resource.custom or not isinstance(item.get("spec", {}), dict):
+    yield from _finalizers(item["metadata"], old)
+    if resource.custom:
         return
+    if resource.kind == "CustomResourceDefinition":
+        yield from broken_definition(item)
     if resource.kind in {"Deployment", "ReplicaSet"}:
         yield from _workload(item, old)
     if resource.kind == "Service":
@@ -162,7 +177,9 @@ def broken(resource: Resource, item: Json, old: Json | None) -> Iterator[Cause]:
     if resource.kind in {"ConfigMap", "Secret"}:
         size = sum(len(str(value).encode()) for value in (item.get("data") or {}).values())
         if size > DATA_LIMIT:
-            yield Cause(reason="FieldValueTooLong", message=f"Too long: may not be more than {DATA_LIMIT} bytes", field="")
+            yield Cause(
+                reason="FieldValueTooLong", message=f"Too long: may not be more than {DATA_LIMIT} bytes", field=""
+            )
 
 
 def _metadata(resource: Resource, metadata: Json) -> Iterator[Cause]:
@@ -171,8 +188,13 @@ def _metadata(resource: Resource, metadata: Json) -> Iterator[Cause]:
     form = LABEL if resource.kind in {"Namespace", "Service"} else PATH_SEGMENT if plain else SUBDOMAIN
     if not form.fullmatch(name) or len(name) > (63 if form is LABEL else 253):
         kind = "an RFC 1123 label" if form is LABEL else "a lowercase RFC 1123 subdomain"
-        rule = "must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
-        yield Cause(reason="FieldValueInvalid", message=f'Invalid value: "{name}": {kind} {rule}', field="metadata.name")
+        rule = (
+            "must consist of lower case alphanumeric characters, '-' or '.', "
+            "and must start and end with an alphanumeric character"
+        )
+        yield Cause(
+            reason="FieldValueInvalid", message=f'Invalid value: "{name}": {kind} {rule}', field="metadata.name"
+        )
     for key, value in (metadata.get("labels") or {}).items():
         yield from _label(key, value, "metadata.labels")
     annotations = metadata.get("annotations") or {}
@@ -182,6 +204,16 @@ def _metadata(resource: Resource, metadata: Json) -> Iterator[Cause]:
     if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > ANNOTATIONS_LIMIT:
         message = f"Too long: may not be more than {ANNOTATIONS_LIMIT} bytes"
         yield Cause(reason="FieldValueTooLong", message=message, field="metadata.annotations")
+
+
+def _finalizers(metadata: Json, old: Json | None) -> Iterator[Cause]:
+    if old is None or "deletionTimestamp" not in old["metadata"]:
+        return
+    added = set(metadata.get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
+    if added:
+        rule = "no new finalizers can be added if the object is being deleted, found new finalizers"
+        message = f"Forbidden: {rule} {sorted(added)}"
+        yield Cause(reason="FieldValueForbidden", message=message, field="metadata.finalizers")
 
 
 def _label(key: str, value: str, field: str) -> Iterator[Cause]:
@@ -225,6 +257,10 @@ def _of_service(item: Json, old: Json | None) -> Iterator[Cause]:
         if not 1 <= port.get("port", 0) <= 65535:
             message = f"Invalid value: {port.get('port')}: must be between 1 and 65535, inclusive"
             yield Cause(reason="FieldValueInvalid", message=message, field=f"spec.ports[{index}].port")
-    if before.get("clusterIP") and spec.get("clusterIP") not in {None, before["clusterIP"]} and spec["type"] != "ExternalName":
+    if (
+        before.get("clusterIP")
+        and spec.get("clusterIP") not in {None, before["clusterIP"]}
+        and spec["type"] != "ExternalName"
+    ):
         text = f'Invalid value: ["{spec["clusterIP"]}"]: may not change once set'
         yield Cause(reason="FieldValueInvalid", message=text, field="spec.clusterIPs[0]")

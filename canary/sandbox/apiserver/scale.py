@@ -27,10 +27,13 @@ def with_scale(item: Json, scale: Any) -> Json:
     """The workload with the replicas of a Scale, at the version that the Scale names."""
     if not isinstance(scale, dict):
         raise bad_request("the body of the request is no Scale")
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    spec, identity = scale.get("spec") or {}, scale.get("metadata") or {}
+    if not isinstance(spec, dict) or not isinstance(identity, dict):
+        raise bad_request("spec and metadata of a Scale must be objects")
+    replicas = spec.get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool):
         raise bad_request("spec.replicas must be an integer")
     metadata = dict(item["metadata"])
-    if version := (scale.get("metadata") or {}).get("resourceVersion"):
-        metadata["resourceVersion"] = version
+    if version := identity.get("resourceVersion"):
+        metadata["resourceVersion"] = str(version)
     return {**item, "metadata": metadata, "spec": {**item["spec"], "replicas": replicas}}

@@ -18,6 +18,13 @@ from canary.sandbox.apiserver.store import clone
 
 OPEN = "x-kubernetes-preserve-unknown-fields"
 
+DATE_TIME = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])",
+    re.IGNORECASE,
+)
+"""RFC 3339, as Go reads times."""
+
 
 def prune(value: Any, schema: Json, path: str = "") -> tuple[Any, list[str]]:
     """The value without the fields that its schema does not know, and the paths of those."""
@@ -46,12 +53,34 @@ def _prune(value: Any, schema: Json, path: str, unknown: list[str]) -> Any:
     return value
 
 
+def without_nulls(value: Any, schema: Json, *, everywhere: bool) -> Any:
+    """The value without the members that are null and may not be: nearly every client writes them, meaning absent.
+
+    Args:
+        value: an object.
+        schema: its schema.
+        everywhere: for built-in kinds, in whose types null always means absent.
+    """
+    if isinstance(value, list):
+        items = schema.get("items") or {}
+        return [without_nulls(each, items, everywhere=everywhere) for each in value]
+    if not isinstance(value, dict):
+        return value
+    properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+    kept: Json = {}
+    for key, each in value.items():
+        known = properties.get(key, extra if isinstance(extra, dict) else {})
+        if each is not None or not (everywhere or (known and not known.get("nullable") and not known.get(OPEN))):
+            kept[key] = without_nulls(each, known, everywhere=everywhere)
+    return kept
+
+
 def fill(value: Any, schema: Json) -> None:
-    """Puts the schema's defaults where nothing stands; nulls that may not be there give way to defaults too."""
+    """Puts the schema's defaults where nothing stands."""
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         for key, below in properties.items():
-            if "default" in below and (key not in value or (value[key] is None and not below.get("nullable"))):
+            if "default" in below and key not in value:
                 value[key] = clone(below["default"])
         extra = schema.get("additionalProperties")
         for key, each in value.items():
@@ -89,7 +118,9 @@ def mistakes(value: Any, schema: Json, path: str = "") -> Iterator[Cause]:
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value),
+    "integer": lambda value: (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
+    ),
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
@@ -130,6 +161,8 @@ def _of_text(value: str, schema: Json, path: str) -> Iterator[Cause]:
         yield Cause(reason="FieldValueTooLong", message=message, field=path)
     if len(value) < schema.get("minLength", 0):
         yield _bad(value, path, f"should be at least {schema['minLength']} chars long")
+    if schema.get("format") == "date-time" and not DATE_TIME.fullmatch(value):
+        yield _bad(value, path, f"must be of type date-time: {json.dumps(value)}")
     if "pattern" in schema and not _pattern(schema["pattern"]).search(value):
         yield _bad(value, path, f"should match '{schema['pattern']}'")
 
@@ -168,6 +201,8 @@ def _duplicates(value: list[Any], schema: Json, path: str) -> Iterator[Cause]:
         return
     seen: set[str] = set()
     for index, each in enumerate(value):
+        if how == "map" and not isinstance(each, dict):  # of the wrong type, which has been said
+            continue
         named = {key: each.get(key) for key in schema["x-kubernetes-list-map-keys"]} if how == "map" else each
         name = json.dumps(named, sort_keys=True)
         if name in seen:

@@ -13,22 +13,26 @@ import secrets
 import traceback
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from canary.sandbox.apiserver import discovery, errors, protobuf, rbac, tables, watching
+from canary.sandbox.apiserver import discovery, errors, rbac, tables, watching
+from canary.sandbox.apiserver.definitions import definitions
 from canary.sandbox.apiserver.errors import ApiError, Json
 from canary.sandbox.apiserver.faults import Faults
 from canary.sandbox.apiserver.logs import stream_log
-from canary.sandbox.apiserver.objects import APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC, Objects, Options
+from canary.sandbox.apiserver.objects import Objects
+from canary.sandbox.apiserver.reading import Options, read
 from canary.sandbox.apiserver.resources import Registry, Resource
 from canary.sandbox.apiserver.scale import scale_of
+from canary.sandbox.apiserver.schema import mistakes
 from canary.sandbox.apiserver.selectors import Selector, field_selector, label_selector
 from canary.sandbox.apiserver.store import Store
+from canary.sandbox.apiserver.wire import addressed, body_of, delete_options, options_of, refused, verb_of
 
 LARGEST_BODY = 3 * 1024 * 1024
 """Bytes of a request; a real server refuses more with 413."""
@@ -40,9 +44,15 @@ _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>[^/]+))?/?"
 )
-_AS = re.compile(r"/as/(?P<token>[^/]+)(?P<path>/.*)")
+_USER: Json = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {"name": {"type": "string"}, "groups": {"type": "array", "items": {"type": "string"}}},
+}
 _OF_A_NAMESPACE = frozenset({"status", "finalize"})
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+_PARTS = {"log": frozenset({"get"}), "scale": frozenset({"get", "update", "patch"})}
+_PARTS["status"] = _PARTS["scale"]
+_EVERYWHERE = frozenset({"list", "watch"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,32 +87,36 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app
 
+    def runner(self) -> web.AppRunner:
+        """What serves it. A watch ends with its client: the task of a request is cancelled when the client goes."""
+        return web.AppRunner(self.app(), access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Any request."""
         try:
             return await self._handle(request)
         except ApiError as error:
-            return _refused(error)
+            return refused(error)
         except web.HTTPRequestEntityTooLarge:
-            return _refused(ApiError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"))
+            return refused(ApiError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"))
         except ConnectionError:
             raise
-        except Exception:  # a mistake of this server's own: said in its log, and told like one
+        except Exception:  # noqa: BLE001 - a mistake of this server's own: said in its log, and told like one
             traceback.print_exc()
-            return _refused(ApiError(500, "InternalError", "Internal error occurred: the emulator's log says more"))
+            return refused(ApiError(500, "InternalError", "Internal error occurred: the emulator's log says more"))
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        token, path = _addressed(request)
+        token, path = addressed(request)
         if path in {"/healthz", "/livez", "/readyz"}:
             return web.Response(text="ok")
-        if path == "/version":
+        if path.rstrip("/") == "/version":
             return web.json_response(discovery.VERSION)
         user = self.tokens.get(token)
         if user is None:
             raise errors.unauthorized()
         if path.startswith("/sandbox/"):
             return await self._sandbox(request, path, user)
-        if (found := self._discover(path)) is not None:
+        if (found := discovery.answer(self.registry, path)) is not None:
             return web.json_response(found)
         call = self._understand(request, path)
         entry = self._note(call, user)
@@ -136,10 +150,12 @@ class Server:
             namespace, name, part = "", match["namespace"], match["plural"]
         if resource is None or (part and part not in resource.subresources):
             raise errors.no_such_path()
-        if namespace and not resource.namespaced:
+        if (namespace and not resource.namespaced) or (name and resource.namespaced and not namespace):
             raise errors.no_such_path()
-        verb = _verb(request, name)
-        if verb not in resource.verbs:
+        verb = verb_of(request, name)
+        if verb not in resource.verbs or (part and verb not in _PARTS[part]):
+            raise errors.method_not_allowed()
+        if resource.namespaced and not namespace and verb not in _EVERYWHERE:
             raise errors.method_not_allowed()
         return Call(verb=verb, resource=resource, namespace=namespace, name=name, part=part, query=request.query)
 
@@ -160,27 +176,6 @@ class Server:
         self.log.append(entry)
         return entry
 
-    def _discover(self, path: str) -> Json | None:
-        parts = path.strip("/").split("/")
-        match parts:
-            case ["api"]:
-                return discovery.core_versions("127.0.0.1")
-            case ["apis"]:
-                return discovery.groups(self.registry)
-            case ["api", version]:
-                return discovery.resources(self.registry, "", version)
-            case ["apis", name]:
-                return discovery.group(self.registry, name)
-            case ["apis", name, version]:
-                return discovery.resources(self.registry, name, version)
-            case ["openapi", "v3"]:
-                return discovery.openapi_paths(self.registry)
-            case ["openapi", "v3", "api", version]:
-                return discovery.openapi(self.registry, "", version)
-            case ["openapi", "v3", "apis", name, version]:
-                return discovery.openapi(self.registry, name, version)
-        return None
-
     # Objects ---------------------------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request, call: Call, user: rbac.User) -> web.StreamResponse:
@@ -189,15 +184,21 @@ class Server:
         self._demand(call, user)
         if call.part == "log":
             pod = self.objects.get(call.resource, call.namespace, call.name)
-            return await stream_log(request, pod)
+            uid, key = pod["metadata"]["uid"], (call.namespace, call.name)
+
+            def running() -> bool:
+                now = self.store.get("pods", key) or {"metadata": {"uid": ""}}
+                return bool(now["metadata"]["uid"] == uid) and _phase(now) not in {"Failed", "Succeeded"}
+
+            return await stream_log(request, pod, running=running)
         if call.verb == "get":
             return self._one(request, call, self._get(call))
         if call.verb == "list":
             return self._list(request, call)
         if call.verb == "watch":
             return await self._watch(request, call)
-        body, content = await _body(request)
-        options = _options(request, call.query)
+        body, content = await body_of(request)
+        options = options_of(request, call.query)
         answer, code = self._change(call, body, content, options)
         return self._one(request, call, answer, code, options.warnings)
 
@@ -216,6 +217,10 @@ class Server:
             name=name,
         )
         rbac.demand(self.store, user, wanted)
+        where = (call.namespace, call.name)
+        if call.verb == "patch" and not call.part and self.store.get(call.resource.key, where) is None:
+            # Only server-side apply gets so far; to make the object takes the right to do so.
+            rbac.demand(self.store, user, replace(wanted, verb="create"))
 
     def _change(self, call: Call, body: Any, content: str, options: Options) -> tuple[Json, int]:
         objects, where = self.objects, (call.resource, call.namespace)
@@ -224,13 +229,9 @@ class Server:
         if call.verb == "update":
             return objects.replace(*where, call.name, body, options, part=call.part), 200
         if call.verb == "patch":
-            item, new = objects.patch(*where, call.name, body, content, options, part=call.part)
+            item, new = objects.patch(*where, call.name, body, content=content, options=options, part=call.part)
             return item, 201 if new else 200
-        wishes = body if isinstance(body, dict) else {}
-        if "dryRun" in wishes:
-            options.dry_run = wishes["dryRun"] == ["All"]
-        if "propagationPolicy" in call.query:
-            wishes = {**wishes, "propagationPolicy": call.query["propagationPolicy"]}
+        wishes = delete_options(body, call.query, options)
         if call.verb == "deletecollection":
             for item in self._selected(call):
                 objects.delete(*where, item["metadata"]["name"], wishes, options)
@@ -270,6 +271,7 @@ class Server:
 
     def _list(self, request: web.Request, call: Call) -> web.Response:
         version = watching.read_version(call.query.get("resourceVersion", ""))
+        watching.check_match(call.query, version, watch=False)
         if version is not None and version > self.store.version:
             raise errors.too_large_version(version, self.store.version)
 
@@ -283,14 +285,14 @@ class Server:
         return web.json_response(found)
 
     async def _watch(self, request: web.Request, call: Call) -> web.StreamResponse:
-        wanted = watching.wish(dict(call.query))
+        wanted, selected = watching.wish(dict(call.query)), _selector(call)
         as_table, head = tables.wants_table(request.headers.get("Accept", "")), True
         include = call.query.get("includeObject", "Metadata")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
             try:
-                async for event in watching.changes(self.store, call.resource, call.namespace, _selector(call), wanted):
+                async for event in watching.changes(self.store, call.resource, call.namespace, selected, wanted):
                     item = self.objects.shown(call.resource, event["object"])
                     if as_table and event["type"] != "BOOKMARK":
                         version = item["metadata"]["resourceVersion"]
@@ -303,17 +305,14 @@ class Server:
         return response
 
     async def _review(self, request: web.Request, call: Call, user: rbac.User) -> web.Response:
-        body, _ = await _body(request)
-        if not isinstance(body, dict):
-            raise errors.bad_request("the body of the request is no object")
-        body.setdefault("apiVersion", call.resource.api_version)
-        body.setdefault("kind", call.resource.kind)
+        body, _ = await body_of(request)
+        asked = read(call.resource, "", body, "", options_of(request, call.query))
         if call.resource.kind == "SelfSubjectReview":
-            answer = {**body, "status": {"userInfo": {"username": user.name, "groups": list(user.groups)}}}
+            answer = {**asked, "status": {"userInfo": {"username": user.name, "groups": list(user.groups)}}}
         elif call.resource.kind == "SelfSubjectRulesReview":
-            answer = rbac.rules_review(self.store, user, body)
+            answer = rbac.rules_review(self.store, user, asked)
         else:
-            answer = rbac.review(self.store, user, body)
+            answer = rbac.review(self.store, user, asked)
         return web.json_response(answer, status=201)
 
     # What only this server has -----------------------------------------------------------------------------------
@@ -324,49 +323,34 @@ class Server:
             raise errors.forbidden(path.strip("/"), "", f'User "{user.name}" is no administrator')
         match request.method, path:
             case "GET", "/sandbox/requests":
-                since = int(request.query.get("since", "0"))
+                text = request.query.get("since", "0")
+                if not re.fullmatch(r"[0-9]{1,9}", text):
+                    raise errors.bad_request("since must be the number of a request")
+                since = int(text)
                 return web.json_response({"requests": [entry for entry in self.log if entry["number"] > since]})
             case "POST", "/sandbox/faults":
-                self.faults.add((await _body(request))[0])
+                self.faults.add((await body_of(request))[0])
                 return web.json_response({"faults": len(self.faults.active)}, status=201)
             case "DELETE", "/sandbox/faults":
                 self.faults.clear()
                 return web.json_response({"faults": 0})
             case "POST", "/sandbox/users":
-                body = (await _body(request))[0]
-                token = secrets.token_urlsafe(24)
-                self.tokens[token] = rbac.User(str(body["name"]), tuple(body.get("groups") or ()))
+                body = (await body_of(request))[0]
+                for cause in mistakes(body, _USER):
+                    raise errors.bad_request(f"a user's {cause.field}: {cause.message}")
+                token = secrets.token_hex(24)
+                self.tokens[token] = rbac.User(body["name"], tuple(body.get("groups") or ()))
                 return web.json_response({"token": token}, status=201)
         raise errors.no_such_path()
+
+
+def _phase(pod: Json) -> str:
+    return str((pod.get("status") or {}).get("phase", ""))
 
 
 def now() -> str:
     """The time, as objects have it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _addressed(request: web.Request) -> tuple[str, str]:
-    """The bearer token and the path.
-
-    A token may also stand before the path, as /as/TOKEN: kubectl sends none in a header over plain HTTP.
-    """
-    if match := _AS.fullmatch(request.path):
-        return match["token"], match["path"]
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return (token if scheme.lower() == "bearer" else ""), request.path
-
-
-def _verb(request: web.Request, name: str) -> str:
-    if request.method == "GET":
-        if request.query.get("watch", "").lower() in {"true", "1"} and not name:
-            return "watch"
-        return "get" if name else "list"
-    if request.method == "DELETE":
-        return "delete" if name else "deletecollection"
-    verb = _VERBS.get(request.method, "")
-    if not verb or (verb == "create") == bool(name):
-        raise errors.method_not_allowed()
-    return verb
 
 
 def _selector(call: Call) -> Selector | None:
@@ -375,60 +359,6 @@ def _selector(call: Call) -> Selector | None:
     if labels is None or fields is None:
         return labels or fields
     return lambda item: labels(item) and fields(item)
-
-
-def _options(request: web.Request, query: Mapping[str, str]) -> Options:
-    dry_run = query.get("dryRun", "")
-    if dry_run not in {"", "All"}:
-        raise errors.bad_request(f'Invalid value: "{dry_run}": dryRun supports All')
-    validation = query.get("fieldValidation", "") or "Warn"
-    if validation not in {"Ignore", "Warn", "Strict"}:
-        raise errors.bad_request(f'Invalid value: "{validation}": fieldValidation supports Ignore, Warn, Strict')
-    agent = request.headers.get("User-Agent", "").partition("/")[0]
-    applying = request.content_type == APPLY
-    return Options(
-        manager=query.get("fieldManager", "") or ("" if applying else agent or "unknown"),
-        dry_run=dry_run == "All",
-        validation=validation,
-        force=query.get("force", "").lower() in {"true", "1"},
-    )
-
-
-async def _body(request: web.Request) -> tuple[Any, str]:
-    """The decoded body and its media type."""
-    raw = await request.read()
-    content = request.content_type
-    if not raw:
-        return {}, content
-    if request.method == "PATCH" and content not in {JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY}:
-        raise errors.unsupported_media_type([JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY])
-    if content in {APPLY, "application/yaml"}:
-        return _yaml(raw), content
-    if content == protobuf.CONTENT:
-        return protobuf.decode(raw), content
-    try:
-        return json.loads(raw), content
-    except ValueError as error:
-        raise errors.bad_request(f"the body of the request is no JSON: {error}") from None
-
-
-def _yaml(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        pass
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(raw)
-    except YAMLError as error:
-        raise errors.bad_request(f"error decoding YAML: {error}") from None
-
-
-def _refused(error: ApiError) -> web.Response:
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return web.json_response(error.status(), status=error.code, headers=headers)
 
 
 async def _meet(fault: Json, request: web.Request) -> web.Response | None:
@@ -442,7 +372,7 @@ async def _meet(fault: Json, request: web.Request) -> web.Response | None:
         return web.Response(status=fault.get("status", 200), text=fault["body"], content_type="application/json")
     if "status" in fault:
         reason, message = fault.get("reason", ""), fault.get("message", "a fault was asked for")
-        return _refused(ApiError(fault["status"], reason, message, retry_after=fault.get("retryAfter")))
+        return refused(ApiError(fault["status"], reason, message, retry_after=fault.get("retryAfter")))
     return None
 
 
@@ -456,18 +386,5 @@ def load_definitions(server: Server, directory: Path | None) -> None:
     """Serve the Gateway API's kinds: from this package, or from the CustomResourceDefinitions of a directory."""
     resource = server.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
     assert resource is not None  # noqa: S101 - it is in the table
-    for definition in _definitions(directory):
+    for definition in definitions(directory):
         server.objects.create(resource, "", definition, Options(manager="sandbox", validation="Ignore"))
-
-
-def _definitions(directory: Path | None) -> list[Json]:
-    if directory is None:
-        packaged: list[Json] = json.loads((Path(__file__).parent / "data" / "gateway-api.json").read_text("utf-8"))
-        return packaged
-    from ruamel.yaml import YAML
-
-    found = []
-    for path in sorted(directory.glob("*.y*ml")):
-        documents = list(YAML(typ="safe", pure=True).load_all(path))
-        found += [each for each in documents if each and each.get("kind") == "CustomResourceDefinition"]
-    return found

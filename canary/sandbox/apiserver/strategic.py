@@ -11,6 +11,8 @@ from canary.sandbox.apiserver.errors import Json, bad_request
 from canary.sandbox.apiserver.fields import member
 from canary.sandbox.apiserver.store import clone
 
+_DELETE, _ORDER = "$deleteFromPrimitiveList/", "$setElementOrder/"
+
 
 def strategic_merge(target: Any, patch: Any, schema: Json) -> Any:
     """The value after the patch; the one given is left alone.
@@ -25,32 +27,43 @@ def strategic_merge(target: Any, patch: Any, schema: Json) -> Any:
         return {key: clone(value) for key, value in patch.items() if key != "$patch"}
     if how == "delete":
         return {}
-    if how not in {None, "merge"}:
+    if how is not None and how != "merge":
         raise bad_request(f"Unknown patch type: {how}")
     result: Json = dict(target) if isinstance(target, dict) else {}
     keep = patch.get("$retainKeys")
     if isinstance(keep, list):
         result = {key: value for key, value in result.items() if key in keep}
     for key, value in patch.items():
-        if key in {"$patch", "$retainKeys"}:
-            continue
-        if key.startswith("$deleteFromPrimitiveList/"):
-            name = key.partition("/")[2]
-            result[name] = [each for each in result.get(name) or [] if each not in value]
-        elif key.startswith("$setElementOrder/"):
-            continue
-        elif value is None:
-            result.pop(key, None)
-        elif isinstance(value, list):
-            result[key] = _merge_list(result.get(key), value, member(schema, key))
-        else:
-            result[key] = strategic_merge(result.get(key), value, member(schema, key))
-    for key, order in patch.items():
-        if key.startswith("$setElementOrder/"):
-            name = key.partition("/")[2]
-            if isinstance(result.get(name), list):
-                result[name] = _ordered(result[name], order, _merge_key(member(schema, name)))
+        if key.startswith(_DELETE):
+            _delete_values(result, key.removeprefix(_DELETE), value)
+        elif not key.startswith("$"):
+            _merge_member(result, key, value, member(schema, key))
+    for key, order in patch.items():  # when everything else is in place
+        if key.startswith(_ORDER):
+            _put_in_order(result, key.removeprefix(_ORDER), order, schema)
     return result
+
+
+def _merge_member(result: Json, key: str, value: Any, schema: Json) -> None:
+    if value is None:
+        result.pop(key, None)
+    elif isinstance(value, list):
+        result[key] = _merge_list(result.get(key), value, schema)
+    else:
+        result[key] = strategic_merge(result.get(key), value, schema)
+
+
+def _delete_values(result: Json, name: str, values: Any) -> None:
+    if not isinstance(values, list):
+        raise bad_request(f"{_DELETE}{name} must be a list")
+    result[name] = [each for each in result.get(name) or [] if each not in values]
+
+
+def _put_in_order(result: Json, name: str, order: Any, schema: Json) -> None:
+    if not isinstance(order, list):
+        raise bad_request(f"{_ORDER}{name} must be a list")
+    if isinstance(result.get(name), list):
+        result[name] = _ordered(result[name], order, _merge_key(member(schema, name)))
 
 
 def _merge_key(schema: Json) -> str:
@@ -67,7 +80,7 @@ def _merge_list(target: Any, patch: list[Any], schema: Json) -> list[Any]:
     if kind != "map" or not key:
         return [clone(each) for each in patch]
     if any(isinstance(each, dict) and each.get("$patch") == "replace" for each in patch):
-        return [clone(each) for each in patch if each.get("$patch") != "replace"]
+        return [clone(each) for each in patch if not (isinstance(each, dict) and each.get("$patch") == "replace")]
     for each in patch:
         if not isinstance(each, dict) or key not in each:
             raise bad_request(f"map: {each} does not contain declared merge key: {key}")

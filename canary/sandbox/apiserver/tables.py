@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-r
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ AS_TABLE = re.compile(r"as=Table;.*g=meta\.k8s\.io")
 
 def wants_table(accept: str) -> bool:
     """Whether a client asks for a table before anything else."""
-    return bool(AS_TABLE.search(accept.split(",")[0]))
+    return bool(AS_TABLE.search(accept.split(",", maxsplit=1)[0]))
 
 
 def _at(item: Any, *path: str) -> Any:
@@ -67,6 +68,21 @@ def _last_seen(item: Json) -> str:
     return age(item.get("lastTimestamp") or item.get("eventTime") or item["metadata"].get("creationTimestamp"))
 
 
+def _containers(field: str) -> Cell:
+    def cell(item: Json) -> str:
+        containers = _at(item, "spec", "template", "spec", "containers") or []
+        return ",".join(str(container.get(field, "")) for container in containers)
+
+    return cell
+
+
+def _pairs(*path: str) -> Cell:
+    def cell(item: Json) -> str:
+        return ",".join(f"{key}={value}" for key, value in sorted((_at(item, *path) or {}).items())) or "<none>"
+
+    return cell
+
+
 COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
     "namespaces": (("Status", _phase),),
     "services": (
@@ -98,6 +114,24 @@ COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
 """Columns between Name and Age of the built-in kinds that people look at most."""
 
 
+WIDE: dict[str, tuple[tuple[str, Cell], ...]] = {
+    "services": (("Selector", _pairs("spec", "selector")),),
+    "pods": (
+        ("IP", lambda item: _at(item, "status", "podIP") or "<none>"),
+        ("Node", lambda item: _at(item, "spec", "nodeName") or "<none>"),
+    ),
+    "deployments.apps": (
+        ("Containers", _containers("name")),
+        ("Images", _containers("image")),
+        ("Selector", _pairs("spec", "selector", "matchLabels")),
+    ),
+}
+"""Columns after Age, for `-o wide`."""
+
+Column = tuple[str, Cell, int]
+"""Name, cell, and priority: 0 is always shown, 1 with `-o wide`."""
+
+
 def table(resource: Resource, items: list[Json], version: str, *, head: bool = True, include: str = "Metadata") -> Json:
     """The objects as a Table.
 
@@ -110,11 +144,12 @@ def table(resource: Resource, items: list[Json], version: str, *, head: bool = T
     """
     columns = _columns(resource)
     definitions = [{"name": "Name", "type": "string", "format": "name", "priority": 0, "description": ""}] + [
-        {"name": name, "type": "string", "format": "", "priority": 0, "description": ""} for name, _ in columns
+        {"name": name, "type": "string", "format": "", "priority": priority, "description": ""}
+        for name, _, priority in columns
     ]
     rows = []
     for item in items:
-        cells = [item["metadata"].get("name", ""), *(_shown(cell(item)) for _, cell in columns)]
+        cells = [item["metadata"].get("name", ""), *(_shown(cell(item)) for _, cell, _ in columns)]
         row: Json = {"cells": cells}
         if include == "Object":
             row["object"] = item
@@ -131,15 +166,16 @@ def table(resource: Resource, items: list[Json], version: str, *, head: bool = T
     }
 
 
-def _columns(resource: Resource) -> tuple[tuple[str, Cell], ...]:
+def _columns(resource: Resource) -> list[Column]:
     if resource.custom and resource.columns:
-        return tuple(
-            (column["name"], _path(column["jsonPath"], date=column.get("type") == "date"))
+        return [
+            (column["name"], _path(column["jsonPath"], date=column.get("type") == "date"), column.get("priority", 0))
             for column in resource.columns
-            if not column.get("priority")
-        )
-    own = COLUMNS.get(resource.qualified, ())
-    return own if resource.qualified == "events" else (*own, ("Age", _age))
+        ]
+    own: list[Column] = [(name, cell, 0) for name, cell in COLUMNS.get(resource.qualified, ())]
+    if resource.qualified != "events":
+        own.append(("Age", _age, 0))
+    return own + [(name, cell, 1) for name, cell in WIDE.get(resource.qualified, ())]
 
 
 def _age(item: Json) -> str:
@@ -150,7 +186,10 @@ def age(text: str | None) -> str:
     """How long ago a time was, as kubectl writes it."""
     if not text:
         return "<unknown>"
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds())
+    try:
+        seconds = int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds())
+    except (ValueError, TypeError):
+        return "<invalid>"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= 2 * size or (unit == "d" and seconds >= size):
             return f"{seconds // size}{unit}"
@@ -189,6 +228,4 @@ def _next(value: Any, step: re.Match[str]) -> list[Any]:
 
 
 def _shown(value: Any) -> Any:
-    import json
-
     return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else value

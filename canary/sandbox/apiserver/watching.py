@@ -1,13 +1,14 @@
 """Lists and watches: what is there, and then every change of it.
 
-Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes and #streaming-lists.
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts/, efficient detection of changes, streaming lists.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from canary.sandbox.apiserver import errors
@@ -24,6 +25,8 @@ BOOKMARK_EVERY = 60.0
 
 LONGEST = 1800.0
 """Seconds of a watch whose client names no timeout."""
+
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 Show = Callable[[Json], Json]
 
@@ -53,20 +56,39 @@ def wish(query: Json) -> Wish:
     """
     version = read_version(query.get("resourceVersion", ""))
     initial = query.get("sendInitialEvents", "").lower() in {"true", "1"}
-    if initial and query.get("resourceVersionMatch") != "NotOlderThan":
-        cause = errors.Cause(
-            reason="FieldValueForbidden",
-            message="Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            field="resourceVersionMatch",
-        )
-        raise errors.invalid("ListOptions", "meta.k8s.io", "", [cause])
+    check_match(query, version, watch=True)
     text = query.get("timeoutSeconds", "")
     return Wish(
         version=version,
         initial=initial,
         bookmarks=query.get("allowWatchBookmarks", "").lower() in {"true", "1"},
-        timeout=float(text) if text.isdigit() and int(text) > 0 else LONGEST,
+        timeout=min(float(text), LONGEST) if _NUMBER.fullmatch(text) and int(text) > 0 else LONGEST,
     )
+
+
+def check_match(query: Mapping[str, str], version: int | None, *, watch: bool) -> None:
+    """Nothing when resourceVersionMatch and sendInitialEvents go together with each other and with the version.
+
+    Raises:
+        ApiError: 422.
+    """
+    match, initial = query.get("resourceVersionMatch", ""), query.get("sendInitialEvents", "")
+    field, rule = "resourceVersionMatch", ""
+    if initial and not watch:
+        field, rule = "sendInitialEvents", "sendInitialEvents is forbidden for list"
+    elif initial and match != "NotOlderThan":
+        rule = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    elif match and watch and not initial:
+        rule = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    elif match not in {"", "NotOlderThan", "Exact"}:
+        rule = "supported values: NotOlderThan, Exact"
+    elif match and not watch and not query.get("resourceVersion"):
+        rule = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+    elif match == "Exact" and version is None:
+        rule = 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
+    if rule:
+        cause = errors.Cause(reason="FieldValueForbidden", message=f"Forbidden: {rule}", field=field)
+        raise errors.invalid("ListOptions", "meta.k8s.io", "", [cause])
 
 
 def read_version(text: str) -> int | None:
@@ -77,7 +99,7 @@ def read_version(text: str) -> int | None:
     """
     if text in {"", "0"}:
         return None
-    if not text.isdigit():
+    if not _NUMBER.fullmatch(text):
         raise errors.bad_request(f'Invalid value: "{text}": resourceVersion must be a number')
     return int(text)
 
@@ -112,19 +134,19 @@ async def changes(
             try:
                 change = await asyncio.wait_for(queue.get(), min(end, bookmark) - now)
             except TimeoutError:
-                if wanted.bookmarks:
+                if wanted.bookmarks and time.monotonic() < end:
                     yield _bookmark(resource, store.version)
                 bookmark = time.monotonic() + BOOKMARK_EVERY
                 continue
             if (seen := _event(change, namespace, selected)) is not None:
                 yield seen
+        if wanted.bookmarks:  # where to go on from
+            yield _bookmark(resource, store.version)
     finally:
         stop()
 
 
-def _first(
-    store: Store, resource: Resource, namespace: str, selected: Selector | None, wanted: Wish
-) -> list[Json]:
+def _first(store: Store, resource: Resource, namespace: str, selected: Selector | None, wanted: Wish) -> list[Json]:
     """What is sent before anything changes."""
     if wanted.version is not None and not wanted.initial:
         if wanted.version > store.version:

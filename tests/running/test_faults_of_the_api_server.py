@@ -1,0 +1,87 @@
+"""An API server that answers 409, 422, 429, 500, hangs or cuts the connection, at every call of a whole release.
+
+The release itself finds no traffic (nothing moves in this world), so it ends with 16; what the faults may change is how
+long it takes, or that it ends before anything was touched. The route is always as it was in the end.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.core.outcome import ExitCode
+from tests.running.conftest import bare
+
+pytestmark = pytest.mark.timeout(120)
+
+Run, File = Callable[..., Any], Callable[..., Path]
+
+ROUTES = {"resource": "httproutes.gateway.networking.k8s.io"}
+JOURNAL = {"resource": "configmaps"}
+LEASE = {"resource": "leases.coordination.k8s.io"}
+
+
+def test_a_release_that_nobody_visits_ends_without_evidence(run: Run, file: File, world: Any) -> None:
+    ran = run(file())
+    assert ran.code == ExitCode.NO_EVIDENCE, ran.err
+    assert "NOT_SETTLED" in ran.out
+    assert world.route() == bare(world.before)
+
+
+WRITE, AGAIN = {**ROUTES, "verb": "patch", "dryRun": ""}, {"times": 2, "skip": 1}
+
+PASSING: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, int]]] = {
+    "a conflict": (WRITE, {"status": 409, "reason": "Conflict"}, {"times": 1, "skip": 1}),
+    "a test refused": (WRITE, {"status": 422, "reason": "Invalid"}, {"times": 1, "skip": 1}),
+    "too many requests": (WRITE, {"status": 429, "reason": "TooManyRequests", "retryAfter": 1}, AGAIN),
+    "broken": (WRITE, {"status": 500, "reason": "InternalError"}, AGAIN),
+    "written, but the answer is lost": (WRITE, {"drop": "after"}, AGAIN),
+    "the connection is cut": (WRITE, {"drop": "before"}, AGAIN),
+    "the journal is broken": ({**JOURNAL, "verb": "patch"}, {"status": 500, "reason": "InternalError"}, {"times": 2}),
+    "the journal's answer is lost": ({**JOURNAL, "verb": "patch"}, {"drop": "after"}, {"times": 1, "skip": 1}),
+    "the lease is slow": (LEASE, {"delay": 1.0}, {"times": 2}),
+    "reading is slow": ({**ROUTES, "verb": "get"}, {"delay": 1.0}, {"times": 2}),
+    "nonsense": ({**ROUTES, "verb": "get"}, {"status": 200, "body": "<html>"}, {"times": 1, "skip": 3}),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_passes_delays_and_breaks_nothing(run: Run, file: File, world: Any, fault: str) -> None:
+    match, then, when = PASSING[fault]
+    world.fault(match, then, **when)
+    ran = run(file())
+    assert ran.code == ExitCode.NO_EVIDENCE, ran.err
+    assert world.route() == bare(world.before)
+
+
+FREEZE = 'admission webhook "freeze" denied the request: no deploys on Friday'
+
+STANDING: dict[str, tuple[dict[str, str], dict[str, Any], ExitCode]] = {
+    "an admission webhook refuses": (
+        {**ROUTES, "verb": "patch"},
+        {"status": 403, "reason": "Forbidden", "message": FREEZE},
+        ExitCode.PREFLIGHT_FAILED,
+    ),
+    "the schema refuses": (
+        {**ROUTES, "verb": "patch"},
+        {"status": 422, "reason": "Invalid", "message": "spec.rules: no"},
+        ExitCode.PREFLIGHT_FAILED,
+    ),
+    "no lease may be made": (
+        {**LEASE, "verb": "create"},
+        {"status": 403, "reason": "Forbidden", "message": "you may not"},
+        ExitCode.NOT_PERMITTED,
+    ),
+    "the server is broken": ({}, {"status": 500, "reason": "InternalError"}, ExitCode.PREFLIGHT_FAILED),
+}
+
+
+@pytest.mark.parametrize("fault", STANDING)
+def test_a_fault_that_stands_is_told_before_anything_is_touched(run: Run, file: File, world: Any, fault: str) -> None:
+    match, then, code = STANDING[fault]
+    world.fault(match, then)
+    ran = run(file())
+    assert ran.code == code, ran.err
+    assert then.get("message", "") in ran.err
+    assert world.route() == bare(world.before)
