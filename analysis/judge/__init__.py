@@ -1,13 +1,17 @@
 """The judge: is the canary worse than stable by more than is tolerated? Right at every look.
 
 One module per section of the mathematics: `evalue` (one look), `accounts` (all looks), `rates` (stable's rate),
-`dispersion` (bursts), `tests` (metrics as counts), `state` (what is remembered), `judge` (the verdict), `explain`
-(why). What does not belong here: reading counters, shares, releases, clocks.
+`dispersion` (bursts), `interval` (what people see), `limits` and `shares` (one arm alone), `power` (what so many
+requests can show), `tests` (metrics as counts). `book` puts them together for one look, `state` is what is remembered,
+`codec` its form in the journal, `verdict` what is said of it, `explain`, `holds` and `words` how; `judge` is the way
+in. What does not belong here: reading counters, moving shares, releases, clocks.
 """
 
+from analysis.judge.codec import VERSION, decode, encode
 from analysis.judge.config import JudgeConfig, MetricConfig
 from analysis.judge.judge import begin_step, learn, observe
-from analysis.judge.state import VERSION, JudgeState, decode, encode, start
+from analysis.judge.power import detectable, requests_needed
+from analysis.judge.state import JudgeState, start
 
 __all__ = [
     "VERSION",
@@ -16,8 +20,10 @@ __all__ = [
     "MetricConfig",
     "begin_step",
     "decode",
+    "detectable",
     "encode",
     "learn",
     "observe",
+    "requests_needed",
     "start",
 ]

@@ -10,6 +10,7 @@ restarting at every look: nothing that happened before can disarm it. Sources: S
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,3 +62,38 @@ def evidence(cash: Array, accounts: Array) -> Array:
     top = np.maximum(cash, accounts.max(axis=1))
     summed: Array = top + np.log(np.exp(cash - top) + np.exp(accounts - top[:, None]).sum(axis=1))
     return summed
+
+
+@dataclass(frozen=True, slots=True)
+class Wealth:
+    """Cash and accounts of several bets, as logs; never changed in place.
+
+    Attributes:
+        cash: shape (tests,).
+        accounts: shape (tests, 8).
+    """
+
+    cash: Array
+    accounts: Array
+
+    @classmethod
+    def fresh(cls, tests: int) -> Wealth:
+        """Before any look."""
+        return cls(*fresh(tests))
+
+    def look(self, log_factors: Array, *, part: float, log_cap: float) -> Wealth:
+        """After one look: first the cash moves, then the accounts grow."""
+        cash, accounts = move(self.cash, self.accounts, part)
+        return Wealth(cash, grow(accounts, log_factors, log_cap))
+
+    def evidence(self) -> Array:
+        """Log of the wealth of each."""
+        return evidence(self.cash, self.accounts)
+
+    def at_most(self, ceiling: Array) -> Wealth:
+        """With what each account holds above a ceiling (a log) thrown away, which is always allowed."""
+        return Wealth(self.cash, np.minimum(self.accounts, ceiling))
+
+    def joined(self, other: Wealth) -> Wealth:
+        """With another's rows appended."""
+        return Wealth(np.concatenate([self.cash, other.cash]), np.concatenate([self.accounts, other.accounts]))

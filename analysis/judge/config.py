@@ -58,6 +58,7 @@ class JudgeConfig:
         min_looks: judged looks before a step can be HEALTHY.
         prior_rate: stable's error rate from its own history; None where none is known.
         phi0: dispersion from stable's own history; 1 where none is known.
+        check_share: hold a step whose requests do not fit its share; off where the gateway does not keep shares.
     """
 
     metrics: tuple[MetricConfig, ...]
@@ -67,6 +68,7 @@ class JudgeConfig:
     min_looks: int = 20
     prior_rate: float | None = None
     phi0: float = 1.0
+    check_share: bool = True
 
     @property
     def threshold(self) -> float:

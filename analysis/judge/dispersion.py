@@ -1,9 +1,9 @@
 """How much more than binomially the comparison scatters. JUDGE, "Dispersion".
 
 Errors come in bursts. What matters is the dispersion of the comparison: given `m` errors on both arms, the canary's
-count is binomial with `q = omega n_c / (omega n_c + n_s)` if errors are independent; omega follows the current odds
-ratio, so that a real effect does not inflate the residual. Residuals are summed over blocks of several lengths, because
-bursts last longer than a look. log e-values are divided by the result.
+expectation is `q m` with `q = omega n_c / (omega n_c + n_s)`; omega follows the current ratio of the rates, so that a
+real effect does not inflate the residual. Residuals are summed over blocks of several lengths, because bursts last
+longer than a look. log e-values are divided by the result.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ LEAST_VARIANCE = 2.0
 HALF_LIFE = 60.0
 """Looks; memory of the odds ratio."""
 
+KEEP = 2.0 ** (-1.0 / HALF_LIFE)
+"""Of the odds' memory, per look."""
+
 WINSOR = 25.0
 """A block's squared residual counts at most this many times the running mean."""
 
@@ -34,12 +37,12 @@ FEWEST = 4.0
 """Blocks before the release's own value is used."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Dispersion:
-    """Running sums, one row per test.
+    """Running sums, one row per test; never changed in place.
 
     Attributes:
-        odds: remembered (x_c, n_c, x_s, n_s), shape (tests, 4).
+        odds: remembered (x_c, n_c, x_s, n_s), of which the ratio is made, shape (tests, 4).
         open_z, open_v, open_looks: the open block of each length, shape (tests, 4).
         total, inverse, blocks: sums over closed blocks: squared residuals, 1/V, and their number, shape (tests, 4).
     """
@@ -75,40 +78,54 @@ class Dispersion:
         largest: Array = np.maximum(np.maximum(1.0, phi0), inside)
         return largest
 
-    def look(self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array) -> None:
-        """Take one look; looks without requests on both arms say nothing."""
+    def observed(self) -> Array:
+        """What was seen, without any prior and without allowing for noise: of stable's history, this is phi0."""
+        mean = self.total / np.maximum(self.blocks, 1.0)
+        largest: Array = np.maximum(1.0, np.where(self.blocks >= FEWEST, mean, 0.0).max(axis=1))
+        return largest
+
+    def look(self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array) -> Dispersion:
+        """After one look; looks without requests on both arms say nothing."""
         usable = (n_s > 0) & (n_c > 0)
         m = x_s + x_c
         weight = self._omega(n_s, n_c) * n_c
         q = np.where(usable, weight / np.maximum(weight + n_s, 1e-300), 0.0)
-        z = np.where(usable, x_c - q * m, 0.0)
-        v = np.where(usable, q * (1.0 - q) * m * (1.0 - a), 0.0)
-        self.open_z += z[:, None]
-        self.open_v += v[:, None]
-        self.open_looks += usable[:, None]
-        self._close()
-        keep = 2.0 ** (-1.0 / HALF_LIFE)
-        self.odds = self.odds * keep + np.stack([x_c, n_c, x_s, n_s], axis=1) * usable[:, None]
+        z = self.open_z + np.where(usable, x_c - q * m, 0.0)[:, None]
+        v = self.open_v + np.where(usable, q * (1.0 - q) * m * (1.0 - a), 0.0)[:, None]
+        looks = self.open_looks + usable[:, None]
+        odds = self.odds * KEEP + np.stack([x_c, n_c, x_s, n_s], axis=1) * usable[:, None]
+        full = (looks >= BLOCKS) & (v >= LEAST_VARIANCE)
+        if not full.any():
+            return Dispersion(odds, z, v, looks, self.total, self.inverse, self.blocks)
+        inverse = np.where(full, 1.0 / np.maximum(v, LEAST_VARIANCE), 0.0)
+        running = (PRIOR_BLOCKS + self.total) / (PRIOR_BLOCKS + self.blocks)
+        square = np.minimum(z * z * inverse, WINSOR * running)
+        left = ~full
+        return Dispersion(
+            odds,
+            z * left,
+            v * left,
+            looks * left,
+            self.total + square,
+            self.inverse + inverse,
+            self.blocks + full,
+        )
 
     def _omega(self, n_s: Array, n_c: Array) -> Array:
-        """The current odds ratio, with one pseudo-error spread over the arms by their requests."""
-        x_c, remembered_c, x_s, remembered_s = self.odds.T
-        every_c, every_s = remembered_c + n_c, remembered_s + n_s
-        pseudo = every_c / np.maximum(every_c + every_s, 1e-300)
-        canary = (x_c + pseudo) / np.maximum(every_c, 1e-300)
-        stable = (x_s + 1.0 - pseudo) / np.maximum(every_s, 1e-300)
+        """How many times as often the canary fails now; 1 before anything is remembered.
+
+        One pseudo-error is spread over the arms by their requests, with the requests that one error takes, so that
+        neither a first look nor a raise moves the ratio by itself.
+        """
+        x_c, old_c, x_s, old_s = self.odds.T
+        requests = old_c + n_c + old_s + n_s
+        part = (old_c + n_c) / np.maximum(requests, 1.0)
+        worth = requests / (x_c + x_s + 1.0)
+        canary = (x_c + part) / np.maximum(old_c + part * worth, 1e-300)
+        stable = (x_s + 1.0 - part) / np.maximum(old_s + (1.0 - part) * worth, 1e-300)
         ratio: Array = np.clip(canary / np.maximum(stable, 1e-300), 1e-6, 1e6)
         return ratio
 
-    def _close(self) -> None:
-        full = (self.open_looks >= BLOCKS) & (self.open_v >= LEAST_VARIANCE)
-        if not full.any():
-            return
-        v = np.where(full, self.open_v, 1.0)
-        square = np.where(full, self.open_z, 0.0) ** 2 / v
-        running = (PRIOR_BLOCKS + self.total) / (PRIOR_BLOCKS + self.blocks)
-        self.total += np.where(full, np.minimum(square, WINSOR * running), 0.0)
-        self.inverse += np.where(full, 1.0 / v, 0.0)
-        self.blocks += full
-        for open_sum in (self.open_z, self.open_v, self.open_looks):
-            open_sum[full] = 0.0
+    def joined(self, other: Dispersion) -> Dispersion:
+        """With another's rows appended."""
+        return Dispersion(*(np.concatenate(pair) for pair in zip(self.rows(), other.rows(), strict=True)))

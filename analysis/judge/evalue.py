@@ -16,12 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-NEWTON_STEPS = 8
-"""Clamped Newton steps for the root; six leave an error of 2e-11, two more cost nothing measurable."""
+NEWTON_STEPS = 16
+"""Clamped Newton steps for the root at most. Five do for shares of 1 % and more; with a million requests on one arm and
+one on the other, eight would leave an expectation of e^7, and twelve none (200,000 random cases)."""
+
+ARRIVED = 1e-9
+"""A relative step below which Newton stops: the error left is about its square."""
 
 EDGE = 1e-9
 """Rates are kept in [EDGE, 1 - EDGE]."""
+
+TINY = 1e-30
+"""Keeps a boundary point at 0 out of the logarithm; much smaller than EDGE, since moving it costs expectation."""
 
 TOO_BAD = 0.999
 """A stable rate whose bound reaches this leaves nothing to compare."""
@@ -46,20 +54,72 @@ def boundary_point(*, a: Array, c: Array, n_s: Array, n_c: Array, relative: Arra
     slope = 1.0 + relative
     crossing = np.clip((c - absolute) / slope, 0.0, 1.0)
     low, high = np.minimum(a, crossing), np.maximum(a, crossing)
-    pooled = (n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300)
-    s = np.clip(pooled, low, high)
-    for _ in range(NEWTON_STEPS):
-        b = s * slope + absolute
-        bq, sq = b * (1.0 - b), s * (1.0 - s)
-        value = n_s * (s - a) * bq + n_c * slope * (b - c) * sq
-        steep = n_s * (bq + (s - a) * slope * (1.0 - 2.0 * b)) + n_c * slope * (slope * sq + (b - c) * (1.0 - 2.0 * s))
-        low = np.where(value < 0, s, low)
-        high = np.where(value > 0, s, high)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = s - value / steep
-        # Outside of the bracket (or without a slope) halving is the safe step.
-        s = np.where((step > low) & (step < high), step, 0.5 * (low + high))
+    s = np.clip((n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300), low, high)
+    k3, k2, k1, k0 = _cubic(a=a, c=c, n_s=n_s, n_c=n_c, slope=slope, absolute=absolute)
+    steep2, steep1 = 3.0 * k3, 2.0 * k2
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(NEWTON_STEPS):
+            value = ((k3 * s + k2) * s + k1) * s + k0
+            below = value < 0
+            low = np.where(below, s, low)
+            high = np.where(below, high, s)
+            step = s - value / ((steep2 * s + steep1) * s + k1)
+            # Outside of the bracket (or without a slope) halving is the safe step; on its edge Newton has arrived.
+            step = np.where((step >= low) & (step <= high), step, 0.5 * (low + high))
+            moved = np.abs(step - s) > ARRIVED * step
+            s = step
+            if not moved.any():
+                break
     return s
+
+
+def _cubic(*, a: Array, c: Array, n_s: Array, n_c: Array, slope: Array, absolute: Array) -> tuple[Array, ...]:
+    """Coefficients, highest first, of `boundary_point`'s equation: it is a cubic in s."""
+    free = absolute * (1.0 - absolute)
+    linear = slope * (1.0 - 2.0 * absolute)
+    square = slope * slope
+    weight, gap = n_c * slope, absolute - c
+    return (
+        -(n_s * square + weight * slope),
+        n_s * (linear + a * square) + weight * (slope - gap),
+        n_s * (free - a * linear) + weight * gap,
+        -n_s * a * free,
+    )
+
+
+def log_ratio(
+    *,
+    x_s: Array,
+    n_s: Array,
+    x_c: Array,
+    n_c: Array,
+    a: Array,
+    c: Array,
+    relative: Array,
+    absolute: Array,
+) -> Array:
+    """Log of the e-value of one look; 0 where an arm is empty or the value is not finite.
+
+    Args:
+        x_s, n_s, x_c, n_c: bad and all requests on stable and canary.
+        a, c: the alternative; `c` above `b(a)` tests for harm, `c` below it for health.
+        relative, absolute: the tolerance; `absolute` may be negative here, down to -1 (the interval's grid).
+    """
+    s = np.maximum(boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute), TINY)
+    b = s * (1.0 + relative) + absolute
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = (
+            x_s * np.log(a / s)
+            + (n_s - x_s) * np.log((1.0 - a) / (1.0 - s))
+            + x_c * np.log(c / b)
+            + (n_c - x_c) * np.log((1.0 - c) / (1.0 - b))
+        )
+    return np.where((n_s > 0) & (n_c > 0) & np.isfinite(value), value, 0.0)
+
+
+def comparable(a: Array, relative: Array, absolute: Array) -> Mask:
+    """Where stable leaves room to be worse than: its bound is below `TOO_BAD`."""
+    return bound(a, relative, absolute) < TOO_BAD
 
 
 def log_evalue(
@@ -73,25 +133,9 @@ def log_evalue(
     relative: Array,
     absolute: Array,
 ) -> Array:
-    """Log of the e-value of one look; 0 where an arm is empty, nothing can be compared, or it is not finite.
-
-    Args:
-        x_s, n_s, x_c, n_c: bad and all requests on stable and canary.
-        a, c: the alternative; `c` above `b(a)` tests for harm, `c` below it for health.
-        relative, absolute: the tolerance.
-    """
-    s = boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute)
-    s = np.clip(s, EDGE, 1.0 - EDGE)
-    b = np.clip(s * (1.0 + relative) + absolute, EDGE, 1.0 - EDGE)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = (
-            x_s * np.log(a / s)
-            + (n_s - x_s) * np.log((1.0 - a) / (1.0 - s))
-            + x_c * np.log(c / b)
-            + (n_c - x_c) * np.log((1.0 - c) / (1.0 - b))
-        )
-    usable = (n_s > 0) & (n_c > 0) & (bound(a, relative, absolute) < TOO_BAD) & np.isfinite(value)
-    return np.where(usable, value, 0.0)
+    """`log_ratio`, and 0 where stable is too bad to compare with."""
+    value = log_ratio(x_s=x_s, n_s=n_s, x_c=x_c, n_c=n_c, a=a, c=c, relative=relative, absolute=absolute)
+    return np.where(comparable(a, relative, absolute), value, 0.0)
 
 
 def log_evalue_one_arm(*, x: Array, n: Array, limit: Array, c: Array) -> Array:

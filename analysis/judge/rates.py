@@ -25,6 +25,12 @@ LONGEST = 5_000.0
 PRIOR_REQUESTS = 200.0
 """What stable's own history counts for."""
 
+DEFAULT_PRIOR = 0.001
+"""Stable's rate before anything is known of it."""
+
+DEFAULT_WORTH = 20.0
+"""What that counts for: hardly anything."""
+
 
 def half_life(x: Array, looks: Array) -> Array:
     """Looks after which a look counts half.
@@ -43,7 +49,7 @@ def remember(x: Array, n: Array, looks: Array, *, x_s: Array, n_s: Array) -> tup
     return x * keep + x_s, n * keep + n_s, looks * keep + 1.0
 
 
-def rate(x: Array, n: Array, *, prior: Array, worth: float) -> Array:
+def rate(x: Array, n: Array, *, prior: float, worth: float) -> Array:
     """The estimate, kept in [1e-9, 1 - 1e-9].
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,9 @@ TAIL, BODY = 0.0001, 0.90
 
 CONFIRMED = (0.5, 0.05, 0.01)
 """Shares over the bounds that must be confirmed for HEALTHY (p50, p95, p99); the others can only veto."""
+
+CLEAN = 0.001
+"""Least absolute tolerance at a bound that no request of stable's was over: too few were seen to say how rare it is."""
 
 LEARNED_REQUESTS = 200
 """Stable requests seen before bounds are chosen: fewer would choose by chance."""
@@ -53,7 +57,9 @@ class Limit:
 
     Attributes:
         metric: the metric it belongs to.
-        bound: for latency, the bucket bound that stands in for the limit (the next one above); 0 for errors.
+        bound: for latency, the bucket bound at or next above the limit, by which it is shown broken; 0 for errors,
+            negative where there is none, so that it cannot be shown broken.
+        below: for latency, the one at or next below it, by which it is shown kept; negative where there is none.
         rate: share of bad requests that may not be exceeded.
         weight: its part of the one alpha.
         words: the limit as the user wrote it.
@@ -61,22 +67,31 @@ class Limit:
 
     metric: str
     bound: float
+    below: float
     rate: float
     weight: float
     words: str
 
     def counts(self, look: Look, arm: Arm) -> tuple[int, int]:
         """(bad, total) of one arm in a look; zeros where there is nothing."""
-        return bad_of(look.counts.get(self.metric, {}).get(arm), self.bound)
+        counts = look.counts.get(self.metric, {}).get(arm)
+        return bad_of(counts, self.bound) if self.bound >= 0 else (0, counts.total if counts else 0)
+
+    def counts_below(self, look: Look, arm: Arm) -> tuple[int, int]:
+        """The same by the bound below: at least as many are over that."""
+        if self.below < 0:
+            _, total = self.counts(look, arm)
+            return total, total
+        return bad_of(look.counts.get(self.metric, {}).get(arm), self.below)
 
 
 def bad_of(counts: Counts | None, bound: float) -> tuple[int, int]:
-    """(bad, total) of some counts: errors, or requests slower than the bound."""
+    """(bad, total) of some counts: errors, or requests slower than the bound; zeros where that bound is not counted."""
     if counts is None:
         return 0, 0
     if not bound:
         return counts.bad, counts.total
-    within = next((number for upper, number in counts.buckets if upper >= bound * (1 - 1e-9)), None)
+    within = next((number for upper, number in counts.buckets if math.isclose(upper, bound)), None)
     return (0, 0) if within is None else (counts.total - within, counts.total)
 
 
@@ -95,26 +110,26 @@ def choose_bounds(histogram: Mapping[float, int]) -> tuple[tuple[float, float, b
         histogram: cumulative counts of stable by upper bound in seconds.
 
     Returns:
-        (bound, stable's share over it, must be confirmed), ascending; empty with too few requests.
+        (bound, stable's share over it, must be confirmed), ascending; empty with too few requests. The first bound that
+        hardly any request is over is among them, with the share that might be over it unseen: a new tail shows there.
     """
-    if max(histogram.values(), default=0) < LEARNED_REQUESTS:
+    total = max(histogram.values(), default=0)
+    if total < LEARNED_REQUESTS:
         return ()
-    usable = {bound: share for bound, share in shares_over(histogram).items() if TAIL <= share <= BODY}
+    shares = shares_over(histogram)
+    usable = {bound: share for bound, share in shares.items() if TAIL <= share <= BODY}
+    clean = min((bound for bound, share in shares.items() if share < TAIL), default=None)
+    unseen = max(3.0 / total, CLEAN)
     if not usable:
-        return ()
+        return () if clean is None else ((clean, unseen, True),)
     # Near in ratio: 0.6 % is as near to 1 % as 1.7 % is.
-    named = {min(usable, key=lambda bound: abs(_log(usable[bound] / wanted))) for wanted in CONFIRMED}
+    named = {min(usable, key=lambda bound: abs(math.log(usable[bound] / wanted))) for wanted in CONFIRMED}
     rest = sorted(set(usable) - named)
-    room = MOST_BOUNDS - len(named)
+    room = MOST_BOUNDS - len(named) - (clean is not None)
     spread = rest if len(rest) <= room else [rest[i * len(rest) // room] for i in range(room)]
     chosen = sorted(named | set(spread))
-    return tuple((bound, usable[bound], bound in named) for bound in chosen)
-
-
-def _log(value: float) -> float:
-    import math
-
-    return math.log(value)
+    found = tuple((bound, usable[bound], bound in named) for bound in chosen)
+    return found if clean is None else (*found, (clean, unseen, False))
 
 
 def plain_tests(config: JudgeConfig) -> tuple[Test, ...]:
@@ -157,12 +172,14 @@ def limits_of(metric: MetricConfig, histogram: Mapping[float, int]) -> tuple[Lim
     found = []
     if metric.rate_limit is not None:
         words = f"at most {metric.rate_limit:.2%} may fail"
-        found.append(Limit(metric=metric.name, bound=0.0, rate=metric.rate_limit, weight=1.0, words=words))
-    for quantile, seconds in metric.quantile_limits:
-        above = [bound for bound in sorted(histogram) if bound >= seconds and bound != float("inf")]
-        if above:
-            words = f"p{quantile * 100:g} at most {seconds * 1000:g} ms"
-            found.append(Limit(metric=metric.name, bound=above[0], rate=1 - quantile, weight=1.0, words=words))
+        found.append(Limit(metric=metric.name, bound=0.0, below=0.0, rate=metric.rate_limit, weight=1.0, words=words))
+    for quantile, seconds in metric.quantile_limits if histogram else ():
+        finite = [bound for bound in histogram if bound != math.inf]
+        above = min((bound for bound in finite if bound >= seconds * (1 - 1e-9)), default=-1.0)
+        below = max((bound for bound in finite if bound <= seconds * (1 + 1e-9)), default=-1.0)
+        words = f"p{quantile * 100:g} at most {seconds * 1000:g} ms"
+        limit = Limit(metric=metric.name, bound=above, below=below, rate=1 - quantile, weight=1.0, words=words)
+        found.append(limit)
     part = PARTS["limits"] * metric.weight
     return tuple(replace(limit, weight=part / len(found)) for limit in found)
 

@@ -49,14 +49,33 @@ KINDS = {
 OPEN = {"V1JSONSchemaProps", "V1ManagedFieldsEntry"}
 """Types that are not looked into."""
 
-QUANTITIES = {"limits", "requests", "capacity", "allocatable", "hard", "used", "max", "min", "default", "default_request"}
+QUANTITIES = {
+    "limits",
+    "requests",
+    "capacity",
+    "allocatable",
+    "hard",
+    "used",
+    "max",
+    "min",
+    "default",
+    "default_request",
+}
 """Maps of quantities, which may be written as numbers though the client says they are texts."""
 
-PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "datetime": "string", "bytes": "string", "object": "any"}
+PLAIN = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "datetime": "string",
+    "bytes": "string",
+    "object": "any",
+}
 
 
 def built_in() -> dict[str, Any]:
-    """Types of the built-in kinds: {types: {type: {required, fields: {field: type}}}, kinds: {api version/kind: type}}."""
+    """Types of the built-in kinds: {types: {type: {required, fields}}, kinds: {api version/kind: type}}."""
     types: dict[str, Any] = {}
     waiting = list(KINDS.values())
     while waiting:
@@ -73,7 +92,12 @@ def built_in() -> dict[str, Any]:
             "required": sorted(wanted),
             "fields": dict(sorted(fields.items())),
         }
-        waiting += [found for of in fields.values() for found in re.findall(r"\w+", of) if found[0].isupper() and found not in OPEN]
+        waiting += [
+            found
+            for of in fields.values()
+            for found in re.findall(r"\w+", of)
+            if found[0].isupper() and found not in OPEN
+        ]
     return {"kinds": KINDS, "types": dict(sorted(types.items()))}
 
 

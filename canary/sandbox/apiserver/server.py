@@ -5,11 +5,9 @@ Everything runs on one event loop and every write is carried out between two awa
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import re
-import secrets
 import traceback
 from collections import deque
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from canary.sandbox.apiserver import discovery, errors, rbac, tables, watching
+from canary.sandbox.apiserver import commands, discovery, errors, rbac, tables, watching
 from canary.sandbox.apiserver.definitions import definitions
 from canary.sandbox.apiserver.errors import ApiError, Json
 from canary.sandbox.apiserver.faults import Faults
@@ -29,7 +27,6 @@ from canary.sandbox.apiserver.objects import Objects
 from canary.sandbox.apiserver.reading import Options, read
 from canary.sandbox.apiserver.resources import Registry, Resource
 from canary.sandbox.apiserver.scale import scale_of
-from canary.sandbox.apiserver.schema import mistakes
 from canary.sandbox.apiserver.selectors import Selector, field_selector, label_selector
 from canary.sandbox.apiserver.store import Store
 from canary.sandbox.apiserver.wire import addressed, body_of, delete_options, options_of, refused, verb_of
@@ -44,11 +41,6 @@ _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>[^/]+))?/?"
 )
-_USER: Json = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {"name": {"type": "string"}, "groups": {"type": "array", "items": {"type": "string"}}},
-}
 _OF_A_NAMESPACE = frozenset({"status", "finalize"})
 _PARTS = {"log": frozenset({"get"}), "scale": frozenset({"get", "update", "patch"})}
 _PARTS["status"] = _PARTS["scale"]
@@ -115,14 +107,14 @@ class Server:
         if user is None:
             raise errors.unauthorized()
         if path.startswith("/sandbox/"):
-            return await self._sandbox(request, path, user)
+            return await commands.carry_out(self, request, path, user)
         if (found := discovery.answer(self.registry, path)) is not None:
             return web.json_response(found)
         call = self._understand(request, path)
         entry = self._note(call, user)
         fault = self.faults.meeting(entry)
         if fault is not None:
-            refused = await _meet(fault, request)
+            refused = await commands.meet(fault, request)
             if refused is not None:
                 entry["code"] = refused.status
                 return refused
@@ -133,7 +125,7 @@ class Server:
             raise
         entry["code"] = answer.status
         if fault is not None and fault.get("drop") == "after":
-            _cut(request)
+            commands.cut(request)
         return answer
 
     # Who and what ----------------------------------------------------------------------------------------------
@@ -290,17 +282,19 @@ class Server:
         include = call.query.get("includeObject", "Metadata")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
+        found = watching.changes(self.store, call.resource, call.namespace, selected, wanted)
         with contextlib.suppress(ConnectionError):
-            try:
-                async for event in watching.changes(self.store, call.resource, call.namespace, selected, wanted):
-                    item = self.objects.shown(call.resource, event["object"])
-                    if as_table and event["type"] != "BOOKMARK":
-                        version = item["metadata"]["resourceVersion"]
-                        item = tables.table(call.resource, [item], version, head=head, include=include)
-                        head = False
-                    await response.write(json.dumps({"type": event["type"], "object": item}).encode() + b"\n")
-            except ApiError as error:
-                await response.write(json.dumps({"type": "ERROR", "object": error.status()}).encode() + b"\n")
+            async with contextlib.aclosing(found) as events:
+                try:
+                    async for event in events:
+                        item = self.objects.shown(call.resource, event["object"])
+                        if as_table and event["type"] != "BOOKMARK":
+                            version = item["metadata"]["resourceVersion"]
+                            item = tables.table(call.resource, [item], version, head=head, include=include)
+                            head = False
+                        await response.write(_line(event["type"], item))
+                except ApiError as error:
+                    await response.write(_line("ERROR", error.status()))
             await response.write_eof()
         return response
 
@@ -315,33 +309,10 @@ class Server:
             answer = rbac.review(self.store, user, asked)
         return web.json_response(answer, status=201)
 
-    # What only this server has -----------------------------------------------------------------------------------
 
-    async def _sandbox(self, request: web.Request, path: str, user: rbac.User) -> web.Response:
-        """Faults, the log of requests, and users: for administrators."""
-        if rbac.MASTERS not in user.groups:
-            raise errors.forbidden(path.strip("/"), "", f'User "{user.name}" is no administrator')
-        match request.method, path:
-            case "GET", "/sandbox/requests":
-                text = request.query.get("since", "0")
-                if not re.fullmatch(r"[0-9]{1,9}", text):
-                    raise errors.bad_request("since must be the number of a request")
-                since = int(text)
-                return web.json_response({"requests": [entry for entry in self.log if entry["number"] > since]})
-            case "POST", "/sandbox/faults":
-                self.faults.add((await body_of(request))[0])
-                return web.json_response({"faults": len(self.faults.active)}, status=201)
-            case "DELETE", "/sandbox/faults":
-                self.faults.clear()
-                return web.json_response({"faults": 0})
-            case "POST", "/sandbox/users":
-                body = (await body_of(request))[0]
-                for cause in mistakes(body, _USER):
-                    raise errors.bad_request(f"a user's {cause.field}: {cause.message}")
-                token = secrets.token_hex(24)
-                self.tokens[token] = rbac.User(body["name"], tuple(body.get("groups") or ()))
-                return web.json_response({"token": token}, status=201)
-        raise errors.no_such_path()
+def _line(kind: str, item: Json) -> bytes:
+    """An event of a watch as it goes over the wire."""
+    return json.dumps({"type": kind, "object": item}).encode() + b"\n"
 
 
 def _phase(pod: Json) -> str:
@@ -359,27 +330,6 @@ def _selector(call: Call) -> Selector | None:
     if labels is None or fields is None:
         return labels or fields
     return lambda item: labels(item) and fields(item)
-
-
-async def _meet(fault: Json, request: web.Request) -> web.Response | None:
-    """What a fault does before the request is carried out; an answer when it is not to be."""
-    if "delay" in fault:
-        await asyncio.sleep(fault["delay"])
-    if fault.get("drop") == "before":
-        _cut(request)
-        return web.Response(status=500)
-    if "body" in fault:
-        return web.Response(status=fault.get("status", 200), text=fault["body"], content_type="application/json")
-    if "status" in fault:
-        reason, message = fault.get("reason", ""), fault.get("message", "a fault was asked for")
-        return refused(ApiError(fault["status"], reason, message, retry_after=fault.get("retryAfter")))
-    return None
-
-
-def _cut(request: web.Request) -> None:
-    """Close the connection without an answer."""
-    if request.transport is not None:
-        request.transport.abort()
 
 
 def load_definitions(server: Server, directory: Path | None) -> None:

@@ -1,7 +1,7 @@
 """Objects in memory, one line of versions, and the history from which watches are served.
 
 Objects in the store are never changed in place: a write puts a new one. The store knows no rules of Kubernetes;
-those are in `writes` and `deletion`.
+those are in `objects` and `rules`.
 """
 
 from __future__ import annotations
@@ -112,6 +112,10 @@ class Store:
         """Calls a listener at every change of a resource, until the returned function is called."""
         self._listeners[resource].add(listener)
         return lambda: self._listeners[resource].discard(listener)
+
+    def watchers(self, resource: str) -> int:
+        """How many listen to a resource now."""
+        return len(self._listeners[resource])
 
     def dump(self) -> Json:
         """Everything, as JSON."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
 from canary.sandbox.apiserver import errors
@@ -117,7 +117,7 @@ def listing(store: Store, resource: Resource, namespace: str, selected: Selector
 
 async def changes(
     store: Store, resource: Resource, namespace: str, selected: Selector | None, wanted: Wish
-) -> AsyncIterator[Json]:
+) -> AsyncGenerator[Json, None]:
     """The events of a watch, until its time is over.
 
     Raises:

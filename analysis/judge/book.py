@@ -1,0 +1,282 @@
+"""The book: what one look does to all tests at once. Arrays only; one row per test, and no row knows another.
+
+The order inside a look matters for the guarantee: stable's rate, the dispersion and what is invested come from past
+looks only (they are predictable), then the look is judged, then it is remembered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.judge import rates
+from analysis.judge.accounts import CAP, EFFECTS, Wealth
+from analysis.judge.config import JudgeConfig
+from analysis.judge.dispersion import Dispersion
+from analysis.judge.evalue import bound, comparable, log_evalue_one_arm, log_ratio, odds_above
+from analysis.judge.interval import GRID, Interval
+
+Array = NDArray[np.float64]
+
+HEALTH_CAP = 0.25
+"""A look's factor towards HEALTHY is at most `(1/beta)**HEALTH_CAP`: at least four looks must agree."""
+
+UNKNOWN = 1.0
+"""A baseline that nothing can be worse than: nothing was known of stable before the canary had traffic."""
+
+LEAST_KNOWN = 50.0
+"""Stable requests that must be remembered for a baseline; with so few its upper end is far above the estimate."""
+
+HEADROOM = 3.0
+"""What an account that only holds a step back may have above the threshold (nats): it must be able to recover."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One look as arrays, one entry per test."""
+
+    x_s: Array
+    n_s: Array
+    x_c: Array
+    n_c: Array
+
+    @classmethod
+    def of(cls, table: Array) -> Counted:
+        """From rows of (x_s, n_s, x_c, n_c)."""
+        return cls(*table.T)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of each test.
+
+    Attributes:
+        relative, absolute: the tolerance.
+        prior, worth: stable's rate before anything was seen, and the requests that it counts for.
+        phi0: dispersion from stable's own history.
+        config: the promises.
+    """
+
+    relative: Array
+    absolute: Array
+    prior: float
+    worth: float
+    phi0: float
+    config: JudgeConfig
+
+    @classmethod
+    def of(cls, config: JudgeConfig, *, relative: Array, absolute: Array) -> Asked:
+        """With the priors that the config knows."""
+        known = config.prior_rate is not None
+        return cls(
+            relative=relative,
+            absolute=absolute,
+            prior=config.prior_rate if config.prior_rate is not None else rates.DEFAULT_PRIOR,
+            worth=rates.PRIOR_REQUESTS if known else rates.DEFAULT_WORTH,
+            phi0=config.phi0,
+            config=config,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """All that is remembered of the tests; never changed in place.
+
+    Attributes:
+        harm: wealth against "within the tolerance", since the release began.
+        health: log evidence for "within", restarted in each step.
+        memory: remembered stable (errors, requests, looks).
+        dispersion: of the comparison.
+        interval: of the difference.
+        baseline: stable's rate before the canary had traffic (its 99 % upper end); `UNKNOWN` where unknown.
+        worse: wealth against "stable is as it was", restarted in each step.
+        frozen: stable's rate (99 % upper end) when the bake began; empty before.
+        step: (x_s, n_s, x_c, n_c) of this step.
+        quiet: newest looks in a row without a canary request for this test.
+    """
+
+    harm: Wealth
+    health: Array
+    memory: Array
+    dispersion: Dispersion
+    interval: Interval
+    baseline: Array
+    worse: Wealth
+    frozen: Array
+    step: Array
+    quiet: Array
+
+    @classmethod
+    def fresh(cls, tests: int) -> Book:
+        """Before any look."""
+        return cls(
+            harm=Wealth.fresh(tests),
+            health=np.zeros(tests),
+            memory=np.zeros((tests, 3)),
+            dispersion=Dispersion.fresh(tests),
+            interval=Interval.fresh(tests),
+            baseline=np.full(tests, UNKNOWN),
+            worse=Wealth.fresh(tests),
+            frozen=np.zeros(tests),
+            step=np.zeros((tests, 4)),
+            quiet=np.zeros(tests),
+        )
+
+    def __len__(self) -> int:
+        """Tests."""
+        return len(self.health)
+
+    def joined(self, other: Book) -> Book:
+        """With another's rows appended."""
+
+        def both(mine: Array, theirs: Array) -> Array:
+            return np.concatenate([mine, theirs])
+
+        return Book(
+            harm=self.harm.joined(other.harm),
+            health=both(self.health, other.health),
+            memory=both(self.memory, other.memory),
+            dispersion=self.dispersion.joined(other.dispersion),
+            interval=self.interval.joined(other.interval),
+            baseline=both(self.baseline, other.baseline),
+            worse=self.worse.joined(other.worse),
+            frozen=both(self.frozen, other.frozen),
+            step=both(self.step, other.step),
+            quiet=both(self.quiet, other.quiet),
+        )
+
+    def rates(self, asked: Asked) -> Array:
+        """Stable's current rate, from past looks."""
+        return rates.rate(self.memory[:, 0], self.memory[:, 1], prior=asked.prior, worth=asked.worth)
+
+    def upper_rates(self) -> Array:
+        """The upper end of what stable's remembered rate may be; `UNKNOWN` where too little is remembered."""
+        x, n, _ = self.memory.T
+        return np.where(n >= LEAST_KNOWN, upper_end(x, np.maximum(n, 1.0), z=2.33), UNKNOWN)
+
+    def phi(self, asked: Asked) -> Array:
+        """Dispersion, from past looks."""
+        return self.dispersion.phi(np.full(len(self), asked.phi0))
+
+    def begin_step(self, *, bakes: bool) -> Book:
+        """A step begins: evidence from a smaller share is about another load, so health starts anew; harm goes on."""
+        k = len(self)
+        return replace(
+            self,
+            health=np.zeros(k),
+            worse=Wealth.fresh(k),
+            step=np.zeros((k, 4)),
+            quiet=np.zeros(k),
+            frozen=self.upper_rates() if bakes else self.frozen,
+        )
+
+    def known(self) -> Book:
+        """The canary has traffic from now on: what stable was without it is known now or never."""
+        return replace(self, baseline=self.upper_rates())
+
+    def compare(self, counts: Counted, asked: Asked, *, part: float) -> Book:
+        """Judge a look at both arms, then remember it.
+
+        Args:
+            counts: the look.
+            asked: the question.
+            part: of the cash, to be moved before the look.
+        """
+        a, phi = self.rates(asked), self.phi(asked)
+        config = asked.config
+        factors = self._factors(counts, asked, a) / phi[:, None]
+        effects = len(EFFECTS)
+        room = comparable(a, asked.relative, asked.absolute)
+        harm, fine, gaps = factors[:, :effects], factors[:, effects], factors[:, effects + 1 :]
+        harm, fine = np.where(room[:, None], harm, 0.0), np.where(room, fine, 0.0)
+        return replace(
+            self._remember(counts, a),
+            harm=self.harm.look(harm, part=part, log_cap=CAP * config.threshold),
+            health=self.health + np.minimum(fine, HEALTH_CAP * config.health_threshold),
+            interval=self.interval.look(gaps, a=a, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c)),
+            worse=self._worse(counts, asked, part),
+        )
+
+    def _factors(self, counts: Counted, asked: Asked, a: Array) -> Array:
+        """Logs of e-values, shape (tests, effects + health + interval's grid), in one go because that is fastest."""
+        worse = odds_above(bound(a, asked.relative, asked.absolute), EFFECTS)
+        tests, every = len(a), len(EFFECTS) + 1 + len(GRID)
+        c, relative, absolute = (np.empty((tests, every)) for _ in range(3))
+        own = len(EFFECTS) + 1
+        c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a, self.interval.canary(a)[:, None]
+        relative[:, :own], relative[:, own:] = asked.relative[:, None], 0.0
+        absolute[:, :own], absolute[:, own:] = asked.absolute[:, None], GRID
+        return log_ratio(
+            x_s=counts.x_s[:, None],
+            n_s=counts.n_s[:, None],
+            x_c=counts.x_c[:, None],
+            n_c=counts.n_c[:, None],
+            a=a[:, None],
+            c=c,
+            relative=relative,
+            absolute=absolute,
+        )
+
+    def _worse(self, counts: Counted, asked: Asked, part: float) -> Wealth:
+        """Stable against what it was before the canary had traffic, with the same tolerance."""
+        tolerated = bound(self.baseline, asked.relative, asked.absolute)
+        phi = np.full(len(self), max(1.0, asked.phi0))
+        grown = _one_arm(self.worse, counts.x_s, counts.n_s, tolerated, part=part, asked=asked, phi=phi)
+        return grown.at_most(np.array(asked.config.threshold + HEADROOM))
+
+    def bake(self, counts: Counted, asked: Asked, *, part: float) -> Book:
+        """Judge a look without a second arm, against stable as it was when the bake began: outside the promise."""
+        tolerated = bound(self.frozen, asked.relative, asked.absolute)
+        phi = self.phi(asked)
+        harm = _one_arm(self.harm, counts.x_c, counts.n_c, tolerated, part=part, asked=asked, phi=phi)
+        return replace(self._remember(counts, self.rates(asked)), harm=harm)
+
+    def learn(self, counts: Counted) -> Book:
+        """Remember stable from a look that is not judged."""
+        seen = (counts.n_s > 0)[:, None]
+        x, n, looks = self.memory.T
+        memory = np.stack(rates.remember(x, n, looks, x_s=counts.x_s, n_s=counts.n_s), axis=1)
+        return replace(self, memory=np.where(seen, memory, self.memory))
+
+    def _remember(self, counts: Counted, a: Array) -> Book:
+        seen = self.learn(counts)
+        table = np.stack([counts.x_s, counts.n_s, counts.x_c, counts.n_c], axis=1)
+        return replace(
+            seen,
+            dispersion=self.dispersion.look(x_s=counts.x_s, n_s=counts.n_s, x_c=counts.x_c, n_c=counts.n_c, a=a),
+            step=self.step + table,
+            quiet=np.where(counts.n_c > 0, 0.0, self.quiet + 1.0),
+        )
+
+
+def _one_arm(
+    wealth: Wealth,
+    x: Array,
+    n: Array,
+    limit: Array,
+    *,
+    part: float,
+    asked: Asked,
+    phi: Array,
+) -> Wealth:
+    """Wealth against "at most the limit" after a look at one arm; unchanged where the limit cannot be broken."""
+    worse = odds_above(np.minimum(limit, 1.0), EFFECTS)
+    factors = log_evalue_one_arm(x=x[:, None], n=n[:, None], limit=limit[:, None], c=worse)
+    factors = np.where(comparable(limit, np.zeros(1), np.zeros(1))[:, None], factors, 0.0)
+    return wealth.look(factors / phi[:, None], part=part, log_cap=CAP * asked.config.threshold)
+
+
+def upper_end(x: Array, n: Array, *, z: float) -> Array:
+    """Upper end of Wilson's interval of a proportion (Wilson, JASA 22, 1927).
+
+    Args:
+        x, n: how many of how many; n > 0.
+        z: normal quantile of the confidence wanted on this side.
+    """
+    p = x / n
+    middle = p + z * z / (2 * n)
+    spread = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    end: Array = (middle + spread) / (1 + z * z / n)
+    return end

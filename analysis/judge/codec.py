@@ -1,0 +1,144 @@
+"""The judge's state as JSON-able data and back, for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.judge.accounts import EFFECTS, Wealth
+from analysis.judge.book import Book
+from analysis.judge.dispersion import Dispersion
+from analysis.judge.interval import GRID, Interval
+from analysis.judge.limits import Limits
+from analysis.judge.state import JudgeState
+from analysis.judge.tests import Limit, Test
+
+Array = NDArray[np.float64]
+
+VERSION = 2
+"""Of the judge's arithmetic and of this form; a record names it."""
+
+DIGITS = 12
+"""Significant digits kept: a verdict judged again agrees to 1e-9."""
+
+SHOWN_DIGITS = 5
+"""The interval's: it is shown, and decides nothing; its grid is most of the state."""
+
+
+def encode(state: JudgeState) -> dict[str, Any]:
+    """As JSON-able data."""
+    book = state.book
+    return {
+        "version": VERSION,
+        "tests": [list(asdict(test).values()) for test in state.tests],
+        "limits": [list(asdict(limit).values()) for limit in state.limits],
+        "harm": _wealth(book.harm),
+        "worse": _wealth(book.worse),
+        "over": _wealth(state.over.bets),
+        "split": _wealth(state.split),
+        "health": _plain(book.health),
+        "memory": _plain(book.memory),
+        "dispersion": [_plain(rows) for rows in book.dispersion.rows()],
+        "interval": [_plain(rows, SHOWN_DIGITS) for rows in book.interval.rows()],
+        "baseline": _plain(book.baseline),
+        "frozen": _plain(book.frozen),
+        "step": _plain(book.step),
+        "quiet": _plain(book.quiet),
+        "over_step": _plain(state.over.step),
+        "histograms": {
+            # JSON has no infinity.
+            name: [[str(bound), count] for bound, count in histogram.items()]
+            for name, histogram in state.histograms.items()
+        },
+        "now": [
+            state.looks,
+            *state.idle,
+            state.first,
+            state.share,
+            state.last_share,
+            state.exposed,
+            state.baking,
+            state.condemned,
+        ],
+    }
+
+
+def decode(data: Mapping[str, Any]) -> JudgeState:
+    """From `encode`'s data.
+
+    Raises:
+        ValueError: it is damaged, or of another version.
+    """
+    if data.get("version") != VERSION:
+        raise ValueError(f"the judge's state has version {data.get('version')!r}, this judge knows {VERSION}")
+    try:
+        return _decode(data)
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the judge's state is damaged: {error!r}") from error
+
+
+def _decode(data: Mapping[str, Any]) -> JudgeState:
+    tests = tuple(Test(**dict(zip(Test.__slots__, values, strict=True))) for values in data["tests"])
+    limits = tuple(Limit(**dict(zip(Limit.__slots__, values, strict=True))) for values in data["limits"])
+    looks, idle_s, idle_c, first, share, last_share, exposed, baking, condemned = data["now"]
+    k, m = len(tests), len(limits)
+    above, below, mean = data["interval"]
+    grid = (k, len(GRID))
+    book = Book(
+        harm=_read_wealth(data["harm"], k),
+        worse=_read_wealth(data["worse"], k),
+        health=_array(data["health"], (k,)),
+        memory=_array(data["memory"], (k, 3)),
+        dispersion=Dispersion(*(_array(rows, (k, 4)) for rows in data["dispersion"])),
+        interval=Interval(_array(above, grid), _array(below, grid), _array(mean, (k, 2))),
+        baseline=_array(data["baseline"], (k,)),
+        frozen=_array(data["frozen"], (k,)),
+        step=_array(data["step"], (k, 4)),
+        quiet=_array(data["quiet"], (k,)),
+    )
+    return JudgeState(
+        tests=tests,
+        limits=limits,
+        book=book,
+        over=Limits(_read_wealth(data["over"], 2 * m), _array(data["over_step"], (m, 3))),
+        split=_read_wealth(data["split"], 2),
+        histograms={
+            name: {float(bound): int(count) for bound, count in rows} for name, rows in data["histograms"].items()
+        },
+        looks=int(looks),
+        idle=(int(idle_s), int(idle_c)),
+        first=bool(first),
+        share=float(share),
+        last_share=float(last_share),
+        exposed=bool(exposed),
+        baking=bool(baking),
+        condemned=bool(condemned),
+    )
+
+
+def _plain(array: Array, digits: int = DIGITS) -> Any:
+    """Numbers as short as their digits allow: 0 and not 0.0."""
+    if array.ndim > 1:
+        return [_plain(row, digits) for row in array]
+    rounded = (float(f"{value:.{digits}g}") for value in array)
+    return [int(value) if value == int(value) and abs(value) < 1e15 else value for value in rounded]
+
+
+def _wealth(wealth: Wealth) -> list[Any]:
+    return [_plain(wealth.cash), _plain(wealth.accounts)]
+
+
+def _read_wealth(data: Any, tests: int) -> Wealth:
+    cash, accounts = data
+    return Wealth(_array(cash, (tests,)), _array(accounts, (tests, len(EFFECTS))))
+
+
+def _array(data: Any, shape: tuple[int, ...]) -> Array:
+    array = np.array(data, dtype=float).reshape(shape)
+    if not np.isfinite(array).all():
+        raise ValueError("not finite")
+    return array

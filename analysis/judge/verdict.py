@@ -1,0 +1,256 @@
+"""From what is remembered to a judgement. JUDGE, "What the user sees", "HEALTHY" and "Many metrics, one alpha"."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.judge import shares
+from analysis.judge.book import Asked, upper_end
+from analysis.judge.config import JudgeConfig
+from analysis.judge.evalue import bound, comparable
+from analysis.judge.explain import HARM_HINT, Numbers, finding_of, limit_finding, overall
+from analysis.judge.holds import both_worse, no_data, share_finding
+from analysis.judge.power import detectable_rates
+from analysis.judge.state import JudgeState
+from analysis.judge.tests import normaliser
+from analysis.judge.words import log
+from analysis.model import Finding, Judgement, Verdict
+
+Array = NDArray[np.float64]
+
+LOOSEST = 10.0
+"""A small step's absolute tolerance may be looser by this factor at most. [judged]"""
+
+COARSE = 0.15
+"""Step of the logarithms to which numbers are rounded before what they can show is computed."""
+
+ONE_SIDED = 1.645
+"""Normal quantile of 95 % on one side: an undecided step's upper end."""
+
+
+def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array) -> Judgement:
+    """The judgement after a look.
+
+    Args:
+        config: the question.
+        state: after the look.
+        asked: what was asked of each test.
+        a, phi: stable's rates and the dispersion that the look was judged with.
+    """
+    weights = np.array([0.0 if test.dry_run else test.weight for test in state.tests]) / normaliser(config)
+    harm = state.book.harm.evidence()
+    tolerated = _tolerated(state, asked, a)
+    findings = _findings(config, state, asked, a=a, phi=phi, weights=weights, harm=harm, tolerated=tolerated)
+    limited, over = _limit_findings(config, state)
+    combined = _combined([*zip(weights.tolist(), harm.tolist(), strict=True), *over])
+    requests = int(max(state.book.step[:, 3], default=0))
+    idle = no_data(state.idle, baking=state.baking, requests=requests)
+    holds = _holds(config, state, requests)
+    everything = sorted([*findings, *limited], key=_guilt, reverse=True)
+    verdict = Verdict.UNDECIDED
+    if state.condemned or combined >= config.threshold:
+        verdict = Verdict.UNHEALTHY
+    elif idle is not None:
+        verdict = Verdict.NO_DATA
+    elif combined < HARM_HINT and not holds and _all_healthy(config, state, findings, limited):
+        verdict = Verdict.HEALTHY
+    unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not holds
+    may_proceed = unsuspected and _may_proceed(config, state, asked, tolerated)
+    told = (idle, *holds, *everything) if idle else (*holds, *everything)
+    return Judgement(
+        verdict=verdict,
+        findings=told if verdict is not Verdict.UNHEALTHY else (*everything, *holds),
+        evidence=combined,
+        threshold=config.threshold,
+        looks=state.looks,
+        requests=requests,
+        may_proceed=may_proceed,
+        sentence=overall(
+            verdict,
+            everything if verdict is Verdict.UNHEALTHY else told,
+            may_proceed=may_proceed,
+            stands=combined < config.threshold,
+        ),
+    )
+
+
+def _guilt(finding: Finding) -> float:
+    # Rounded, so that a state which was stored and read again sorts equals alike.
+    return round(finding.numbers.get("share_of_evidence", float("-inf")), 6)
+
+
+def _findings(
+    config: JudgeConfig,
+    state: JudgeState,
+    asked: Asked,
+    *,
+    a: Array,
+    phi: Array,
+    weights: Array,
+    harm: Array,
+    tolerated: Array,
+) -> list[Finding]:
+    low, high = state.book.interval.ends()
+    base = state.book.frozen if state.baking else a
+    room = comparable(base, asked.relative, asked.absolute)
+    visible = _visible(config, state, a=a, phi=phi, weights=weights)
+    found = []
+    for row, test in enumerate(state.tests):
+        x_s, n_s, x_c, n_c = state.book.step[row].tolist()
+        numbers = Numbers(
+            counts=(x_s, n_s, x_c, n_c),
+            tolerated=float(tolerated[row]),
+            evidence=float(harm[row]),
+            weight=float(weights[row]),
+            health=float(state.book.health[row]),
+            phi=float(phi[row]),
+            interval=(float(low[row]), float(high[row])),
+            visible=visible[row],
+            quiet=int(state.book.quiet[row]),
+            no_room=not room[row],
+            baking=state.baking,
+        )
+        found.append(finding_of(test, numbers, config, looks=state.looks))
+    return found
+
+
+def _visible(config: JudgeConfig, state: JudgeState, *, a: Array, phi: Array, weights: Array) -> tuple[float, ...]:
+    """What this step's requests would have shown, per test."""
+    counts = state.book.step
+    rows = zip(
+        state.tests,
+        a.tolist(),
+        phi.tolist(),
+        weights.tolist(),
+        counts[:, 1].tolist(),
+        counts[:, 3].tolist(),
+        strict=True,
+    )
+    return _remembered(
+        tuple(
+            (
+                _rounded(rate),
+                _rounded(n_s),
+                _rounded(n_c),
+                test.relative,
+                test.absolute,
+                config.threshold - log(weight or 1.0),
+                _rounded(dispersion),
+            )
+            for test, rate, dispersion, weight, n_s, n_c in rows
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _remembered(questions: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
+    """`detectable_rates` of rounded numbers: most looks ask what the one before asked."""
+    if not questions:
+        return ()
+    return tuple(detectable_rates(np.array(questions)).tolist())
+
+
+def _rounded(value: float) -> float:
+    """To within 8 %: finer than "could have seen" ever needs, and much the same from look to look."""
+    return math.exp(round(math.log(value) / COARSE) * COARSE) if value > 0 else 0.0
+
+
+def _tolerated(state: JudgeState, asked: Asked, a: Array) -> Array:
+    """The canary's tolerated rates: from stable in this step, or from stable as it was when the bake began."""
+    x_s, n_s = state.book.step[:, 0], state.book.step[:, 1]
+    base = state.book.frozen if state.baking else np.where(n_s > 0, x_s / np.maximum(n_s, 1.0), a)
+    return bound(base, asked.relative, asked.absolute)
+
+
+def _limit_findings(config: JudgeConfig, state: JudgeState) -> tuple[list[Finding], list[tuple[float, float]]]:
+    """Findings of the limits, and their (weight, log evidence)."""
+    findings, over = [], []
+    evidence, both = state.over.evidence()
+    dry = {metric.name for metric in config.metrics if metric.dry_run}
+    for row, limit in enumerate(state.limits):
+        weight = 0.0 if limit.metric in dry else limit.weight / normaliser(config)
+        over.append((weight, float(evidence[row])))
+        above, below, total = state.over.step[row].tolist()
+        findings.append(
+            limit_finding(
+                limit,
+                counts=(above, below, total),
+                evidence=float(evidence[row]),
+                weight=weight,
+                both=bool(both[row]),
+                config=config,
+            )
+        )
+    return findings, over
+
+
+def _combined(pairs: list[tuple[float, float]]) -> float:
+    """Log of the weighted mean of all wealth: an e-process under any dependence, so alpha is spent once.
+
+    What no test exists for yet keeps factor 1; what has no weight must not even scale the sum.
+    """
+    counted = [(weight, evidence) for weight, evidence in pairs if weight > 0]
+    rest = 1.0 - sum(weight for weight, _ in counted)
+    if rest > 0:
+        counted.append((rest, 0.0))
+    top = max((evidence for _, evidence in counted), default=0.0)
+    return float(top + np.log(sum(weight * np.exp(evidence - top) for weight, evidence in counted)))
+
+
+def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Finding]:
+    """What keeps a step from passing without blaming the canary."""
+    found = []
+    if config.check_share and not state.baking and requests and shares.mismatch(state.split):
+        most = state.book.step[int(np.argmax(state.book.step[:, 3]))]
+        found.append(share_finding(asked=state.share, stable=float(most[1]), canary=float(most[3])))
+    if state.baking:
+        return found
+    worse = state.book.worse.evidence()
+    for row, test in enumerate(state.tests):
+        x_s, n_s = state.book.step[row, :2].tolist()
+        if test.confirm and not test.dry_run and n_s and worse[row] >= config.threshold:
+            baseline = float(state.book.baseline[row])
+            found.append(both_worse(test, bad=x_s, total=n_s, baseline=baseline, evidence=float(worse[row])))
+    return found
+
+
+def _all_healthy(config: JudgeConfig, state: JudgeState, findings: list[Finding], limited: list[Finding]) -> bool:
+    """Whether every metric that decides is confirmed, by enough looks and enough requests."""
+    if state.looks < config.min_looks:
+        return False
+    compared = {test.metric for test in state.tests}
+    if any(metric.name not in compared and not metric.dry_run for metric in config.metrics):
+        return False
+    dry = {metric.name for metric in config.metrics if metric.dry_run}
+    least = _least(config)
+    deciding = [
+        finding.verdict is Verdict.HEALTHY and state.book.step[row, 3] >= least[test.metric]
+        for row, (test, finding) in enumerate(zip(state.tests, findings, strict=True))
+        if test.confirm and not test.dry_run
+    ]
+    limits = [finding.verdict is Verdict.HEALTHY for finding in limited if finding.metric not in dry]
+    return bool(deciding) and all(deciding) and all(limits)
+
+
+def _least(config: JudgeConfig) -> dict[str, int]:
+    return {metric.name: metric.min_requests for metric in config.metrics}
+
+
+def _may_proceed(config: JudgeConfig, state: JudgeState, asked: Asked, tolerated: Array) -> bool:
+    """Whether an undecided step may go on at its maximum hold: every guard of the promise to users holds."""
+    counted = np.array([not test.dry_run for test in state.tests], dtype=bool)
+    compared = {test.metric for test in state.tests}
+    if not counted.any() or any(m.name not in compared and not m.dry_run for m in config.metrics):
+        return False
+    least = _least(config)
+    x_c, n_c = state.book.step[:, 2], state.book.step[:, 3]
+    enough = n_c >= np.array([max(1, least[test.metric]) for test in state.tests])
+    looser = min(LOOSEST, max(1.0, state.last_share / state.share if state.share else 1.0))
+    n = np.maximum(n_c, 1.0)
+    excluded = tolerated + asked.absolute * (looser - 1.0)
+    passes = enough & (x_c / n <= tolerated) & (upper_end(x_c, n, z=ONE_SIDED) <= excluded)
+    return bool(passes[counted].all())

@@ -1,0 +1,33 @@
+"""Numbers as people read them in a finding's sentence."""
+
+from __future__ import annotations
+
+import math
+
+
+def percent(rate: float) -> str:
+    """A rate as percent, with the digits that small ones need."""
+    percent = rate * 100
+    return f"{percent:.2f} %" if percent < 1 else f"{percent:.1f} %"
+
+
+def count(value: float) -> str:
+    """A count with thousands apart."""
+    return f"{value:,.0f}"
+
+
+def time(seconds: float) -> str:
+    """A latency bound in the unit that people use for it."""
+    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+
+
+def log(value: float) -> float:
+    """Logarithm of a weight; minus infinity of none."""
+    return math.log(value) if value > 0 else float("-inf")
+
+
+def odds(evidence: float) -> str:
+    """Evidence as "1 in N": how rare it would be, at most, if the canary were within what is tolerated."""
+    if evidence <= 0:
+        return "none"
+    return f"1 in {math.exp(min(evidence, 60.0)):,.0f}" if evidence > math.log(2) else "next to none"

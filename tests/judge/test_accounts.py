@@ -1,0 +1,73 @@
+"""Wealth is neither made nor lost but by looks; the ratio of the rates is not moved by the shares."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.judge import rates
+from analysis.judge.accounts import EFFECT_WEIGHTS, EFFECTS, Wealth, move
+from analysis.judge.dispersion import Dispersion
+
+LOGS = st.floats(-40, 40)
+WEALTH = st.builds(
+    lambda cash, held: Wealth(np.array([cash]), np.array([held])),
+    LOGS,
+    st.lists(LOGS, min_size=len(EFFECTS), max_size=len(EFFECTS)),
+)
+
+
+def test_a_release_begins_with_a_wealth_of_one() -> None:
+    assert Wealth.fresh(3).evidence() == pytest.approx(np.zeros(3), abs=1e-12)
+    assert pytest.approx(1.0) == EFFECT_WEIGHTS.sum()
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(wealth=WEALTH, part=st.floats(0, 0.999))
+def test_moving_cash_neither_makes_nor_loses_any(wealth: Wealth, part: float) -> None:
+    moved = Wealth(*move(wealth.cash, wealth.accounts, part))
+    assert moved.evidence()[0] == pytest.approx(wealth.evidence()[0], abs=1e-9)
+    assert (moved.accounts >= wealth.accounts).all()
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(wealth=WEALTH, factors=st.lists(LOGS, min_size=len(EFFECTS), max_size=len(EFFECTS)), cap=st.floats(0.1, 5))
+def test_a_look_multiplies_every_account_by_its_capped_factor_and_leaves_cash_alone(
+    wealth: Wealth, factors: list[float], cap: float
+) -> None:
+    after = wealth.look(np.array([factors]), part=0.0, log_cap=cap)
+    expected = math.exp(wealth.cash[0]) + sum(
+        math.exp(held + min(factor, cap)) for held, factor in zip(wealth.accounts[0], factors, strict=True)
+    )
+    assert after.evidence()[0] == pytest.approx(math.log(expected), abs=1e-9)
+    assert after.cash[0] == wealth.cash[0]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(wealth=WEALTH, ceiling=LOGS)
+def test_throwing_gains_away_never_adds(wealth: Wealth, ceiling: float) -> None:
+    assert wealth.at_most(np.array(ceiling)).evidence()[0] <= wealth.evidence()[0] + 1e-12
+
+
+def test_the_memory_of_stable_holds_thirty_errors_or_twenty_looks() -> None:
+    assert rates.half_life(np.array([1000.0]), np.array([20.0]))[0] == rates.HALF_LIFE
+    assert rates.half_life(np.array([10.0]), np.array([100.0]))[0] == pytest.approx(300.0)
+    assert rates.half_life(np.array([0.0]), np.array([100.0]))[0] == rates.LONGEST
+
+
+def test_neither_a_first_look_nor_a_raise_moves_the_ratio_of_the_rates() -> None:
+    chance, runs = np.random.default_rng(4), 2_000
+    seen = Dispersion.fresh(runs)
+    first = seen._omega(np.full(runs, 990.0), np.full(runs, 10.0))
+    assert first == pytest.approx(np.ones(runs))
+    for _ in range(60):
+        x_s, x_c = chance.binomial(900, 0.05, runs) * 1.0, chance.binomial(100, 0.05, runs) * 1.0
+        seen = seen.look(x_s=x_s, n_s=np.full(runs, 900.0), x_c=x_c, n_c=np.full(runs, 100.0), a=np.full(runs, 0.05))
+    before = seen._omega(np.full(runs, 900.0), np.full(runs, 100.0))
+    after = seen._omega(np.full(runs, 10.0), np.full(runs, 10_000.0))
+    assert np.mean(before) == pytest.approx(1.0, abs=0.02)
+    assert np.mean(after / before) == pytest.approx(1.0, abs=0.005)
