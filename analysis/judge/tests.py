@@ -111,25 +111,28 @@ def choose_bounds(histogram: Mapping[float, int]) -> tuple[tuple[float, float, b
 
     Returns:
         (bound, stable's share over it, must be confirmed), ascending; empty with too few requests. The first bound that
-        hardly any request is over is among them, with the share that might be over it unseen: a new tail shows there.
+        hardly any request is over is among them, and more beyond as there is room, each with the share that might be
+        over it unseen: a new tail shows there, however long it is.
     """
     total = max(histogram.values(), default=0)
     if total < LEARNED_REQUESTS:
         return ()
     shares = shares_over(histogram)
     usable = {bound: share for bound, share in shares.items() if TAIL <= share <= BODY}
-    clean = min((bound for bound, share in shares.items() if share < TAIL), default=None)
+    clean = sorted(bound for bound, share in shares.items() if share < TAIL)
     unseen = max(3.0 / total, CLEAN)
-    if not usable:
-        return () if clean is None else ((clean, unseen, True),)
     # Near in ratio: 0.6 % is as near to 1 % as 1.7 % is.
-    named = {min(usable, key=lambda bound: abs(math.log(usable[bound] / wanted))) for wanted in CONFIRMED}
-    rest = sorted(set(usable) - named)
-    room = MOST_BOUNDS - len(named) - (clean is not None)
-    spread = rest if len(rest) <= room else [rest[i * len(rest) // room] for i in range(room)]
-    chosen = sorted(named | set(spread))
-    found = tuple((bound, usable[bound], bound in named) for bound in chosen)
-    return found if clean is None else (*found, (clean, unseen, False))
+    named = {min(usable, key=lambda bound: abs(math.log(usable[bound] / wanted))) for wanted in CONFIRMED if usable}
+    used = named | _spread(sorted(set(usable) - named), MOST_BOUNDS - len(named) - min(1, len(clean)))
+    first = set(clean[:1])
+    unused = first | _spread(clean[1:], MOST_BOUNDS - len(used) - len(first))
+    found = [(bound, usable[bound], bound in named) for bound in used]
+    return tuple(sorted(found + [(bound, unseen, not usable and bound in first) for bound in unused]))
+
+
+def _spread(bounds: list[float], room: int) -> set[float]:
+    """At most so many of some ascending bounds, evenly."""
+    return set(bounds if len(bounds) <= room else (bounds[i * len(bounds) // room] for i in range(room)))
 
 
 def plain_tests(config: JudgeConfig) -> tuple[Test, ...]:
