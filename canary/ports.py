@@ -101,11 +101,13 @@ class LeaseView:
         holder: who holds it; empty when nobody does.
         ours: the caller holds it.
         version: changes with every write by anybody; for seeing that a holder is alive.
+        origin: where the holder says that it runs, for witnesses of its death; empty when it says nothing.
     """
 
     holder: str
     ours: bool
     version: str
+    origin: str = ""
 
 
 class Leases(Protocol):

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ def prepare(
     )
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
+    from canary.adapters.kubernetes.origin import here, known_dead
     from canary.adapters.kubernetes.paths import named
     from canary.core.policy import policy_of
     from canary.engine.decider import Decider, started
@@ -103,8 +105,9 @@ def prepare(
     clock = ServerClock(api)
     namespace, route = file.metadata.namespace, file.spec.route.name
     holder = uuid.uuid4().hex[:12]
-    leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock)
-    _take_lease(leases, holder, say=say, monotonic=clock.monotonic)
+    leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock, origin=here())
+    dead = partial(known_dead, api=api, namespace=namespace)
+    take_lease(leases, holder, dead=dead, say=say, monotonic=clock.monotonic)
     journals = KubernetesJournals(api, namespace=namespace, name=named("canary", route, "journal"))
     identity = identity_of(file)
     stored, journal = _resumable(journals.load(), identity)
@@ -191,27 +194,48 @@ def prepare(
     return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
 
 
-def _take_lease(leases: Leases, holder: str, *, say: Callable[[str], None], monotonic: Callable[[], float]) -> None:
-    """Take the lease; one whose holder is silent for its whole duration is taken over.
+def take_lease(
+    leases: Leases,
+    holder: str,
+    *,
+    dead: Callable[[str], bool],
+    say: Callable[[str], None],
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Take the lease: at once from a holder that a witness calls dead, else after its silence for a whole duration.
+
+    Not waiting is safe, because the lease promises nothing: raises are fenced by the token on the route, and what is
+    taken is the very version that named the dead holder, so a holder that came in between keeps it. A replacement
+    thus acts within a second or two of its start wherever its predecessor's death can be seen: a process of the same
+    machine, or a pod whose containers have all terminated. A paused process and a lost node cannot be told from a slow
+    one, and are waited out.
+
+    Args:
+        leases: the port.
+        holder: our name on it.
+        dead: whether the process of an origin is known to be dead.
+        say: gets a line while a silent holder is waited for.
+        monotonic, sleep: time, in seconds.
 
     Raises:
         Failure: its holder is alive.
     """
     view = leases.acquire(holder)
-    began, first = monotonic(), view.version
+    began, first = monotonic(), view
     while not view.ours:
-        silent = monotonic() - began
-        if view.version != first:
+        if view.version != first.version:
             raise Failure(
                 f"another engine ({view.holder}) drives a release on this route",
                 code=ExitCode.HELD_BY_ANOTHER,
                 hint="wait for it to end, or abort it",
             )
-        if silent >= LEASE_DURATION:
-            view = leases.acquire(holder, steal=first)
+        silent = monotonic() - began
+        if silent >= LEASE_DURATION or dead(view.origin):
+            view = leases.acquire(holder, steal=first.version)
             continue
         say(f"the lease is held by {view.holder}; taken over in {LEASE_DURATION - silent:.0f} s if it stays silent")
-        time.sleep(LEASE_POLL)
+        sleep(LEASE_POLL)
         view = leases.acquire(holder)
 
 

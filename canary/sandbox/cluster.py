@@ -63,6 +63,8 @@ class Sandbox:
         self._scenario = scenario or SCENARIOS["good"]
         self._tell = tell
         self._children: list[Child] = []
+        self._parts: dict[str, Child] = {}
+        self._start_again: dict[str, Callable[[], Child]] = {}
         sweep()
         self._run = Path(tempfile.mkdtemp(prefix=PREFIX))
         (self._run / OWNER).write_text(f"{os.getpid()} {born(os.getpid())}", encoding="utf-8")
@@ -87,9 +89,12 @@ class Sandbox:
             StartError: a part did not start; the message holds its last words.
         """
         began = time.monotonic()
-        api = self._start("api", module("canary.sandbox.apiserver", "--port", "0"), pipe=True)
+        state = ("--state", str(self._run / "api.state"))
+        api = self._start("api", module("canary.sandbox.apiserver", "--port", "0", *state), pipe=True)
         said = api.ready(15.0)
         server, self._token = said["url"], said["tokens"]["admin"]
+        again = module("canary.sandbox.apiserver", "--port", server.rpartition(":")[2], *state)
+        self._part("api", api, lambda: self._ready("api", again))
         self._tell(f"API server (an emulator) on {server}")
         port, metrics = free_port(), free_port()
         self.places = Places(
@@ -109,10 +114,15 @@ class Sandbox:
             "canary.sandbox.kubelet",
             *("--server", server, "--token", self._token, "--registry", str(known), "--run", str(self._run)),
         )
-        self._start("kubelet", kubelet, pipe=True).ready(15.0)
-        log = self._run / "traefik.log"
-        gateway = start_traefik(server=server, token=self._token, port=port, metrics=metrics, log=log)
-        self._children.append(gateway)
+        self._part("kubelet", self._ready("kubelet", kubelet), lambda: self._ready("kubelet", kubelet))
+
+        def gateway() -> Child:
+            log = self._run / "traefik.log"
+            child = start_traefik(server=server, token=self._token, port=port, metrics=metrics, log=log)
+            self._children.append(child)
+            return child
+
+        self._part("traefik", gateway(), gateway)
         self._tell(f"gateway (Traefik) on {self.places.url}")
         self._wait_until_it_serves()
         self._tell(f"two pods of the shop serve; ready after {time.monotonic() - began:.1f} s")
@@ -129,6 +139,27 @@ class Sandbox:
     def pids(self) -> tuple[int, ...]:
         """Process ids of everything that was started."""
         return tuple(child.pid for child in self._children)
+
+    def kill(self, part: str) -> None:
+        """SIGKILL: `api`, `kubelet` (its pods die with it) or `traefik`. `start_again` brings it back.
+
+        Raises:
+            StartError: there is no such part, or it is dead already.
+        """
+        child = self._parts.pop(part, None)
+        if child is None:
+            raise StartError(f"no part {part!r} is running; there are {', '.join(sorted(self._start_again))}")
+        child.process.kill()
+        child.stop()
+        self._children.remove(child)
+
+    def start_again(self, part: str) -> None:
+        """Start a part that was killed, with the same arguments on the same port; the API server knows what it knew.
+
+        Raises:
+            StartError: it did not start; the message holds its last words.
+        """
+        self._parts[part] = self._start_again[part]()
 
     def start_load(self, *, rate: float, streams: int = 0, seconds: float = 600.0) -> Path:
         """Send users' requests; the file holds what happened to them.
@@ -168,6 +199,14 @@ class Sandbox:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
+
+    def _part(self, name: str, child: Child, again: Callable[[], Child]) -> None:
+        self._parts[name], self._start_again[name] = child, again
+
+    def _ready(self, name: str, command: list[str]) -> Child:
+        child = self._start(name, command, pipe=True)
+        child.ready(15.0)
+        return child
 
     def _start(self, name: str, command: list[str], *, pipe: bool = False) -> Child:
         child = Child(command, log=self._run / f"{name}.log", pipe=pipe)

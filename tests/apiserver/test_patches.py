@@ -63,6 +63,7 @@ def test_json_patch_does_what_the_jsonpatch_package_does(drawn: tuple[Any, list[
     # Where an API server departs on purpose: a test for null of an absent member holds, and the root stays an object.
     assume(not any(each["op"] == "test" and each.get("value") is None for each in operations))
     assume(all(each["path"] and each.get("from", "x") for each in operations))
+    assume(not any(each["op"] == "move" and each["path"].startswith(each["from"] + "/") for each in operations))
     before = copy.deepcopy(document)
     try:
         expected = jsonpatch.apply_patch(document, operations)
@@ -85,6 +86,13 @@ def test_a_test_in_a_json_patch_tells_true_from_one_and_takes_absent_for_null() 
         assert not same(value, wanted)
         with pytest.raises(ApiError):
             json_patch({"a": value}, [{"op": "test", "path": "/a", "value": wanted}])
+
+
+def test_a_move_into_what_is_moved_takes_away_first() -> None:
+    with pytest.raises(ApiError):
+        json_patch({"a": {"b": 1}}, [{"op": "move", "from": "/a", "path": "/a/b"}])
+    moved = json_patch({"a": [[1], []]}, [{"op": "move", "from": "/a/0", "path": "/a/0/0"}])
+    assert moved == {"a": [[[1]]]}
 
 
 @REPEATABLE

@@ -18,7 +18,8 @@ DURATION = 30
 HANDOVER = PREFIX + "handover"
 """Annotation: when the holder gave it back to be taken at once."""
 
-_HANDOVER_PATH = "/metadata/annotations/" + HANDOVER.replace("/", "~1")
+ORIGIN = PREFIX + "origin"
+"""Annotation: where the holder runs (see `origin`); it says nothing when the holder knows nothing."""
 
 
 class KubernetesLeases:
@@ -28,9 +29,11 @@ class KubernetesLeases:
         api: the API server.
         namespace, name: of the Lease, `canary-<route>`.
         clock: the server's clock, for renewTime.
+        origin: where we run, written beside our name.
     """
 
-    def __init__(self, api: Api, *, namespace: str, name: str, clock: Clock) -> None:
+    def __init__(self, api: Api, *, namespace: str, name: str, clock: Clock, origin: str = "") -> None:
+        self._origin = origin
         self._api, self._clock, self._name, self._namespace = api, clock, name, namespace
         self._collection, self._path = LEASE.path(namespace), LEASE.path(namespace, name)
         self._what = f"Lease {namespace}/{name}"
@@ -83,7 +86,12 @@ class KubernetesLeases:
         body = {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
-            "metadata": {"name": self._name, "namespace": self._namespace, "labels": dict(MANAGED)},
+            "metadata": {
+                "name": self._name,
+                "namespace": self._namespace,
+                "labels": dict(MANAGED),
+                "annotations": {ORIGIN: self._origin},
+            },
             "spec": {
                 "holderIdentity": holder,
                 "leaseDurationSeconds": DURATION,
@@ -107,9 +115,13 @@ class KubernetesLeases:
             "renewTime": now,
             "leaseTransitions": count + (base.get("holderIdentity") != holder),
         }
-        operations: list[JsonObject] = [_unmoved(lease), {"op": "add", "path": "/spec", "value": taken}]
-        if HANDOVER in (lease.get("metadata", {}).get("annotations") or {}):
-            operations.append({"op": "remove", "path": _HANDOVER_PATH})
+        noted = lease.get("metadata", {}).get("annotations")
+        notes = {key: value for key, value in noted.items() if key != HANDOVER} if isinstance(noted, dict) else {}
+        operations: list[JsonObject] = [
+            _unmoved(lease),
+            {"op": "add", "path": "/spec", "value": taken},
+            {"op": "add", "path": "/metadata/annotations", "value": {**notes, ORIGIN: self._origin}},
+        ]
         return self._patch(operations, deadline)
 
     def _give(self, lease: JsonObject, holder: str, deadline: Deadline, *, handover: bool) -> None:
@@ -120,7 +132,8 @@ class KubernetesLeases:
         if handover:
             if not lease.get("metadata", {}).get("annotations"):
                 operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-            operations.append({"op": "add", "path": _HANDOVER_PATH, "value": self._now()})
+            path = "/metadata/annotations/" + HANDOVER.replace("/", "~1")
+            operations.append({"op": "add", "path": path, "value": self._now()})
         self._patch(operations, deadline)
 
     def _patch(self, operations: list[JsonObject], deadline: Deadline) -> JsonObject:
@@ -143,5 +156,7 @@ def _unmoved(lease: JsonObject) -> JsonObject:
 def _view(lease: JsonObject, holder: str) -> LeaseView:
     spec = lease.get("spec")
     held = str((spec if isinstance(spec, dict) else {}).get("holderIdentity") or "")
-    version = str(lease.get("metadata", {}).get("resourceVersion") or "")
-    return LeaseView(holder=held, ours=held == holder, version=version)
+    metadata = lease.get("metadata", {})
+    version, noted = str(metadata.get("resourceVersion") or ""), metadata.get("annotations")
+    origin = noted.get(ORIGIN) if isinstance(noted, dict) else ""
+    return LeaseView(holder=held, ours=held == holder, version=version, origin=str(origin or ""))

@@ -16,10 +16,11 @@ class MemoryLeases:
         holder: who holds it.
         handover: it was given back to be taken at once.
         renewed: when it was last written, on the world's clock.
+        origin: where the holder runs, as whoever took it said.
     """
 
-    def __init__(self, world: World) -> None:
-        self.holder, self.handover, self.renewed = "", False, 0.0
+    def __init__(self, world: World, *, origin: str = "") -> None:
+        self.holder, self.handover, self.renewed, self.origin = "", False, 0.0, origin
         self._world, self._version = world, ""
 
     def acquire(self, holder: str, *, steal: str | None = None) -> LeaseView:
@@ -63,7 +64,7 @@ class MemoryLeases:
         self.renewed, self._version = self._world.clock.now(), self._world.version()
 
     def _view(self, holder: str) -> LeaseView:
-        return LeaseView(holder=self.holder, ours=self.holder == holder, version=self._version)
+        return LeaseView(holder=self.holder, ours=self.holder == holder, version=self._version, origin=self.origin)
 
 
 class MemoryJournals:

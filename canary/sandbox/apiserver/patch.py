@@ -1,7 +1,8 @@
 """JSON Patch and JSON merge patch, with the small ways in which a real API server departs from the texts.
 
 Sources: RFC 6902, RFC 7386, and gopkg.in/evanphx/json-patch.v4, which the API server uses: there a `test` for null
-holds where the member is absent, and -1 in a path counts from the end of a list.
+holds where the member is absent, -1 in a path counts from the end of a list, and a move into what is moved is tried:
+it takes away first, and then mostly finds no place.
 """
 
 from __future__ import annotations

@@ -64,11 +64,12 @@ class Server:
 
     Args:
         tokens: who each bearer token is.
+        store: with what is there from the start; an empty one by default.
     """
 
-    def __init__(self, tokens: dict[str, rbac.User]) -> None:
+    def __init__(self, tokens: dict[str, rbac.User], store: Store | None = None) -> None:
         self.tokens = tokens
-        self.store, self.registry, self.faults = Store(), Registry(), Faults()
+        self.store, self.registry, self.faults = store or Store(), Registry(), Faults()
         self.objects = Objects(self.store, self.registry, now)
         self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
         self._count = 0

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from canary.sandbox.apiserver.errors import Json
 
@@ -123,7 +123,7 @@ class Store:
         return {"version": self.version, "items": kept}
 
     @classmethod
-    def load(cls, dumped: Json) -> Store:
+    def load(cls, dumped: Json) -> Self:
         """The store that was dumped, at a version above all it ever gave."""
         store = cls(dumped["version"])
         for each in dumped["items"]:
