@@ -131,7 +131,8 @@ def _resident(pid: int) -> float:
 
 def _errors(share: float) -> Scenario:
     played = SCENARIOS["errors"]
-    return replace(played, steps=((share, *played.steps[0][1:]), *played.steps[1:]))
+    later = tuple(step for step in played.steps if step[0] > share)
+    return replace(played, steps=((share, *played.steps[0][1:]), *later))
 
 
 def errors(repeat: int) -> Iterator[Figure]:
@@ -171,6 +172,7 @@ def start(repeat: int) -> Iterator[Figure]:
     yield Figure(name="canary --help, s", values=times, bar=0.3)
     yield Figure(name="canary --help, times a bare Python", values=[one / min(bare) for one in times])
     played = [release(_errors(25.0)) for _ in range(repeat)]
+    _expect(played, 10)
     first = [one.requests[0]["at"] - one.spawned for one in played]
     yield Figure(name="canary run: process start to first API call, s", values=first, bar=1.0)
     most = [max(one.resident) for one in played]
