@@ -41,11 +41,11 @@ clean: ## remove the environment and every cache
 .venv/run.stamp: requirements.lock pyproject.toml
 	@echo "installing into .venv (hash-locked; once)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) install --require-hashes -r requirements.lock
-	@$(PIP) install --require-hashes -r .ci/build.lock
+	@$(PIP) install --no-compile --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install --no-compile --no-deps --require-hashes -r .ci/build.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp requirements-dev.lock
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@

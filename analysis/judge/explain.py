@@ -119,7 +119,7 @@ def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     if code == "QUIET":
         said += f"; but no canary request for it in the last {numbers.quiet} looks"
     if code == "STABLE_UNKNOWN":
-        said += "; too little was known of stable when the bake began"
+        said += "; too little was known of stable when the bake began, or it was too bad to compare with"
     if code == "STABLE_TOO_BAD":
         said += "; stable is too bad to compare with"
     return said

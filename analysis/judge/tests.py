@@ -15,6 +15,9 @@ MOST_BOUNDS = 8
 TAIL, BODY = 0.0001, 0.90
 """Stable's share over a bound lies between these: beyond them a bound tells nothing."""
 
+FULLEST = 0.95
+"""A bound at which this share of the canary's requests would be tolerated tells nothing either."""
+
 CONFIRMED = (0.5, 0.05, 0.01)
 """Shares over the bounds that must be confirmed for HEALTHY (p50, p95, p99); the others can only veto."""
 
@@ -103,11 +106,12 @@ def shares_over(histogram: Mapping[float, int]) -> dict[float, float]:
     return {bound: (total - number) / total for bound, number in histogram.items() if bound != float("inf")}
 
 
-def choose_bounds(histogram: Mapping[float, int]) -> tuple[tuple[float, float, bool], ...]:
+def choose_bounds(histogram: Mapping[float, int], *, relative: float = 0.0) -> tuple[tuple[float, float, bool], ...]:
     """Latency bounds from stable's own requests, before the canary is judged by them.
 
     Args:
         histogram: cumulative counts of stable by upper bound in seconds.
+        relative: the tolerance, by which a bound that half of the requests are over may leave no room to be worse.
 
     Returns:
         (bound, stable's share over it, must be confirmed), ascending; empty with too few requests. The first bound that
@@ -118,7 +122,7 @@ def choose_bounds(histogram: Mapping[float, int]) -> tuple[tuple[float, float, b
     if total < LEARNED_REQUESTS:
         return ()
     shares = shares_over(histogram)
-    usable = {bound: share for bound, share in shares.items() if TAIL <= share <= BODY}
+    usable = {bound: share for bound, share in shares.items() if TAIL <= share <= min(BODY, FULLEST / (1.0 + relative))}
     clean = sorted(bound for bound, share in shares.items() if share < TAIL)
     unseen = max(3.0 / total, CLEAN)
     # Near in ratio: 0.6 % is as near to 1 % as 1.7 % is.
@@ -154,7 +158,7 @@ def plain_tests(config: JudgeConfig) -> tuple[Test, ...]:
 
 def latency_tests(metric: MetricConfig, histogram: Mapping[float, int]) -> tuple[Test, ...]:
     """The tests of one latency metric; its part of alpha is split evenly over the bounds."""
-    bounds = choose_bounds(histogram)
+    bounds = choose_bounds(histogram, relative=metric.relative)
     return tuple(
         Test(
             metric=metric.name,

