@@ -79,7 +79,7 @@ class App:
 
     def __init__(self, *, version: str, faults: Faults, seed: int) -> None:
         self._version, self._faults = version, faults
-        self._chance = random.Random(seed)  # noqa: S311 - faults, not secrets
+        self._chance = random.Random(f"pod {seed}")  # noqa: S311 - faults, not secrets
         self._born = time.monotonic()
 
     def routes(self) -> web.Application:

@@ -47,6 +47,7 @@ class Running:
     ip: str
     log: Path
     started: str
+    number: int
     child: Child | None = None
     leaving_at: float | None = None
     start_at: float = 0.0
@@ -159,6 +160,7 @@ class Kubelet:
             ip=self._address(),
             log=self._run / f"pod-{namespace}-{name}.log",
             started=_now(),
+            number=self._next,
         )
 
     def _address(self) -> str:
@@ -200,7 +202,7 @@ class Kubelet:
             "canary.sandbox.app", "--host", running.ip, "--port", str(running.port), "--version", version["version"]
         )
         faults = json.dumps(version.get("faults", {}))
-        running.child = Child([*command, "--faults", faults, "--seed", str(self._next)], log=running.log)
+        running.child = Child([*command, "--faults", faults, "--seed", str(running.number)], log=running.log)
 
     def _ended(self, running: Running, now: float) -> None:
         restarts = running.pod.restarts
