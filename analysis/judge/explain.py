@@ -190,7 +190,8 @@ def overall(verdict: Verdict, findings: Iterable[Finding], *, may_proceed: bool,
         return f"within what is tolerated: {telling}"
     if verdict is Verdict.UNDECIDED and may_proceed:
         missed = max(found, key=_missed)
-        return f"{telling}; could have missed up to {words.percent(missed.numbers.get('visible', 1.0))} {missed.metric}"
+        what = missed.metric.replace("latency over", "slower than")
+        return f"{telling}; could have missed up to {words.percent(missed.numbers.get('visible', 1.0))} {what}"
     return telling
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
-from canary.core.forward import ask_again, drained, returned
+from canary.core.forward import ask_again, drained, not_lowered, returned
 from canary.core.moves import (
     PROMOTED,
     Step,
@@ -30,6 +30,9 @@ from canary.core.settling import Settling
 LIVES = 3
 """From the third incarnation without progress on, rolling back is the only action allowed (invariant 4)."""
 
+LEAST_LIFE = 60.0
+"""Seconds that every incarnation has for its rollback, however late it begins."""
+
 REFUSALS = 2
 """A write refused this often on an unchanged object is a refusal by admission (invariant 6)."""
 
@@ -42,6 +45,7 @@ def resumed(release: Release, event: on.Resumed) -> Step:
         lives=release.lives + 1,
         fenced=False,
         renewed=event.at,
+        resumed=event.at,
         suspect="",
         told="",
     )
@@ -55,12 +59,26 @@ def resumed(release: Release, event: on.Resumed) -> Step:
             ExitCode.ENGINE_LOST,
             f"the engine died {release.lives - 1} times without progress",
         )
+    if release.stage is Stage.REMOVING:
+        return _clean_up_again(release, event.at)
     release = _look_again(release, event.at)
     suspended = release.pending or release.suspended
     if isinstance(suspended, do.TakeFence):
         suspended = None
     release, asked = ask(release, do.TakeFence)
     return replace(release, suspended=suspended), asked
+
+
+def _clean_up_again(release: Release, at: float) -> Step:
+    """The route was the user's own again: our token must not come back to it. What was not put back is tried again."""
+    if release.pending is not None:
+        return ask_again(release, at)
+    return ask(enter(release, release.phase, at, Stage.DETACHING), do.DetachCanary, keep=_kept(release))
+
+
+def _kept(release: Release) -> bool:
+    """Whether a release without a workload of ours ends with its traffic on the canary's Service."""
+    return release.outcome is None and not release.policy.has_workload
 
 
 def _look_again(release: Release, at: float) -> Release:
@@ -139,6 +157,8 @@ def write_lowered(release: Release, event: on.ShareWritten) -> Step:
     """The write is acknowledged; the rollback is done when no new canary request is seen."""
     release = enter(release, Phase.ROLLING_BACK, event.at, Stage.DRAINING)
     release = replace(release, share=event.share, generation=event.generation, settling=Settling(since=event.at))
+    if event.alarms:
+        return not_lowered(release, event)
     return tell(release, "TrafficBack", "all traffic is back on stable")
 
 
@@ -169,7 +189,8 @@ def _drain(release: Release, at: float) -> Step:
 
 def tick(release: Release, event: on.Ticked) -> Step:
     """What time does in every phase, before what it does in this one: retries, the deadline, the last call."""
-    if release.started and event.at - release.started >= release.policy.last_call and _incomplete(release):
+    late = release.started and event.at - release.started >= release.policy.last_call
+    if late and event.at - release.resumed >= LEAST_LIFE and _incomplete(release):
         reason = release.outcome.reason if release.outcome else "the release could not be completed"
         return ask(release, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=f"incomplete: {reason}")
     if release.outcome is None and release.started and event.at - release.started >= release.policy.deadline:

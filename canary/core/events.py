@@ -103,12 +103,17 @@ class CanaryAttached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareWritten:
-    """The API server acknowledged the weights for a share."""
+    """The API server acknowledged the weights for a share.
+
+    Attributes:
+        alarms: where a lowering could not take the canary's traffic off, one sentence each.
+    """
 
     at: float
     effect: str
     share: Decimal
     generation: int
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -328,7 +328,14 @@ def traffic_returning(release: Release, event: on.ShareWritten) -> Step:
     """The weights are back on stable; wait until no new canary request is seen."""
     release = replace(release, share=event.share, generation=event.generation, pending=None)
     release = replace(release, settling=Settling(since=event.at))
+    if event.alarms:
+        return not_lowered(release, event)
     return tell(release, "TrafficReturning", "traffic goes back to stable, which runs the new version")
+
+
+def not_lowered(release: Release, event: on.ShareWritten) -> Step:
+    """A rule without stable cannot give its traffic back; a person is asked, and the canary goes on serving it."""
+    return tell_once(release, "NotLowered", " ".join(event.alarms), alarm=True)
 
 
 def returned(release: Release, at: float) -> Step:

@@ -127,6 +127,7 @@ class Release:
         phase, stage: where it stands.
         step: index of the step it is at; -1 before the first, `len(policy.steps)` for the bake.
         started: when the release began, seconds since the epoch on the server's clock; 0 before.
+        resumed: when the newest incarnation took over; 0 in the first one.
         since: when the phase was entered.
         share: the share last acknowledged by the API server, percent.
         generation: the route's generation after our last acknowledged write; 0 before.
@@ -157,6 +158,7 @@ class Release:
     stage: Stage = Stage.NONE
     step: int = -1
     started: float = 0.0
+    resumed: float = 0.0
     since: float = 0.0
     share: Decimal = NONE
     generation: int = 0

@@ -8,8 +8,6 @@ same code runs in a Job and in a simulation in virtual time.
 from __future__ import annotations
 
 import contextlib
-import sys
-import traceback
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +16,7 @@ from canary.core import events as on
 from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
+from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
 from canary.engine.journal import Journal, JournalError, decode, encode
 from canary.engine.observer import Observer
 from canary.engine.record import Recorder
@@ -30,7 +29,7 @@ from canary.engine.surroundings import (
     ReadingTaken,
     RouteObserved,
 )
-from canary.ports import Conflict, NotFound, PortError, Progress, Refused, WorkloadFailure, Workloads
+from canary.ports import Conflict, NotFound, PortError, Progress, Unavailable, Workloads
 
 JOURNAL_EVERY = 30.0
 """Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
@@ -40,6 +39,15 @@ RECORD_EVERY = 60.0
 
 STANDBY_EVERY = 5.0
 """Seconds between looks at the journal of a release that another engine drives."""
+
+STANDBY_SILENT = 3 * JOURNAL_EVERY
+"""Seconds without a new journal, read again and again, after which nobody drives the release any more."""
+
+ENDING_PATIENCE = 900.0
+"""Seconds for which the last write of the journal is tried again."""
+
+SWEEP = "sweep"
+"""Stands for an effect's id where an engine that stood by takes away what it made too late."""
 
 
 class Decider:
@@ -82,6 +90,10 @@ class Decider:
         self._recorder = Recorder(*(journal.record if journal else (0, "")))
         self._journalled_at = self._flushed_at = ports.clock.now()
         self._standby_at = 0.0
+        self._standby_saw: tuple[str, float] = ("", 0.0)
+        self._ending: do.Finish | None = None
+        self._recorded: ExitCode | None = None
+        self._chores = CalledOff()
         self._intended = journal.release if journal else release
         self._queue: deque[on.Event] = deque()
         self._weights: tuple[str, ...] = ()
@@ -118,6 +130,11 @@ class Decider:
         if self.standing_by:
             self._look_at_holder(now)
             return
+        if self._ending is not None:
+            if now - self._standby_at >= STANDBY_EVERY:
+                self._standby_at = now
+                self._finish(self._ending)
+            return
         self.handle(on.Ticked(at=now))
         if self.over:
             return
@@ -131,7 +148,7 @@ class Decider:
         if self.standing_by:
             return
         with contextlib.suppress(Exception):
-            self._surgeon.carry_out(do.LowerShare(id="last"), release=self.release)
+            self._surgeon.carry_out(do.LowerShare(id="last"), release=self.release, still_ours=self._still_ours)
 
     def hand_over(self) -> ExitCode:
         """Write down where the release stands, for the process that goes on with it."""
@@ -143,6 +160,8 @@ class Decider:
 
     def _decide(self, event: on.Event) -> None:
         before = self.release
+        if self.standing_by and isinstance(event, on.WorkloadRemoved) and event.effect == SWEEP:
+            self.code = self._recorded
         if self.standing_by or before.phase in FINAL:
             return
         self.release, effects = advance(before, event)
@@ -184,7 +203,8 @@ class Decider:
             case do.Finish():
                 self._finish(effect)
             case do.RunPreflight():
-                self._background.submit("checks", lambda: self._preflight(effect))
+                checks, clock = self._ports.preflights, self._ports.clock
+                self._background.submit("checks", lambda: preflight(checks, effect, clock=clock))
             case do.ProvisionWorkload() | do.UpdateStable() | do.RevertStable() | do.RemoveWorkload():
                 self._work(effect)
             case _:
@@ -203,78 +223,61 @@ class Decider:
         effect: do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange,
     ) -> None:
         try:
-            events = self._surgeon.carry_out(effect, release=self.release)
+            events = self._surgeon.carry_out(effect, release=self.release, still_ours=self._still_ours)
         except PortError as error:
-            self._fail(effect.id, _failure(error), str(error))
+            self._fail(effect.id, failure_of(error), str(error))
             return
+        if isinstance(effect, do.LowerShare) and self._ports.workloads is not None:
+            self._call_off(self._ports.workloads)
         if isinstance(effect, do.RaiseShare | do.LowerShare):
             self._observer.share_changed(at=self._now())
             self.share_changed()
         self._weights = self._surgeon.weights()
         self._queue.extend(events)
 
-    def _work(self, effect: do.ProvisionWorkload | do.UpdateStable | do.RevertStable | do.RemoveWorkload) -> None:
-        workloads = self._ports.workloads
+    def _work(self, effect: Chore) -> None:
+        workloads, clock = self._ports.workloads, self._ports.clock
         if workloads is None:
             self._fail(effect.id, on.Failure.REFUSED, "this release has no workload of its own")
             return
         if isinstance(effect, do.RevertStable | do.RemoveWorkload):
-            workloads.cancel()
-        self._background.submit("workload", lambda: self._workload(workloads, effect))
+            self._call_off(workloads)
+        off = self._chores.ticket()
+        self._background.submit("workload", lambda: workload(workloads, effect, clock=clock, off=off))
 
-    def _workload(
-        self,
-        workloads: Workloads,
-        effect: do.ProvisionWorkload | do.UpdateStable | do.RevertStable | do.RemoveWorkload,
-    ) -> on.Event:
-        """Runs on a worker; touches nothing of the decider's."""
-        now = self._ports.clock.now
-        done: Callable[..., on.Event]
-        try:
-            match effect:
-                case do.ProvisionWorkload():
-                    workloads.provision(share=effect.share)
-                    done = on.WorkloadReady
-                case do.UpdateStable():
-                    workloads.update_stable()
-                    done = on.StableUpdated
-                case do.RevertStable():
-                    workloads.revert_stable()
-                    done = on.StableReverted
-                case do.RemoveWorkload():
-                    workloads.remove()
-                    done = on.WorkloadRemoved
-            return done(at=now(), effect=effect.id)
-        except WorkloadFailure as error:
-            return on.WorkloadFailed(at=now(), effect=effect.id, reason=str(error))
-        except PortError as error:
-            return on.EffectFailed(at=now(), effect=effect.id, failure=_failure(error), message=str(error))
-        except Exception as error:  # noqa: BLE001 - an effect without an answer would be waited for for ever
-            return _broken(effect.id, error, at=now())
-
-    def _preflight(self, effect: do.RunPreflight) -> on.Event:
-        """Runs on a worker; touches nothing of the decider's."""
-        now = self._ports.clock.now
-        try:
-            problems = self._ports.preflights.check()
-        except PortError as error:
-            return on.EffectFailed(at=now(), effect=effect.id, failure=_failure(error), message=str(error))
-        except Exception as error:  # noqa: BLE001 - an effect without an answer would be waited for for ever
-            return _broken(effect.id, error, at=now())
-        refusing = [problem for problem in problems if problem.code is not None]
-        if refusing:
-            reason = " ".join(f"{problem.what} {problem.fix}" for problem in refusing)
-            code = refusing[0].code or ExitCode.PREFLIGHT_FAILED
-            return on.PreflightFailed(at=now(), effect=effect.id, code=code, reason=reason)
-        warnings = tuple(f"{problem.what} {problem.fix}" for problem in problems)
-        return on.PreflightPassed(at=now(), effect=effect.id, warnings=warnings)
+    def _call_off(self, workloads: Workloads) -> None:
+        """What was asked of the workload on the way forward must not happen on the way back."""
+        self._chores.call_off()
+        workloads.cancel()
 
     def _finish(self, effect: do.Finish) -> None:
+        """End; but a release that is over has ended only when its journal says so, else nobody could begin another."""
         self.flush()
-        self._write_journal()
-        self.code = effect.code
+        error = self._write_journal()
+        if self.standing_by:
+            return
+        if error is not None and self.release.phase in FINAL and self._patient():
+            self._ending = effect
+            return
+        self.code, self._ending = effect.code, None
         alarm = effect.code is ExitCode.ROLLBACK_INCOMPLETE
         self._report(message=effect.reason, reason="Finished", alarm=alarm, code=effect.code)
+
+    def _patient(self) -> bool:
+        outcome = self.release.outcome
+        return outcome is None or self._now() - outcome.decided < ENDING_PATIENCE
+
+    def _still_ours(self) -> str | None:
+        """Who holds the lease instead of us; None when it is ours, confirmed now.
+
+        Raises:
+            Unavailable: nobody can tell.
+        """
+        try:
+            view = self._ports.leases.renew(self.release.incarnation)
+        except NotFound as error:
+            raise Unavailable(f"the lease is gone: {error}") from error
+        return None if view.ours else view.holder or "nobody"
 
     def _fail(self, effect: str, failure: on.Failure, message: str) -> None:
         self._queue.append(on.EffectFailed(at=self._now(), effect=effect, failure=failure, message=message))
@@ -295,6 +298,10 @@ class Decider:
             self._stored = self._ports.journals.save(encode(journal), version=self._stored)
         except Conflict:
             return self._journal_conflict(now)
+        except NotFound as error:
+            # Deleted by somebody: made anew by the next write. Whose power ended meanwhile raises nothing anyway.
+            self._stored = None
+            return str(error)
         except (PortError, JournalError) as error:
             return str(error)
         self._journalled_at, self._intended = now, self.release
@@ -333,11 +340,30 @@ class Decider:
             stored = self._ports.journals.load()
             found = decode(stored.text) if stored else None
         except (PortError, JournalError):
-            found = None
+            self._standby_saw = ("", now)
+            return
+        version = stored.version if stored else ""
+        if version != self._standby_saw[0]:
+            self._standby_saw = (version, now)
         if found is not None and found.release.phase in FINAL and found.release.outcome is not None:
-            self.code = found.release.outcome.code
+            self._recorded = found.release.outcome.code
+            self._sweep()
+        elif now - self._standby_saw[1] >= STANDBY_SILENT:
+            # Two engines may stand by for each other: a new process, which takes the lease first, ends that.
+            self._report(message="nobody drives this release any more", reason="HandedOver")
+            self.code = ExitCode.HANDED_OVER
         elif now - self.release.started > self.release.policy.last_call:
             self.code = ExitCode.HELD_BY_ANOTHER
+
+    def _sweep(self) -> None:
+        """Take away what a worker of ours made after the other engine had cleaned up; then end as it did."""
+        workloads, clock = self._ports.workloads, self._ports.clock
+        if workloads is None:
+            self.code = self._recorded
+            return
+        self._call_off(workloads)
+        off, effect = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
+        self._background.submit("workload", lambda: workload(workloads, effect, clock=clock, off=off))
 
     # People ------------------------------------------------------------------------------------------------
 
@@ -405,25 +431,6 @@ def _same_intent(before: Release, after: Release) -> bool:
         and before.paused == after.paused
         and before.incarnation == after.incarnation
     )
-
-
-def _broken(effect: str, error: Exception, *, at: float) -> on.Event:
-    """A mistake of ours in a worker; its place is in the log, because nobody else will say it."""
-    traceback.print_exception(error, file=sys.stderr)
-    message = f"{type(error).__name__}: {error}"
-    return on.EffectFailed(at=at, effect=effect, failure=on.Failure.BROKEN, message=message)
-
-
-def _failure(error: PortError) -> on.Failure:
-    match error:
-        case Conflict():
-            return on.Failure.CONFLICT
-        case Refused():
-            return on.Failure.REFUSED
-        case NotFound():
-            return on.Failure.GONE
-        case _:
-            return on.Failure.UNAVAILABLE
 
 
 def started(release: Release, *, at: float, incarnation: str) -> on.Event:

@@ -61,7 +61,7 @@ class Engine:
         self._handing_over = False
         self._beat = ports.clock.monotonic()
         self._reading = threading.Semaphore(1)
-        self._read_at = ports.clock.monotonic()
+        self._read_at, self._overdue = ports.clock.monotonic(), False
         self._keeper = LeaseKeeper(
             leases=ports.leases, holder=holder, clock=ports.clock, beat=lambda: self._beat, tell=self.put
         )
@@ -113,7 +113,9 @@ class Engine:
         while (code := self._decider.code) is None:
             if self._handing_over:
                 return self._decider.hand_over()
-            self._beat = self._ports.clock.monotonic()
+            if not self._decider.standing_by:  # whoever stands by must not look alive to those who take over
+                self._beat = self._ports.clock.monotonic()
+            self._look_if_overdue()
             with contextlib.suppress(queue.Empty):
                 _, _, item = self._queue.get(timeout=TICK)
                 self._decider.handle(item)
@@ -167,6 +169,12 @@ class Engine:
 
         scheduler.modify_job("look", next_run_time=datetime.now(UTC) + timedelta(seconds=SOON))
 
+    def _look_if_overdue(self) -> None:
+        """The scheduler goes by the wall clock: when that is set back, nothing would be looked at until it is again."""
+        if self._ports.clock.monotonic() - self._read_at > LATE * self._every + READ_TIMEOUT and not self._overdue:
+            self._overdue = True
+            threading.Thread(target=self._look, name="overdue", daemon=True).start()
+
     def _look(self) -> None:
         """One reading, on a worker; a reading still under way is not doubled."""
         if self._stop.is_set() or not self._reading.acquire(blocking=False):
@@ -174,7 +182,7 @@ class Engine:
         try:
             began = self._ports.clock.monotonic()
             late = began - self._read_at
-            self._read_at = began
+            self._read_at, self._overdue = began, False
             if late > LATE * self._every + READ_TIMEOUT:
                 self.put(on.LookMissed(at=self._ports.clock.now(), reason=f"no look was taken for {late:.0f} s"))
             reading = self._ports.sources.read(timeout=min(READ_TIMEOUT, max(1.0, LATE * self._every)))

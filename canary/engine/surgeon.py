@@ -6,6 +6,8 @@ machine's. Between the two stands this: read, plan, patch, and remember the rout
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +15,7 @@ import strategies as cut
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.release import NONE, Release
-from canary.ports import Clock, Conflict, JsonObject, NotFound, Refused, Routes
+from canary.ports import Clock, Conflict, JsonObject, NotFound, PortError, Refused, Routes, Unavailable
 
 Operation = do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange
 
@@ -23,6 +25,7 @@ _DIRECTIONS = {
     cut.Direction.GONE: on.Direction.GONE,
     cut.Direction.FOREIGN: on.Direction.FOREIGN,
 }
+_CONFLICT = on.Failure.CONFLICT
 
 
 class Surgeon:
@@ -54,6 +57,7 @@ class Surgeon:
         self._uid: str = state.get("uid", "")
         self._parents: frozenset[str] = frozenset(state.get("parents", ()))
         self._known: JsonObject | None = None
+        self._still_ours: Callable[[], str | None] = lambda: None
 
     def encode(self) -> dict[str, Any]:
         """What a next incarnation must know."""
@@ -67,12 +71,21 @@ class Surgeon:
             return ()
         return cut.weights_shown(self._known, original=self._original)
 
-    def carry_out(self, effect: Operation, *, release: Release) -> list[on.Event]:
+    def carry_out(
+        self, effect: Operation, *, release: Release, still_ours: Callable[[], str | None]
+    ) -> list[on.Event]:
         """Do one thing to the route and say what came of it.
+
+        Args:
+            effect: what.
+            release: where the release stands.
+            still_ours: says who holds the lease instead of us, None when it is ours; asked before our token is put
+                onto a route on which it does not stand.
 
         Raises:
             PortError: it was not done, or nobody can tell.
         """
+        self._still_ours = still_ours
         try:
             match effect:
                 case do.TakeFence():
@@ -108,6 +121,10 @@ class Surgeon:
             self._uid = cut.uid_of(route)
             self._parents = frozenset(parent.key for parent in cut.parents(route) if parent.good(0))
         if notes.get(cut.TOKEN) != release.token:
+            # Asked after the read that the stamp is conditional on: whoever took over since has changed the route.
+            other = self._still_ours()
+            if other is not None:
+                return [on.FenceLost(at=self._now(), holder=other)]
             route = self._stamp(route, release, swap=cut.TOKEN in notes)
         self._known = route
         events: list[on.Event] = [on.FenceTaken(at=self._now(), effect=effect.id)]
@@ -120,19 +137,61 @@ class Surgeon:
         return self._routes.merge(cut.stamp(route, token=release.token, release=release.uid, original=original))
 
     def _attach(self, effect: do.AttachCanary, release: Release) -> list[on.Event]:
-        route = self._base(release)
-        patch = cut.attach(route, pool=self._pool, original=self._required(), token=release.token)
-        route = self._write(patch, route)
-        done = on.CanaryAttached(at=self._now(), effect=effect.id, generation=cut.generation_of(route))
-        return [done, *self._accepted(route, release)]
+        def plan(route: JsonObject) -> cut.Patch:
+            return cut.attach(route, pool=self._pool, original=self._required(), token=release.token)
+
+        def done(route: JsonObject) -> list[on.Event]:
+            generation = cut.generation_of(route)
+            attached = on.CanaryAttached(at=self._now(), effect=effect.id, generation=generation)
+            return [attached, *self._accepted(route, release)]
+
+        return self._strictly(plan, done, release)
 
     def _raise(self, effect: do.RaiseShare, release: Release) -> list[on.Event]:
-        route = self._base(release)
-        patch = cut.set_share(
-            route, pool=self._pool, original=self._required(), share=effect.share, token=release.token
-        )
-        route = self._write(patch, route)
-        return self._written(effect.id, effect.share, route, release)
+        def plan(route: JsonObject) -> cut.Patch:
+            return cut.set_share(
+                route, pool=self._pool, original=self._required(), share=effect.share, token=release.token
+            )
+
+        def done(route: JsonObject) -> list[on.Event]:
+            return self._written(effect.id, effect.share, route, release)
+
+        return self._strictly(plan, done, release)
+
+    def _strictly(
+        self,
+        plan: Callable[[JsonObject], cut.Patch],
+        done: Callable[[JsonObject], list[on.Event]],
+        release: Release,
+    ) -> list[on.Event]:
+        """Plan on the route as known and write; when it has moved, read and say what changed before trying again.
+
+        The generation is tested as well: the weights may be what they were and yet have been others in between, and
+        a raise that lay in a network for a minute must not come after the lowering that followed it.
+        """
+        route = self._known or self._routes.read()
+        if cut.annotations_of(route).get(cut.TOKEN) is None:
+            route = self._routes.read()
+            if cut.annotations_of(route).get(cut.TOKEN) is None:
+                other = self._still_ours()
+                if other is not None:
+                    return [on.FenceLost(at=self._now(), holder=other)]
+                route = self._stamp(route, release, swap=False)
+            self._known = route
+        patch = plan(route)
+        try:
+            route = self._write((_generation(route), *patch) if patch else (), route)
+        except Conflict as error:
+            events = self._moved(release)
+            if not events:
+                raise
+            failed = on.EffectFailed(at=self._now(), effect=_id(release), failure=_CONFLICT, message=str(error))
+            return [*events, failed]
+        return done(route)
+
+    def _moved(self, release: Release) -> list[on.Event]:
+        """What somebody else did to the route since we knew it."""
+        return self.examine(self._routes.read(), release=release, at=self._now())
 
     def _lower(self, effect: do.LowerShare, release: Release) -> list[on.Event]:
         """The shortest path: the route as last seen, one write; read again only when that did not fit."""
@@ -140,19 +199,16 @@ class Surgeon:
             return [on.ShareWritten(at=self._now(), effect=effect.id, share=NONE, generation=0)]
         route = self._known or self._routes.read()
         lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
+        written = False
         if lowering.patch:
-            try:
-                route = self._write(lowering.patch, route)
-            except Conflict:
-                route = self._routes.read()
-                lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
-                route = self._write(lowering.patch, route)
-        else:
-            # What we know says that there is nothing to do; what is there now decides.
+            with contextlib.suppress(Conflict):
+                route, written = self._write(lowering.patch, route), True
+        if not written:
+            # What we know does not fit, or says that there is nothing to do; what is there now decides.
             route = self._routes.read()
             lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
             route = self._write(lowering.patch, route)
-        return self._written(effect.id, NONE, route, release)
+        return self._written(effect.id, NONE, route, release, alarms=lowering.alarms)
 
     def _detach(self, effect: do.DetachCanary, release: Release) -> list[on.Event]:
         if self._original is None:
@@ -162,11 +218,14 @@ class Surgeon:
             raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
         plan = cut.detach(route, pool=self._pool, original=self._original, release=release.uid, keep=effect.keep)
         route = self._write(plan.patch, route)
+        alarms = plan.alarms
+        if not effect.keep:
+            # A rule that sends to the canary alone, whoever wrote it, would have nobody left to send to.
+            left = cut.lower(route, pool=self._pool, original=self._original, release=release.uid).alarms
+            alarms = (*alarms, *(sentence for sentence in left if sentence not in alarms))
         generation = cut.generation_of(route)
         return [
-            on.CanaryDetached(
-                at=self._now(), effect=effect.id, generation=generation, kept=plan.kept, alarms=plan.alarms
-            )
+            on.CanaryDetached(at=self._now(), effect=effect.id, generation=generation, kept=plan.kept, alarms=alarms)
         ]
 
     def _write(self, patch: cut.Patch, route: JsonObject) -> JsonObject:
@@ -174,21 +233,12 @@ class Surgeon:
         self._known = self._routes.patch(patch) if patch else route
         return self._known
 
-    def _written(self, effect: str, share: Decimal, route: JsonObject, release: Release) -> list[on.Event]:
+    def _written(
+        self, effect: str, share: Decimal, route: JsonObject, release: Release, *, alarms: tuple[str, ...] = ()
+    ) -> list[on.Event]:
         generation = cut.generation_of(route)
-        done = on.ShareWritten(at=self._now(), effect=effect, share=share, generation=generation)
+        done = on.ShareWritten(at=self._now(), effect=effect, share=share, generation=generation, alarms=alarms)
         return [done, *self._accepted(route, release)]
-
-    def _base(self, release: Release) -> JsonObject:
-        """The route to plan a raise on: as last seen if our token stands there, else read and stamped anew."""
-        route = self._known or self._routes.read()
-        if cut.annotations_of(route).get(cut.TOKEN) == release.token:
-            return route
-        route = self._routes.read()
-        if cut.annotations_of(route).get(cut.TOKEN) is None:
-            route = self._stamp(route, release, swap=False)
-        self._known = route
-        return route
 
     # Readings ----------------------------------------------------------------------------------------------
 
@@ -205,12 +255,13 @@ class Surgeon:
         if route is not None and cut.generation_of(route) < cut.generation_of(self._known):
             return []
         try:
-            change = cut.compare(self._known, route, pool=self._pool, original=self._original, token=release.token)
+            change = self._compare(route, release)
             if change is not None and change.direction is cut.Direction.RESTAMPED:
                 return self._restamped(release, at)
             if change is not None and change.direction is cut.Direction.GONE:
-                route = self._try_read()
-                change = cut.compare(self._known, route, pool=self._pool, original=self._original, token=release.token)
+                with contextlib.suppress(Unavailable, Refused):  # then the watch's word has to do
+                    route = self._try_read()
+                change = self._compare(route, release)
             return self._changed(change, route, release, at, confirmed=False)
         except cut.SurgeryError as error:
             return [
@@ -242,8 +293,10 @@ class Surgeon:
 
     def _restamped(self, release: Release, at: float) -> list[on.Event]:
         """A watch may show an old version: only a read says whose token stands there now."""
-        route = self._routes.read()
-        token = cut.annotations_of(route).get(cut.TOKEN)
+        try:
+            token = cut.annotations_of(self._routes.read()).get(cut.TOKEN)
+        except PortError:
+            return []  # a raise will find out: it tests the token
         if token is None or token == release.token:
             return []
         return [on.FenceLost(at=at, holder=token)]
@@ -252,13 +305,20 @@ class Surgeon:
         route = self._try_read()
         if self._known is None or self._original is None:
             return []
-        change = cut.compare(self._known, route, pool=self._pool, original=self._original, token=release.token)
+        change = self._compare(route, release)
         if change is not None and change.direction is cut.Direction.RESTAMPED:
             return self._restamped(release, self._now())
         if change is None:
             calm = on.RouteChanged(at=self._now(), direction=on.Direction.FOREIGN, confirmed=True, by="", sentence="")
             return [calm]
         return self._changed(change, route, release, self._now(), confirmed=True)
+
+    def _compare(self, route: JsonObject | None, release: Release) -> cut.Change | None:
+        """Against the route as known. Without the fence, whose token stands there is no news: we lower all the same."""
+        token = release.token
+        if route is not None and not release.fenced:
+            token = cut.annotations_of(route).get(cut.TOKEN, token)
+        return cut.compare(self._known or {}, route, pool=self._pool, original=self._required(), token=token)
 
     def _believe(self, route: JsonObject, release: Release) -> list[on.Event]:
         """After a takeover: whether the share in the route is one that this release wrote."""
@@ -320,6 +380,15 @@ class Surgeon:
 
     def _now(self) -> float:
         return self._clock.now()
+
+
+def _generation(route: JsonObject) -> dict[str, Any]:
+    """A test that nobody has written the spec since."""
+    return {"op": "test", "path": "/metadata/generation", "value": cut.generation_of(route)}
+
+
+def _id(release: Release) -> str:
+    return release.pending.id if release.pending is not None else ""
 
 
 def _near(now: float, share: Decimal) -> bool:

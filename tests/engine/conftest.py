@@ -167,6 +167,7 @@ class Play:
         """A new process: reads the journal, as `canary run` does."""
         self.lives += 1
         holder = f"i{self.lives}"
+        self.leases.seize(holder)
         stored = self.journals.load()
         journal = decode(stored.text) if stored else None
         release = journal.release if journal else Release(uid="r1", incarnation=holder, policy=self.policy)
