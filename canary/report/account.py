@@ -7,6 +7,7 @@ before, such as the demo, adds what only they know (`Users`, `RouteCheck`).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -208,7 +209,7 @@ def text(account: Account) -> str:
     ]
     if account.reasons:
         lines += ["", "What the judge saw last"]
-        lines += [f"  {plain(r.metric)}: {r.verdict}: {plain(r.sentence)}" for r in account.reasons]
+        lines += _reasons(account.reasons)
     lines += ["", *_facts(account)]
     return "\n".join(lines) + "\n"
 
@@ -216,6 +217,20 @@ def text(account: Account) -> str:
 def _moment(moment: Moment) -> str:
     alarm = "ALARM " if moment.alarm else ""
     return f"  {'+' + words.span(moment.after):>8}  {words.share(moment.share):>7}  {alarm}{plain(moment.message)}"
+
+
+def _reasons(reasons: Sequence[Reason]) -> list[str]:
+    """One line for each metric: the most telling of its findings, which come first, and how the others stand."""
+    lines = []
+    groups: dict[str, list[Reason]] = {}
+    for reason in reasons:
+        groups.setdefault(reason.metric.partition(" over ")[0], []).append(reason)
+    for first, *others in groups.values():
+        verdicts = Counter(reason.verdict for reason in others)
+        more = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+        bounds = f"; {len(others)} more bounds: {more}" if others else ""
+        lines.append(f"  {plain(first.metric)}: {first.verdict}: {plain(first.sentence)}{bounds}")
+    return lines
 
 
 def _facts(account: Account) -> list[str]:

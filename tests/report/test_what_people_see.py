@@ -14,7 +14,7 @@ from rich.console import Console
 from canary.core.outcome import ExitCode
 from canary.ports import Progress
 from canary.report import words
-from canary.report.account import RouteCheck, Users, data, from_progress, read, text
+from canary.report.account import Reason, RouteCheck, Users, data, from_progress, read, text
 from canary.report.lines import line
 from canary.report.reporters import LineReporter, LiveReporter
 from canary.report.screen import render
@@ -184,3 +184,18 @@ def test_rates_keep_two_digits_that_matter(fraction: float, text: str) -> None:
 )
 def test_evidence_is_told_as_odds(evidence: float, text: str) -> None:
     assert words.chance(evidence) == text
+
+
+def test_a_latency_of_many_bounds_is_one_line_of_the_account(told: tuple[Progress, ...]) -> None:
+    account = from_progress(told, release="r", namespace="n", image=None, code=ExitCode.PROMOTED)
+    bounds = [
+        Reason(metric=f"latency over {bound} ms", verdict=verdict, sentence=f"sentence {bound}", code="", numbers={})
+        for bound, verdict in ((50, "UNDECIDED"), (5, "HEALTHY"), (500, "HEALTHY"))
+    ]
+    errors = Reason(metric="errors", verdict="HEALTHY", sentence="few", code="", numbers={})
+    shown = text(replace(account, reasons=(bounds[0], errors, *bounds[1:]))).splitlines()
+    at = shown.index("What the judge saw last")
+    assert shown[at + 1 : at + 3] == [
+        "  latency over 50 ms: UNDECIDED: sentence 50; 2 more bounds: 2 HEALTHY",
+        "  errors: HEALTHY: few",
+    ]
