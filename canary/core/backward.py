@@ -33,6 +33,9 @@ LIVES = 3
 LEAST_LIFE = 60.0
 """Seconds that every incarnation has for its rollback, however late it begins."""
 
+UNANSWERED = 3
+"""A preflight that the API server leaves unanswered this often fails: nothing was touched, and CI waits."""
+
 REFUSALS = 2
 """A write refused this often on an unchanged object is a refusal by admission (invariant 6)."""
 
@@ -121,6 +124,8 @@ def _hopeless(release: Release, event: on.EffectFailed) -> tuple[ExitCode, str] 
             return ExitCode.CHANGED_BY_OTHERS, event.message
         case on.Failure.REFUSED if release.failures >= REFUSALS:
             return ExitCode.NOT_PERMITTED, f"refused by the API server: {event.message}"
+        case on.Failure.UNAVAILABLE if release.phase is Phase.PREFLIGHT and release.failures >= UNANSWERED:
+            return ExitCode.PREFLIGHT_FAILED, f"the API server does not answer: {event.message}"
         case _:
             return None
 

@@ -576,3 +576,18 @@ def test_a_mistake_of_ours_in_a_worker_rolls_back_and_is_called_one() -> None:
     assert play.release.phase is Phase.ROLLING_BACK
     assert play.release.outcome is not None
     assert play.release.outcome.code is ExitCode.BUG
+
+
+def test_a_preflight_that_nobody_answers_fails_and_has_touched_nothing() -> None:
+    play = Play()
+    play.happens(on.Started)
+    for _ in range(2):
+        play.answer(on.EffectFailed, failure=on.Failure.UNAVAILABLE, message="no answer within 20 s")
+        assert play.release.phase is Phase.PREFLIGHT
+        play.wait(60)
+    play.answer(on.EffectFailed, failure=on.Failure.UNAVAILABLE, message="no answer within 20 s")
+    assert play.release.phase is Phase.ROLLED_BACK
+    assert play.release.outcome is not None
+    assert play.release.outcome.code is ExitCode.PREFLIGHT_FAILED
+    touching = (do.TakeFence, do.AttachCanary, do.RaiseShare, do.LowerShare, do.DetachCanary, do.ProvisionWorkload)
+    assert not [effect for effect in play.done if isinstance(effect, touching)]

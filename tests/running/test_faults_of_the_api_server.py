@@ -73,6 +73,12 @@ STANDING: dict[str, tuple[dict[str, str], dict[str, Any], ExitCode]] = {
         {"status": 403, "reason": "Forbidden", "message": "you may not"},
         ExitCode.NOT_PERMITTED,
     ),
+    "the server hangs": ({}, {"delay": 60.0}, ExitCode.PREFLIGHT_FAILED),
+    "the server hangs in the middle of preflight": (
+        {"resource": "selfsubjectaccessreviews.authorization.k8s.io"},
+        {"delay": 60.0},
+        ExitCode.PREFLIGHT_FAILED,
+    ),
     "the server is broken": ({}, {"status": 500, "reason": "InternalError"}, ExitCode.PREFLIGHT_FAILED),
 }
 
