@@ -69,7 +69,7 @@ def release(scenario: Scenario, *, file: Callable[[str], str] = lambda text: tex
     with Sandbox(scenario) as sandbox:
         places = sandbox.places
         assert places is not None
-        load = sandbox.start_load(rate=scenario.rate, streams=scenario.streams)
+        load = sandbox.start_load(rate=scenario.rate, streams=scenario.streams, seconds=1800.0)
         path = sandbox.write_release()
         path.write_text(file(path.read_text(encoding="utf-8")), encoding="utf-8")
         stop = threading.Event()
