@@ -15,7 +15,7 @@ demo: .venv/run.stamp ## carry a real release through on this machine: make demo
 
 test: .venv/dev.stamp ## run every test (PYTEST_ARGS narrows it)
 	@.ci/needs
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(PYTEST_ARGS)
 
 check: .venv/dev.stamp ## linters, types, import contracts
 	@$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""What all tests share: those that need a sandbox of their own come first.
+"""What all tests share: those that need a sandbox of their own are spread evenly over the run.
 
-They mostly wait, and only one may run at a time. At the front of the first worker's share they run one after another
-while the other worker does everything else; at the end both workers would wait for each other.
+They mostly wait, and only a few may run at a time (`tests.sandbox.conftest.alone`): one after another at the end, the
+workers would wait for each other.
 """
 
 import pytest
@@ -10,4 +10,9 @@ SANDBOXED = ("tests/sandbox/", "tests/kill/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(SANDBOXED))
+    rare = [item for item in items if item.nodeid.startswith(SANDBOXED)]
+    rest = [item for item in items if not item.nodeid.startswith(SANDBOXED)]
+    if not rare or not rest:
+        return
+    every = -(-len(rest) // len(rare))
+    items[:] = [item for place, one in enumerate(rare) for item in (one, *rest[place * every : (place + 1) * every])]

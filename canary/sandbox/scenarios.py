@@ -105,10 +105,10 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             name="leak",
             title="healthy first, worse later",
-            story="The new version is fine for 25 seconds and then fails: what was good before does not help it.",
+            story="The new version is fine for 15 seconds and then fails: what was good before does not help it.",
             ends=ExitCode.JUDGED_BAD,
             because="errors",
-            canary=Faults(errors=STABLE_ERRORS, leak_after=25.0, leak_errors=0.2),
+            canary=Faults(errors=STABLE_ERRORS, leak_after=15.0, leak_errors=0.2),
         ),
         Scenario(
             name="crash",
@@ -141,6 +141,7 @@ SCENARIOS: dict[str, Scenario] = {
             ends=ExitCode.PROMOTED,
             meddler="outage",
             every="500ms",
+            steps=((10, "3s", "8s"), (50, "3s", "10s")),
             tolerance=0.02,
             slower=2.0,
         ),
