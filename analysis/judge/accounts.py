@@ -39,17 +39,17 @@ def fresh(tests: int) -> tuple[Array, Array]:
     return cash, np.tile(np.log(INVESTED * EFFECT_WEIGHTS), (tests, 1))
 
 
-def move(cash: Array, accounts: Array, part: float) -> tuple[Array, Array]:
+def move(cash: Array, accounts: Array, part: float | Array) -> tuple[Array, Array]:
     """Move a part of the cash to the accounts by their weights, before a look.
 
     Args:
         cash, accounts: logs.
-        part: between 0 and 1, known before the look.
+        part: between 0 and 1, known before the look; one for all tests, or one for each.
     """
-    if part <= 0.0:
+    if not np.any(part):
         return cash, accounts
-    invested = cash[:, None] + np.log(part * EFFECT_WEIGHTS)
-    return cash + math.log1p(-part), np.logaddexp(accounts, invested)
+    invested = cash[:, None] + np.log(np.asarray(part)[..., None] * EFFECT_WEIGHTS)
+    return cash + np.log1p(-part), np.logaddexp(accounts, invested)
 
 
 def grow(accounts: Array, log_factors: Array, log_cap: float) -> Array:
@@ -81,7 +81,7 @@ class Wealth:
         """Before any look."""
         return cls(*fresh(tests))
 
-    def look(self, log_factors: Array, *, part: float, log_cap: float) -> Wealth:
+    def look(self, log_factors: Array, *, part: float | Array, log_cap: float) -> Wealth:
         """After one look: first the cash moves, then the accounts grow."""
         cash, accounts = move(self.cash, self.accounts, part)
         return Wealth(cash, grow(accounts, log_factors, log_cap))

@@ -29,6 +29,9 @@ UNKNOWN = 1.0
 LEAST_KNOWN = 50.0
 """Stable requests that must be remembered for a baseline; with so few its upper end is far above the estimate."""
 
+EXPECTED = 1e9
+"""Requests behind what is expected of stable, when its own look is held against it."""
+
 HEADROOM = 3.0
 """What an account that only holds a step back may have above the threshold (nats): it must be able to recover."""
 
@@ -89,6 +92,7 @@ class Book:
         health: log evidence for "within", restarted in each step.
         memory: remembered stable (errors, requests, looks).
         dispersion: of the comparison.
+        sway: dispersion of stable alone over time, which a comparison does not feel and a bake does.
         interval: of the difference.
         baseline: stable's rate before the canary had traffic (its 99 % upper end); `UNKNOWN` where unknown.
         worse: wealth against "stable is as it was", restarted in each step.
@@ -101,6 +105,7 @@ class Book:
     health: Array
     memory: Array
     dispersion: Dispersion
+    sway: Dispersion
     interval: Interval
     baseline: Array
     worse: Wealth
@@ -116,6 +121,7 @@ class Book:
             health=np.zeros(tests),
             memory=np.zeros((tests, 3)),
             dispersion=Dispersion.fresh(tests),
+            sway=Dispersion.fresh(tests),
             interval=Interval.fresh(tests),
             baseline=np.full(tests, UNKNOWN),
             worse=Wealth.fresh(tests),
@@ -139,6 +145,7 @@ class Book:
             health=both(self.health, other.health),
             memory=both(self.memory, other.memory),
             dispersion=self.dispersion.joined(other.dispersion),
+            sway=self.sway.joined(other.sway),
             interval=self.interval.joined(other.interval),
             baseline=both(self.baseline, other.baseline),
             worse=self.worse.joined(other.worse),
@@ -176,17 +183,18 @@ class Book:
         """The canary has traffic from now on: what stable was without it is known now or never."""
         return replace(self, baseline=self.upper_rates())
 
-    def compare(self, counts: Counted, asked: Asked, *, part: float) -> Book:
+    def compare(self, counts: Counted, asked: Asked, *, part: float | Array, interval: bool = True) -> Book:
         """Judge a look at both arms, then remember it.
 
         Args:
             counts: the look.
             asked: the question.
-            part: of the cash, to be moved before the look.
+            part: of the cash, to be moved before the look; one for all tests, or one for each.
+            interval: also follow the interval, which decides nothing and is three quarters of the arithmetic.
         """
         a, phi = self.rates(asked), self.phi(asked)
         config = asked.config
-        factors = self._factors(counts, asked, a) / phi[:, None]
+        factors = self._factors(counts, asked, a, GRID if interval else GRID[:0]) / phi[:, None]
         effects = len(EFFECTS)
         room = comparable(a, asked.relative, asked.absolute)
         harm, fine, gaps = factors[:, :effects], factors[:, effects], factors[:, effects + 1 :]
@@ -195,19 +203,21 @@ class Book:
             self._remember(counts, a),
             harm=self.harm.look(harm, part=part, log_cap=CAP * config.threshold),
             health=self.health + np.minimum(fine, HEALTH_CAP * config.health_threshold),
-            interval=self.interval.look(gaps, a=a, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c)),
+            interval=self.interval.look(gaps, a=a, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
+            if interval
+            else self.interval,
             worse=self._worse(counts, asked, part),
         )
 
-    def _factors(self, counts: Counted, asked: Asked, a: Array) -> Array:
+    def _factors(self, counts: Counted, asked: Asked, a: Array, grid: Array) -> Array:
         """Logs of e-values, shape (tests, effects + health + interval's grid), in one go because that is fastest."""
         worse = odds_above(bound(a, asked.relative, asked.absolute), EFFECTS)
-        tests, every = len(a), len(EFFECTS) + 1 + len(GRID)
+        tests, every = len(a), len(EFFECTS) + 1 + len(grid)
         c, relative, absolute = (np.empty((tests, every)) for _ in range(3))
         own = len(EFFECTS) + 1
         c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a, self.interval.canary(a)[:, None]
         relative[:, :own], relative[:, own:] = asked.relative[:, None], 0.0
-        absolute[:, :own], absolute[:, own:] = asked.absolute[:, None], GRID
+        absolute[:, :own], absolute[:, own:] = asked.absolute[:, None], grid
         return log_ratio(
             x_s=counts.x_s[:, None],
             n_s=counts.n_s[:, None],
@@ -219,7 +229,7 @@ class Book:
             absolute=absolute,
         )
 
-    def _worse(self, counts: Counted, asked: Asked, part: float) -> Wealth:
+    def _worse(self, counts: Counted, asked: Asked, part: float | Array) -> Wealth:
         """Stable against what it was before the canary had traffic, with the same tolerance."""
         tolerated = bound(self.baseline, asked.relative, asked.absolute)
         phi = np.full(len(self), max(1.0, asked.phi0))
@@ -227,21 +237,31 @@ class Book:
         return grown.at_most(np.array(asked.config.threshold + HEADROOM))
 
     def bake(self, counts: Counted, asked: Asked, *, part: float) -> Book:
-        """Judge a look without a second arm, against stable as it was when the bake began: outside the promise."""
+        """Judge a look without a second arm, against stable as it was when the bake began: outside the promise.
+
+        What sways stable over time sways the canary too, and there is nothing left that it would cancel against: log
+        e-values are divided by how much stable itself swayed.
+        """
         tolerated = bound(self.frozen, asked.relative, asked.absolute)
-        phi = self.phi(asked)
+        phi = np.maximum(self.phi(asked), self.sway.phi(np.full(len(self), asked.phi0)))
         harm = _one_arm(self.harm, counts.x_c, counts.n_c, tolerated, part=part, asked=asked, phi=phi)
         return replace(self._remember(counts, self.rates(asked)), harm=harm)
 
-    def learn(self, counts: Counted) -> Book:
+    def learn(self, counts: Counted, asked: Asked) -> Book:
         """Remember stable from a look that is not judged."""
+        return self._stable(counts, self.rates(asked))
+
+    def _stable(self, counts: Counted, a: Array) -> Book:
         seen = (counts.n_s > 0)[:, None]
         x, n, looks = self.memory.T
         memory = np.stack(rates.remember(x, n, looks, x_s=counts.x_s, n_s=counts.n_s), axis=1)
-        return replace(self, memory=np.where(seen, memory, self.memory))
+        # Stable's look against what is expected of it, as if that were known from very many requests.
+        known = np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
+        sway = self.sway.look(x_s=a * known, n_s=known, x_c=counts.x_s, n_c=counts.n_s, a=a)
+        return replace(self, memory=np.where(seen, memory, self.memory), sway=sway)
 
     def _remember(self, counts: Counted, a: Array) -> Book:
-        seen = self.learn(counts)
+        seen = self._stable(counts, a)
         table = np.stack([counts.x_s, counts.n_s, counts.x_c, counts.n_c], axis=1)
         return replace(
             seen,
@@ -257,7 +277,7 @@ def _one_arm(
     n: Array,
     limit: Array,
     *,
-    part: float,
+    part: float | Array,
     asked: Asked,
     phi: Array,
 ) -> Wealth:

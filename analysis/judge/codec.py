@@ -19,7 +19,7 @@ from analysis.judge.tests import Limit, Test
 
 Array = NDArray[np.float64]
 
-VERSION = 2
+VERSION = 3
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12
@@ -43,6 +43,7 @@ def encode(state: JudgeState) -> dict[str, Any]:
         "health": _plain(book.health),
         "memory": _plain(book.memory),
         "dispersion": [_plain(rows) for rows in book.dispersion.rows()],
+        "sway": [_plain(rows) for rows in book.sway.rows()],
         "interval": [_plain(rows, SHOWN_DIGITS) for rows in book.interval.rows()],
         "baseline": _plain(book.baseline),
         "frozen": _plain(book.frozen),
@@ -94,6 +95,7 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         health=_array(data["health"], (k,)),
         memory=_array(data["memory"], (k, 3)),
         dispersion=Dispersion(*(_array(rows, (k, 4)) for rows in data["dispersion"])),
+        sway=Dispersion(*(_array(rows, (k, 4)) for rows in data["sway"])),
         interval=Interval(_array(above, grid), _array(below, grid), _array(mean, (k, 2))),
         baseline=_array(data["baseline"], (k,)),
         frozen=_array(data["frozen"], (k,)),

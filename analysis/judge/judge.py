@@ -42,8 +42,9 @@ def learn(config: JudgeConfig, state: JudgeState, look: Look) -> JudgeState:
     """Learn stable from a look that is not judged (before a step settled): its rate, its latency histogram."""
     state = state.copy()
     _expose(state, look)
+    asked = _asked(config, state)
     learn_histograms(config, state, look)
-    state.book = state.book.learn(_counted(state, look))
+    state.book = state.book.learn(_counted(state, look), asked)
     return state
 
 

@@ -100,7 +100,7 @@ def play(traffic: Traffic, config: JudgeConfig, *, runs: int, seed: int, history
     asked = Asked.of(config, relative=np.full(runs, metric.relative), absolute=np.full(runs, metric.absolute))
     now = Book.fresh(runs)
     for look in range(history):
-        now = now.learn(traffic.draw(look, 0.0, runs, chance))
+        now = now.learn(traffic.draw(look, 0.0, runs, chance), asked)
     found = Plays(condemned=np.full(runs, np.inf), exposed=np.zeros(runs))
     look = 0
     for share in traffic.shares:

@@ -160,7 +160,7 @@ def test_a_bake_of_what_stable_was_condemns_nobody_and_a_step_does_not_blame_sta
     traffic = sim.Traffic(rps=rps, stable=sim.steady(rate), canary=sim.as_stable)
     book = Book.fresh(RUNS)
     for look in range(20):
-        book = book.learn(traffic.draw(look, 0.0, RUNS, chance))
+        book = book.learn(traffic.draw(look, 0.0, RUNS, chance), asked)
     book, blamed = book.known().begin_step(bakes=False), np.zeros(RUNS, dtype=bool)
     for look in range(60):
         book = book.compare(traffic.draw(look, 50.0, RUNS, chance), asked, part=1 / 300)
