@@ -239,7 +239,10 @@ def hold(release: Release, at: float) -> Step:
         return release, ()
     step, held = release.current, at - release.since
     if release.verdict is Verdict.HEALTHY and held >= step.hold_min:
-        return next_step(release, at)
+        after, done = next_step(release, at)
+        if after.phase is release.phase:
+            return after, done
+        return join(tell(release, "Healthy", f"HEALTHY: {release.sentence}"), next_step, at)
     if held < step.hold_max:
         return release, ()
     if release.verdict is Verdict.NO_DATA:
