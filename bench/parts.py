@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from bar import Figure
 
+from analysis.judge import JudgeConfig, MetricConfig, begin_step, observe
+from analysis.judge import start as started
+from analysis.model import Arm, Counts, Look
+from analysis.offline import Question, Run
+from analysis.offline import judge as judge_runs
 from canary.engine.record import entries
 from canary.sandbox.cluster import Sandbox
 from canary.sandbox.load import newest
@@ -226,6 +233,60 @@ def setup(_: int) -> Iterator[Figure]:
         shutil.rmtree(wheels)
 
 
+def judge(repeat: int) -> Iterator[Figure]:
+    """The judge alone, in seconds of one core: many runs from a file together, and one look of a live release."""
+    runs = _runs(1_000, 600)
+    per_look, fastest = [], []
+    for _ in range(repeat):
+        began = time.process_time()
+        results = list(judge_runs(runs, Question()))
+        took, looks = time.process_time() - began, sum(result.looks for result in results)
+        per_look.append(took / looks * 1e6)
+        fastest.append(looks / took)
+    yield Figure(name="judge: canary judge, 1,000 runs of 600 looks once read, µs a look", values=per_look, bar=10.0)
+    yield Figure(name="judge: canary judge, the same as looks a second", values=fastest)
+    took_each = [_observing(150) for _ in range(repeat)]
+    yield Figure(name="judge: one look, three metrics, twelve latency bounds, ms", values=took_each, bar=1.0)
+
+
+def _runs(number: int, looks: int) -> list[Run]:
+    """Runs of 100 requests a look, 10 % of them on a canary that is as good as stable."""
+    chance = np.random.default_rng(1)
+    found = []
+    for name in range(number):
+        arms = [np.stack([n, chance.binomial(n, 0.005)], axis=1) for n in (np.full(looks, 900), np.full(looks, 100))]
+        table = np.stack(arms, axis=1).astype(float)
+        times = np.arange(0.0, 5.0 * looks, 5.0)
+        run = Run(name=str(name), times=times, steps=None, counts={"errors": table}, buckets={})
+        found.append(run)
+    return found
+
+
+def _observing(looks: int) -> float:
+    """Median milliseconds of one `observe`, once latency's bounds are chosen."""
+    chance = np.random.default_rng(1)
+    bounds = np.append(np.geomspace(0.005, 5.0, 12), np.inf)
+    metrics = (
+        MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.002),
+        MetricConfig(name="latency", kind="latency", relative=0.2, absolute=0.002),
+        MetricConfig(name="checkout", kind="counts", relative=0.5, absolute=0.002),
+    )
+    config = JudgeConfig(metrics=metrics)
+    state, took = begin_step(config, started(config), share=10.0, last_share=50.0), []
+    for look in range(looks):
+        counts: dict[str, dict[Arm, Counts]] = {metric.name: {} for metric in metrics}
+        for arm, n in ((Arm.STABLE, 900), (Arm.CANARY, 100)):
+            within = (0.1 * np.exp(chance.normal(0, 1.2, n))[:, None] <= bounds).sum(axis=0).tolist()
+            counts["latency"][arm] = Counts(total=n, buckets=tuple(zip(bounds.tolist(), within, strict=True)))
+            for name in ("errors", "checkout"):
+                counts[name][arm] = Counts(total=n, bad=int(chance.binomial(n, 0.005)))
+        seen = Look(start=5.0 * look, end=5.0 * look + 5.0, counts=counts)
+        began = time.process_time()
+        state, _ = observe(config, state, seen)
+        took.append((time.process_time() - began) * 1000)
+    return statistics.median(took[len(took) // 3 :])
+
+
 def _expect(played: list[Release], code: int) -> None:
     wrong = [one.code for one in played if one.code != code]
     if wrong:
@@ -236,6 +297,7 @@ PARTS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "start": start,
     "errors": errors,
     "reaction": reaction,
+    "judge": judge,
     "memory": memory,
     "setup": setup,
 }

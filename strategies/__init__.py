@@ -5,6 +5,7 @@ verdicts, Kubernetes clients. This package knows neither `analysis` nor `canary`
 """
 
 from strategies.plan import Plan, Step, explicit, exponential, linear
+from strategies.route.aborting import Abort, abort, abort_of
 from strategies.route.compare import (
     Change,
     Direction,
@@ -17,6 +18,8 @@ from strategies.route.compare import (
 )
 from strategies.route.lowering import Lowering, Restore, detach, lower
 from strategies.route.model import (
+    ABORT,
+    ORIGINAL,
     RELEASE,
     TOKEN,
     Ambiguous,
@@ -38,8 +41,11 @@ from strategies.route.raising import attach, set_share, stamp, swap_token
 from strategies.route.weights import canary_weight
 
 __all__ = [
+    "ABORT",
+    "ORIGINAL",
     "RELEASE",
     "TOKEN",
+    "Abort",
     "Ambiguous",
     "Change",
     "Direction",
@@ -58,6 +64,8 @@ __all__ = [
     "Rule",
     "Step",
     "SurgeryError",
+    "abort",
+    "abort_of",
     "annotations_of",
     "attach",
     "canary_weight",

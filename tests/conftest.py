@@ -6,7 +6,7 @@ workers would wait for each other.
 
 import pytest
 
-SANDBOXED = ("tests/sandbox/", "tests/kill/")
+SANDBOXED = ("tests/sandbox/", "tests/kill/", "tests/charts/test_in_the_sandbox")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -48,7 +48,8 @@ def move(cash: Array, accounts: Array, part: float | Array) -> tuple[Array, Arra
     """
     if not np.any(part):
         return cash, accounts
-    invested = cash[:, None] + np.log(np.asarray(part)[..., None] * EFFECT_WEIGHTS)
+    # A sum of logs: of a part next to nothing, the product with a weight would be nothing.
+    invested = (cash + np.log(part))[:, None] + np.log(EFFECT_WEIGHTS)
     return cash + np.log1p(-part), np.logaddexp(accounts, invested)
 
 

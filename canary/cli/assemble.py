@@ -87,7 +87,8 @@ def prepare(
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.origin import here, known_dead
-    from canary.adapters.kubernetes.paths import named
+    from canary.adapters.kubernetes.paths import NAME_LABEL, named
+    from canary.cli.ended import tell_the_end
     from canary.core.policy import policy_of
     from canary.engine.decider import Decider, started
     from canary.engine.engine import Engine, Lanes
@@ -107,10 +108,15 @@ def prepare(
     holder = uuid.uuid4().hex[:12]
     leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock, origin=here())
     dead = partial(known_dead, api=api, namespace=namespace)
-    take_lease(leases, holder, dead=dead, say=say, monotonic=clock.monotonic)
-    journals = KubernetesJournals(api, namespace=namespace, name=named("canary", route, "journal"))
+    lost = take_lease(leases, holder, dead=dead, say=say, monotonic=clock.monotonic)
+    journals = KubernetesJournals(
+        api, namespace=namespace, name=named("canary", route, "journal"), labels={NAME_LABEL: file.metadata.name}
+    )
     identity = identity_of(file)
-    stored, journal = _resumable(journals.load(), identity)
+    stored, journal = _resumable(journals.load(), identity, lost=lost)
+    if journal is not None and journal.release.outcome is not None and journal.release.phase in FINAL:
+        tell = tell_the_end(journal.release, journal.release.outcome, leases=leases, holder=holder, reporters=reporters)
+        return Prepared(run=tell, abort=lambda *_: None, hand_over=lambda: None)
     exact = _exact(file)
     release = (
         journal.release
@@ -202,7 +208,7 @@ def take_lease(
     say: Callable[[str], None],
     monotonic: Callable[[], float],
     sleep: Callable[[float], None] = time.sleep,
-) -> None:
+) -> str:
     """Take the lease: at once from a holder that a witness calls dead, else after its silence for a whole duration.
 
     Not waiting is safe, because the lease promises nothing: raises are fenced by the token on the route, and what is
@@ -218,11 +224,14 @@ def take_lease(
         say: gets a line while a silent holder is waited for.
         monotonic, sleep: time, in seconds.
 
+    Returns:
+        The holder that it was taken from; empty when nobody held it.
+
     Raises:
         Failure: its holder is alive.
     """
     view = leases.acquire(holder)
-    began, first = monotonic(), view
+    began, first, lost = monotonic(), view, ""
     while not view.ours:
         if view.version != first.version:
             raise Failure(
@@ -232,15 +241,24 @@ def take_lease(
             )
         silent = monotonic() - began
         if silent >= LEASE_DURATION or dead(view.origin):
-            view = leases.acquire(holder, steal=first.version)
+            view, lost = leases.acquire(holder, steal=first.version), first.holder
             continue
         say(f"the lease is held by {view.holder}; taken over in {LEASE_DURATION - silent:.0f} s if it stays silent")
         sleep(LEASE_POLL)
         view = leases.acquire(holder)
+    return lost
 
 
-def _resumable(stored: Any, identity: str) -> tuple[str | None, Journal | None]:
-    """The journal to go on with: of this very release, and not ended. An ended one is written over.
+def _resumable(stored: Any, identity: str, *, lost: str) -> tuple[str | None, Journal | None]:
+    """The journal to go on with, of this very release. One that has ended is written over: the file is run again.
+
+    But an engine that was killed between its journal's last word and the lease's return left nobody who knows the end:
+    whoever replaces it ends as the journal says, instead of releasing the same version once more.
+
+    Args:
+        stored: the journal's text and version; None when there is none.
+        identity: of the release file.
+        lost: the holder whose lease was taken over; empty when nobody held it.
 
     Raises:
         Failure: it is of another release that has not ended, or cannot be read.
@@ -254,7 +272,8 @@ def _resumable(stored: Any, identity: str) -> tuple[str | None, Journal | None]:
     except JournalError as error:
         raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE, hint="nothing was touched") from error
     if journal.release.phase in FINAL:
-        return stored.version, None
+        told = not lost or journal.release.incarnation != lost or journal.identity != identity
+        return stored.version, None if told else journal
     if journal.identity != identity:
         raise Failure(
             "another release of this route has not ended: its engine died, or runs with another file",
@@ -334,35 +353,12 @@ def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sou
 
 def question_of(file: Release, release: Running) -> Question:
     """What the judge is asked."""
-    from analysis.judge import JudgeConfig, MetricConfig
+    from canary.cli.question import judge_config
     from canary.engine.observer import Question
-    from canary.spec.metrics import Errors, Latency, Query
 
-    metrics = []
-    for metric in file.spec.analysis.metrics:
-        chosen: Errors | Latency | Query = metric.chosen
-        metrics.append(
-            MetricConfig(
-                name=metric.name,
-                kind="errors" if metric.errors else "latency" if metric.latency else "counts",
-                relative=chosen.tolerance.relative,
-                absolute=chosen.tolerance.absolute,
-                weight=chosen.weight,
-                critical=chosen.critical,
-                dry_run=chosen.dry_run,
-                min_requests=chosen.min_requests,
-                rate_limit=chosen.limit.rate if isinstance(chosen, Errors | Query) and chosen.limit else None,
-                quantile_limits=chosen.limit.quantiles if isinstance(chosen, Latency) and chosen.limit else (),
-            )
-        )
     policy, every = release.policy, file.spec.analysis.interval
     seconds = sum(step.hold_max for step in policy.steps) + policy.bake_max
-    config = JudgeConfig(
-        metrics=tuple(metrics),
-        false_rollback=file.spec.analysis.false_rollback,
-        false_healthy=file.spec.analysis.false_healthy,
-        planned_looks=max(1, round(seconds / every)),
-    )
+    config = judge_config(file, looks=max(1, round(seconds / every)))
     return Question(
         config=config,
         every=every,

@@ -30,6 +30,10 @@ IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 """The variable by which a process knows that it runs in a pod."""
 
 
+RETRY = 10.0
+"""Seconds until a pod asks an API server again that did not answer."""
+
+
 class Memory:
     """Keeps what the account at the end needs: every change, and of mere looks the newest judged one."""
 
@@ -72,6 +76,7 @@ def run(
     """
     from canary.report.account import data, from_progress, text
 
+    _end_like_any_process()
     file = read_release(release, image)
     memory = Memory()
     with _screen(file, live) as screen:
@@ -93,26 +98,37 @@ def _prepared(
     file: Release, kubeconfig: Path | None, context: str | None, reporters: tuple[Reporters, ...]
 ) -> Prepared:
     from canary.cli.assemble import prepare
-    from canary.ports import NotFound, PortError, Refused
+    from canary.ports import NotFound, PortError, Refused, Unavailable
 
     in_cluster = kubeconfig is None and context is None and IN_CLUSTER in os.environ
-    try:
-        return prepare(
-            file,
-            kubeconfig=kubeconfig,
-            context=context,
-            in_cluster=in_cluster,
-            reporters=reporters,
-            say=lambda line: print(line, file=sys.stderr),
-        )
-    except Refused as error:
-        hint = "nothing was touched; the Role must allow the engine's lease and journal"
-        raise Failure(str(error), code=ExitCode.NOT_PERMITTED, hint=hint) from error
-    except NotFound as error:
-        raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
-    except PortError as error:
-        hint = "nothing was touched; try again when the API server answers"
-        raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
+    while True:
+        try:
+            return prepare(
+                file,
+                kubeconfig=kubeconfig,
+                context=context,
+                in_cluster=in_cluster,
+                reporters=reporters,
+                say=_say,
+            )
+        except Refused as error:
+            hint = "nothing was touched; the Role must allow the engine's lease and journal"
+            raise Failure(str(error), code=ExitCode.NOT_PERMITTED, hint=hint) from error
+        except NotFound as error:
+            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
+        except PortError as error:
+            # The release may be half done, by a pod before this one: ending now would end the Job, and nobody would
+            # go on with it. The Job's deadline bounds the wait.
+            if in_cluster and isinstance(error, Unavailable):
+                _say(f"{error}; asked again in {RETRY:.0f} s")
+                time.sleep(RETRY)
+                continue
+            hint = "nothing was touched; try again when the API server answers"
+            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -169,6 +185,13 @@ def _signals(prepared: Prepared) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_like_any_process() -> None:
+    """End on SIGTERM until the engine listens: the kernel lets PID 1, which we are in a container, ignore it else."""
+    if os.getpid() == 1:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
 def _leave(_: int, __: Any) -> None:

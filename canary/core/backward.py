@@ -65,9 +65,8 @@ def resumed(release: Release, event: on.Resumed) -> Step:
     if release.stage is Stage.REMOVING:
         return _clean_up_again(release, event.at)
     release = _look_again(release, event.at)
-    suspended = release.pending or release.suspended
-    if isinstance(suspended, do.TakeFence):
-        suspended = None
+    # An earlier takeover may have died while it took the fence: what was pending before that one still is.
+    suspended = release.suspended if isinstance(release.pending, do.TakeFence) else release.pending
     release, asked = ask(release, do.TakeFence)
     return replace(release, suspended=suspended), asked
 

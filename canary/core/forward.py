@@ -245,11 +245,14 @@ def hold(release: Release, at: float) -> Step:
         return join(tell(release, "Healthy", f"HEALTHY: {release.sentence}"), next_step, at)
     if held < step.hold_max:
         return release, ()
-    if release.verdict is Verdict.NO_DATA:
-        if release.policy.no_data == "rollback":
-            return roll_back(release, at, ExitCode.NO_EVIDENCE, f"no data by the end of the hold: {release.sentence}")
-        return tell_once(release, "NoData", f"holding without data: {release.sentence}")
-    return undecided(release, at)
+    return no_data(release, at) if release.verdict is Verdict.NO_DATA else undecided(release, at)
+
+
+def no_data(release: Release, at: float) -> Step:
+    """Nothing was seen by the end of the hold."""
+    if release.policy.no_data == "rollback":
+        return roll_back(release, at, ExitCode.NO_EVIDENCE, f"no data by the end of the hold: {release.sentence}")
+    return tell_once(release, "NoData", f"holding without data: {release.sentence}")
 
 
 def undecided(release: Release, at: float) -> Step:

@@ -17,9 +17,11 @@ from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
 from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
-from canary.engine.journal import Journal, JournalError, decode, encode
+from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
+from canary.engine.leasekeeper import holder_instead
 from canary.engine.observer import Observer
 from canary.engine.record import Recorder
+from canary.engine.standby import Holder
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import (
     Background,
@@ -29,7 +31,8 @@ from canary.engine.surroundings import (
     ReadingTaken,
     RouteObserved,
 )
-from canary.ports import Conflict, NotFound, PortError, Progress, Unavailable, Workloads
+from canary.engine.telling import progress_of
+from canary.ports import Conflict, NotFound, PortError, Workloads
 
 JOURNAL_EVERY = 30.0
 """Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
@@ -37,11 +40,8 @@ JOURNAL_EVERY = 30.0
 RECORD_EVERY = 60.0
 """Seconds between flushes of the record."""
 
-STANDBY_EVERY = 5.0
-"""Seconds between looks at the journal of a release that another engine drives."""
-
-STANDBY_SILENT = 3 * JOURNAL_EVERY
-"""Seconds without a new journal, read again and again, after which nobody drives the release any more."""
+ENDING_EVERY = 5.0
+"""Seconds between tries of the journal's last write."""
 
 ENDING_PATIENCE = 900.0
 """Seconds for which the last write of the journal is tried again."""
@@ -89,8 +89,8 @@ class Decider:
         self._stored, self._identity = stored, identity
         self._recorder = Recorder(*(journal.record if journal else (0, "")))
         self._journalled_at = self._flushed_at = ports.clock.now()
-        self._standby_at = 0.0
-        self._standby_saw: tuple[str, float] = ("", 0.0)
+        self._holder = Holder(ports.journals, release)
+        self._ended_at = 0.0
         self._ending: do.Finish | None = None
         self._recorded: ExitCode | None = None
         self._chores = CalledOff()
@@ -131,8 +131,8 @@ class Decider:
             self._look_at_holder(now)
             return
         if self._ending is not None:
-            if now - self._standby_at >= STANDBY_EVERY:
-                self._standby_at = now
+            if now - self._ended_at >= ENDING_EVERY:
+                self._ended_at = now
                 self._finish(self._ending)
             return
         self.handle(on.Ticked(at=now))
@@ -166,7 +166,7 @@ class Decider:
             return
         self.release, effects = advance(before, event)
         self._note(event, before)
-        if not _same_intent(self._intended, self.release) and not self._intend(effects):
+        if not same_intent(self._intended, self.release) and not self._intend(effects):
             return
         for effect in effects:
             self._carry_out(effect)
@@ -198,8 +198,7 @@ class Decider:
             case do.RestartJudge():
                 self._restart_judge(effect)
             case do.StandBy():
-                self.standing_by = True
-                self._report(message=f"another engine drives this release: {effect.holder}", reason="StandingBy")
+                self._stand_by(f"another engine drives this release: {effect.holder}")
             case do.Finish():
                 self._finish(effect)
             case do.RunPreflight():
@@ -268,16 +267,7 @@ class Decider:
         return outcome is None or self._now() - outcome.decided < ENDING_PATIENCE
 
     def _still_ours(self) -> str | None:
-        """Who holds the lease instead of us; None when it is ours, confirmed now.
-
-        Raises:
-            Unavailable: nobody can tell.
-        """
-        try:
-            view = self._ports.leases.renew(self.release.incarnation)
-        except NotFound as error:
-            raise Unavailable(f"the lease is gone: {error}") from error
-        return None if view.ours else view.holder or "nobody"
+        return holder_instead(self._ports.leases, self.release.incarnation)
 
     def _fail(self, effect: str, failure: on.Failure, message: str) -> None:
         self._queue.append(on.EffectFailed(at=self._now(), effect=effect, failure=failure, message=message))
@@ -297,7 +287,7 @@ class Decider:
         try:
             self._stored = self._ports.journals.save(encode(journal), version=self._stored)
         except Conflict:
-            return self._journal_conflict(now)
+            return self._journal_conflict()
         except NotFound as error:
             # Deleted by somebody: made anew by the next write. Whose power ended meanwhile raises nothing anyway.
             self._stored = None
@@ -307,7 +297,7 @@ class Decider:
         self._journalled_at, self._intended = now, self.release
         return None
 
-    def _journal_conflict(self, now: float) -> str | None:
+    def _journal_conflict(self) -> str | None:
         """Either our own write whose answer was lost, or another engine's."""
         try:
             stored = self._ports.journals.load()
@@ -317,9 +307,7 @@ class Decider:
         if stored is None or found is None or found.release.incarnation == self.release.incarnation:
             self._stored = stored.version if stored else None
             return "the journal was written at the same time"
-        self.standing_by = True
-        self._report(message=f"another engine writes the journal: {found.release.token}", reason="StandingBy")
-        self._standby_at = now
+        self._stand_by(f"another engine writes the journal: {found.release.token}")
         return "another engine drives this release"
 
     def flush(self) -> None:
@@ -332,38 +320,38 @@ class Decider:
                 return
             self._recorder.stored()
 
-    def _look_at_holder(self, now: float) -> None:
-        if now - self._standby_at < STANDBY_EVERY:
-            return
-        self._standby_at = now
-        try:
-            stored = self._ports.journals.load()
-            found = decode(stored.text) if stored else None
-        except (PortError, JournalError):
-            self._standby_saw = ("", now)
-            return
-        version = stored.version if stored else ""
-        if version != self._standby_saw[0]:
-            self._standby_saw = (version, now)
-        if found is not None and found.release.phase in FINAL and found.release.outcome is not None:
-            self._recorded = found.release.outcome.code
-            self._sweep()
-        elif now - self._standby_saw[1] >= STANDBY_SILENT:
-            # Two engines may stand by for each other: a new process, which takes the lease first, ends that.
-            self._report(message="nobody drives this release any more", reason="HandedOver")
-            self.code = ExitCode.HANDED_OVER
-        elif now - self.release.started > self.release.policy.last_call:
-            self.code = ExitCode.HELD_BY_ANOTHER
+    def _stand_by(self, message: str) -> None:
+        self.standing_by, self._holder = True, Holder(self._ports.journals, self.release)
+        self._report(message=message, reason="StandingBy")
 
-    def _sweep(self) -> None:
-        """Take away what a worker of ours made after the other engine had cleaned up; then end as it did."""
+    def _look_at_holder(self, now: float) -> None:
+        match self._holder.look(now):
+            case Release() as ended if ended.outcome is not None:
+                self._recorded = ended.outcome.code
+                self._sweep(ended)
+            case ExitCode() as code:
+                self._report(message="nobody else ends this release", reason="HandedOver")
+                self.code = code
+            case _:
+                return
+
+    def _sweep(self, ended: Release) -> None:
+        """Take away what we, or a worker of ours, made after the other engine had cleaned up; then end as it did."""
+        keep = ended.phase is Phase.SUCCEEDED and not ended.policy.has_workload
+        try:
+            effect = do.DetachCanary(id=SWEEP, keep=keep)
+            self._surgeon.carry_out(effect, release=self.release, still_ours=self._still_ours)
+        except NotFound:
+            pass
+        except PortError:
+            return  # looked at again in a while
         workloads, clock = self._ports.workloads, self._ports.clock
         if workloads is None:
             self.code = self._recorded
             return
         self._call_off(workloads)
-        off, effect = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
-        self._background.submit("workload", lambda: workload(workloads, effect, clock=clock, off=off))
+        off, removal = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
+        self._background.submit("workload", lambda: workload(workloads, removal, clock=clock, off=off))
 
     # People ------------------------------------------------------------------------------------------------
 
@@ -376,23 +364,10 @@ class Decider:
         code: ExitCode | None = None,
         on_look: on.Looked | None = None,
     ) -> None:
-        release, totals = self.release, self._observer.totals
-        step = release.current if release.step >= 0 else None
-        seen = self._observer.share_seen
-        progress = Progress(
+        progress = progress_of(
+            self.release,
+            self._observer,
             at=self._now(),
-            phase=release.phase,
-            stage=release.stage,
-            step=release.step,
-            steps=len(release.policy.steps),
-            share_wanted=release.share,
-            share_seen=seen,
-            entered=release.since,
-            hold_min=step.hold_min if step else None,
-            hold_max=step.hold_max if step else None,
-            stable_requests=totals.stable,
-            canary_requests=totals.canary,
-            route_bad=totals.route_bad,
             message=message,
             reason=reason,
             alarm=alarm,
@@ -416,21 +391,6 @@ class Decider:
 
     def _now(self) -> float:
         return self._ports.clock.now()
-
-
-def _same_intent(before: Release, after: Release) -> bool:
-    """Whether nothing changed that a next incarnation would have to know before the world is touched."""
-    return (
-        before.phase is after.phase
-        and before.stage is after.stage
-        and before.step == after.step
-        and before.pending == after.pending
-        and before.outcome == after.outcome
-        and before.fenced == after.fenced
-        and before.share == after.share
-        and before.paused == after.paused
-        and before.incarnation == after.incarnation
-    )
 
 
 def started(release: Release, *, at: float, incarnation: str) -> on.Event:

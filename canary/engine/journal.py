@@ -88,3 +88,18 @@ def decode(text: str) -> Journal:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise JournalError(f"the journal is damaged at {where}: {first['msg']}") from error
+
+
+def same_intent(before: Release, after: Release) -> bool:
+    """Whether nothing changed that a next incarnation would have to know before the world is touched."""
+    return (
+        before.phase is after.phase
+        and before.stage is after.stage
+        and before.step == after.step
+        and before.pending == after.pending
+        and before.outcome == after.outcome
+        and before.fenced == after.fenced
+        and before.share == after.share
+        and before.paused == after.paused
+        and before.incarnation == after.incarnation
+    )

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from canary.core import events as on
-from canary.ports import Clock, Leases, PortError
+from canary.ports import Clock, Leases, NotFound, PortError, Unavailable
 
 PERIOD = 10.0
 """Seconds between renewals; the lease lasts 30."""
@@ -62,3 +62,16 @@ class LeaseKeeper:
         """Renew until stopped; the thread's body."""
         while not stop.wait(self.once()):
             pass
+
+
+def holder_instead(leases: Leases, holder: str) -> str | None:
+    """Who holds the lease instead of us; None when it is ours, confirmed now.
+
+    Raises:
+        PortError: nobody can tell.
+    """
+    try:
+        view = leases.renew(holder)
+    except NotFound as error:
+        raise Unavailable(f"the lease is gone: {error}") from error
+    return None if view.ours else view.holder or "nobody"

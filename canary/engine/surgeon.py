@@ -14,7 +14,9 @@ from typing import Any
 import strategies as cut
 from canary.core import effects as do
 from canary.core import events as on
+from canary.core.moves import PROMOTED
 from canary.core.release import NONE, Release
+from canary.engine import reading
 from canary.ports import Clock, Conflict, JsonObject, NotFound, PortError, Refused, Routes, Unavailable
 
 Operation = do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange
@@ -57,6 +59,7 @@ class Surgeon:
         self._uid: str = state.get("uid", "")
         self._parents: frozenset[str] = frozenset(state.get("parents", ()))
         self._known: JsonObject | None = None
+        self._unsure = False  # a first stamp was sent that nobody answered
         self._still_ours: Callable[[], str | None] = lambda: None
 
     def encode(self) -> dict[str, Any]:
@@ -71,9 +74,7 @@ class Surgeon:
             return ()
         return cut.weights_shown(self._known, original=self._original)
 
-    def carry_out(
-        self, effect: Operation, *, release: Release, still_ours: Callable[[], str | None]
-    ) -> list[on.Event]:
+    def carry_out(self, effect: Operation, *, release: Release, still_ours: Callable[[], str | None]) -> list[on.Event]:
         """Do one thing to the route and say what came of it.
 
         Args:
@@ -117,9 +118,16 @@ class Surgeon:
             raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
         if self._original is None:
             shares = [step.share for step in release.policy.steps]
-            self._original = cut.choose(route, self._pool, selectors=self._selectors, shares=shares)
+            noted = reading.noted(route, release)
+            chosen = noted if noted and noted.rules else None
+            self._original = chosen or cut.choose(route, self._pool, selectors=self._selectors, shares=shares)
             self._uid = cut.uid_of(route)
             self._parents = frozenset(parent.key for parent in cut.parents(route) if parent.good(0))
+        leaving = release.outcome is not None or (release.phase, release.stage) in PROMOTED
+        if leaving and cut.TOKEN not in notes:
+            # We were out of the route already: without a token nobody can raise, and a stamp would only be left there.
+            self._known = route
+            return [on.FenceTaken(at=self._now(), effect=effect.id)]
         if notes.get(cut.TOKEN) != release.token:
             # Asked after the read that the stamp is conditional on: whoever took over since has changed the route.
             other = self._still_ours()
@@ -127,14 +135,19 @@ class Surgeon:
                 return [on.FenceLost(at=self._now(), holder=other)]
             route = self._stamp(route, release, swap=cut.TOKEN in notes)
         self._known = route
-        events: list[on.Event] = [on.FenceTaken(at=self._now(), effect=effect.id)]
-        return [*events, *self._believe(route, release), *self._accepted(route, release)]
+        # What people did comes first: with the fence, what was pending before the takeover is carried out at once.
+        events = [*self._abort_asked(route, release, self._now()), *self._believe(route, release)]
+        return [*events, on.FenceTaken(at=self._now(), effect=effect.id), *self._accepted(route, release)]
 
     def _stamp(self, route: JsonObject, release: Release, *, swap: bool) -> JsonObject:
         if swap:
             return self._routes.patch(cut.swap_token(route, token=release.token, release=release.uid))
-        original = self._required()
-        return self._routes.merge(cut.stamp(route, token=release.token, release=release.uid, original=original))
+        body = cut.stamp(route, token=release.token, release=release.uid, original=self._required())
+        try:
+            return self._routes.merge(body)
+        except Unavailable:
+            self._unsure = True
+            raise
 
     def _attach(self, effect: do.AttachCanary, release: Release) -> list[on.Event]:
         def plan(route: JsonObject) -> cut.Patch:
@@ -145,7 +158,7 @@ class Surgeon:
             attached = on.CanaryAttached(at=self._now(), effect=effect.id, generation=generation)
             return [attached, *self._accepted(route, release)]
 
-        return self._strictly(plan, done, release)
+        return self._strictly(effect.id, plan, done, release)
 
     def _raise(self, effect: do.RaiseShare, release: Release) -> list[on.Event]:
         def plan(route: JsonObject) -> cut.Patch:
@@ -156,10 +169,11 @@ class Surgeon:
         def done(route: JsonObject) -> list[on.Event]:
             return self._written(effect.id, effect.share, route, release)
 
-        return self._strictly(plan, done, release)
+        return self._strictly(effect.id, plan, done, release)
 
     def _strictly(
         self,
+        effect: str,
         plan: Callable[[JsonObject], cut.Patch],
         done: Callable[[JsonObject], list[on.Event]],
         release: Release,
@@ -180,53 +194,69 @@ class Surgeon:
             self._known = route
         patch = plan(route)
         try:
-            route = self._write((_generation(route), *patch) if patch else (), route)
+            route = self._write((reading.not_written_since(route), *patch) if patch else (), route)
         except Conflict as error:
-            events = self._moved(release)
+            events = self.examine(self._routes.read(), release=release, at=self._now())
             if not events:
                 raise
-            failed = on.EffectFailed(at=self._now(), effect=_id(release), failure=_CONFLICT, message=str(error))
+            failed = on.EffectFailed(at=self._now(), effect=effect, failure=_CONFLICT, message=str(error))
             return [*events, failed]
         return done(route)
 
-    def _moved(self, release: Release) -> list[on.Event]:
-        """What somebody else did to the route since we knew it."""
-        return self.examine(self._routes.read(), release=release, at=self._now())
-
     def _lower(self, effect: do.LowerShare, release: Release) -> list[on.Event]:
         """The shortest path: the route as last seen, one write; read again only when that did not fit."""
+        route = self._known or self._routes.read()
+        if self._original is None:
+            self._original = reading.noted(route, release)
         if self._original is None:
             return [on.ShareWritten(at=self._now(), effect=effect.id, share=NONE, generation=0)]
-        route = self._known or self._routes.read()
-        lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
-        written = False
-        if lowering.patch:
+        stamped = cut.RELEASE in cut.annotations_of(route)
+        if stamped and (patch := self._lowering(route, release).patch):
             with contextlib.suppress(Conflict):
-                route, written = self._write(lowering.patch, route), True
-        if not written:
-            # What we know does not fit, or says that there is nothing to do; what is there now decides.
-            route = self._routes.read()
-            lowering = cut.lower(route, pool=self._pool, original=self._original, release=release.uid)
-            route = self._write(lowering.patch, route)
+                written = self._write(patch, route)
+                return self._written(effect.id, NONE, written, release, alarms=self._lowering(written, release).alarms)
+        # What we know does not fit, or says that there is nothing to do; what is there now decides.
+        route = self._routes.read()
+        if cut.RELEASE not in cut.annotations_of(route):
+            # Another engine may have ended the release since; where nobody can tell, traffic goes back all the same.
+            with contextlib.suppress(PortError):
+                if (other := self._still_ours()) is not None:
+                    return [on.FenceLost(at=self._now(), holder=other)]
+        lowering = self._lowering(route, release)
+        route = self._write(lowering.patch, route)
         return self._written(effect.id, NONE, route, release, alarms=lowering.alarms)
 
+    def _lowering(self, route: JsonObject, release: Release) -> cut.Lowering:
+        return cut.lower(route, pool=self._pool, original=self._required(), release=release.uid)
+
     def _detach(self, effect: do.DetachCanary, release: Release) -> list[on.Event]:
+        route = self._routes.read()
+        if self._original is None:
+            self._original = reading.noted(route, release)
         if self._original is None:
             return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
-        route = self._routes.read()
         if self._uid and cut.uid_of(route) != self._uid:
             raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
+        if self._unsure and cut.RELEASE not in cut.annotations_of(route):
+            route = self._outrun(route, release)
         plan = cut.detach(route, pool=self._pool, original=self._original, release=release.uid, keep=effect.keep)
         route = self._write(plan.patch, route)
         alarms = plan.alarms
         if not effect.keep:
             # A rule that sends to the canary alone, whoever wrote it, would have nobody left to send to.
-            left = cut.lower(route, pool=self._pool, original=self._original, release=release.uid).alarms
+            left = self._lowering(route, release).alarms
             alarms = (*alarms, *(sentence for sentence in left if sentence not in alarms))
         generation = cut.generation_of(route)
         return [
             on.CanaryDetached(at=self._now(), effect=effect.id, generation=generation, kept=plan.kept, alarms=alarms)
         ]
+
+    def _outrun(self, route: JsonObject, release: Release) -> JsonObject:
+        """Stamp a route, only to take the stamp off again: one of ours may still lie in a network.
+
+        A first stamp holds for the version that was read before it, so the older one fails after this.
+        """
+        return self._routes.merge(cut.stamp(route, token=release.token, release=release.uid, original=self._required()))
 
     def _write(self, patch: cut.Patch, route: JsonObject) -> JsonObject:
         """Send a patch, unless there is nothing to send, and remember what was acknowledged."""
@@ -252,16 +282,27 @@ class Surgeon:
         """
         if self._original is None or self._known is None:
             return []
-        if route is not None and cut.generation_of(route) < cut.generation_of(self._known):
+        return [*self._abort_asked(route, release, at), *self._compared(route, release, at)]
+
+    def _abort_asked(self, route: JsonObject | None, release: Release, at: float) -> list[on.Event]:
+        """A person's word on the route; it counts once, and only until the way back is decided."""
+        if route is None or release.outcome is not None or not (said := reading.abort_of(route, release)):
             return []
+        return [on.AbortRequested(at=at, by=said.by or self._writer(route) or "somebody", reason=said.reason)]
+
+    def _compared(self, route: JsonObject | None, release: Release, at: float) -> list[on.Event]:
+        known = self._known or {}
+        same = route is not None and cut.uid_of(route) == cut.uid_of(known)
+        if route is not None and same and cut.generation_of(route) < cut.generation_of(known):
+            return []  # an old version of it; one that was made again begins to count anew
         try:
             change = self._compare(route, release)
-            if change is not None and change.direction is cut.Direction.RESTAMPED:
-                return self._restamped(release, at)
             if change is not None and change.direction is cut.Direction.GONE:
-                with contextlib.suppress(Unavailable, Refused):  # then the watch's word has to do
+                with contextlib.suppress(PortError):  # then the watch's word has to do
                     route = self._try_read()
                 change = self._compare(route, release)
+            if change is not None and change.direction is cut.Direction.RESTAMPED:
+                return self._restamped(release, at)
             return self._changed(change, route, release, at, confirmed=False)
         except cut.SurgeryError as error:
             return [
@@ -314,55 +355,37 @@ class Surgeon:
         return self._changed(change, route, release, self._now(), confirmed=True)
 
     def _compare(self, route: JsonObject | None, release: Release) -> cut.Change | None:
-        """Against the route as known. Without the fence, whose token stands there is no news: we lower all the same."""
+        """Against the route as known. Without the fence, or once a person revoked it, the token is no news."""
         token = release.token
-        if route is not None and not release.fenced:
+        if route is not None and (not release.fenced or reading.abort_of(route, release)):
             token = cut.annotations_of(route).get(cut.TOKEN, token)
         return cut.compare(self._known or {}, route, pool=self._pool, original=self._required(), token=token)
 
     def _believe(self, route: JsonObject, release: Release) -> list[on.Event]:
         """After a takeover: whether the share in the route is one that this release wrote."""
-        allowed = [release.share]
-        for work in (release.pending, release.suspended):
-            if isinstance(work, do.RaiseShare):
-                allowed.append(work.share)
-            elif isinstance(work, do.LowerShare):
-                allowed.append(NONE)
-        now = max(self._shares(route), default=None)
-        if now is None or any(_near(now, share) for share in allowed):
+        found = reading.disbelief(reading.shares(route, pool=self._pool, original=self._required()), release)
+        if found is None:
             return []
-        lowered = now < float(min(allowed))
-        direction = on.Direction.LOWERED if lowered else on.Direction.RAISED
-        sentence = f"the canary's share is {now:g} % now, not {release.share.normalize():f} %"
+        direction, sentence = found
         return [
             on.RouteChanged(
                 at=self._now(), direction=direction, confirmed=True, by=self._writer(route), sentence=sentence
             )
         ]
 
-    def _shares(self, route: JsonObject) -> list[float]:
-        """The canary's share in each chosen rule that is still there, percent."""
-        rules = {rule.key: rule for rule in cut.rules_of(route)}
-        known = [rules[rule.key] for rule in self._required().rules if rule.key in rules]
-        return [float(cut.share_of(rule, self._pool)) * 100 for rule in known]
-
     def _holds(self, route: JsonObject, share: Decimal) -> bool:
         """Whether every chosen rule stands at a share."""
-        shares = self._shares(route)
-        return len(shares) == len(self._required().rules) and all(_near(now, share) for now in shares)
+        shares = reading.shares(route, pool=self._pool, original=self._required())
+        return len(shares) == len(self._required().rules) and all(reading.near(now, share) for now in shares)
 
     def _accepted(self, route: JsonObject, release: Release) -> list[on.Event]:
         """The gateway's word about our newest generation, once every parent that was good has spoken."""
-        if not self._parents:
-            return []
         newest = max(release.generation, cut.generation_of(self._known or route))
-        seen = {parent.key: parent for parent in cut.parents(route)}
-        spoken = [seen[key] for key in self._parents if key in seen and seen[key].generation >= newest]
-        if len(spoken) < len(self._parents):
+        word = reading.acceptance(route, wanted=self._parents, newest=newest)
+        if word is None:
             return []
-        bad = [parent for parent in spoken if not parent.good(newest)]
-        reason = bad[0].reason if bad else ""
-        return [on.RouteAccepted(at=self._now(), generation=newest, good=not bad, reason=reason)]
+        good, reason = word
+        return [on.RouteAccepted(at=self._now(), generation=newest, good=good, reason=reason)]
 
     def _writer(self, route: JsonObject | None) -> str:
         return cut.last_writer(route, ours=self._manager) if route is not None else ""
@@ -380,17 +403,3 @@ class Surgeon:
 
     def _now(self) -> float:
         return self._clock.now()
-
-
-def _generation(route: JsonObject) -> dict[str, Any]:
-    """A test that nobody has written the spec since."""
-    return {"op": "test", "path": "/metadata/generation", "value": cut.generation_of(route)}
-
-
-def _id(release: Release) -> str:
-    return release.pending.id if release.pending is not None else ""
-
-
-def _near(now: float, share: Decimal) -> bool:
-    """Whether a share is the one asked for, as near as whole weights come to it (1 % of itself)."""
-    return abs(now - float(share)) <= float(share) * 0.011 + 0.02

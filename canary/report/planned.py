@@ -12,11 +12,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from canary.report import words
+from analysis.judge import JudgeConfig
+from analysis.planning import Prospect, Traffic, prospect
+from canary.report import prospects, words
 from canary.spec import Release
 from canary.spec.plan import steps_of
+from strategies.plan import Step
 from strategies.route.lowering import detach, lower
-from strategies.route.model import OURS, RefId, rules_of
+from strategies.route.model import STAMP, RefId, rules_of
 from strategies.route.operations import Patch
 from strategies.route.original import Original, Pool, choose
 from strategies.route.raising import attach, set_share
@@ -39,6 +42,7 @@ class Write:
         weights: each rule's weights after it; empty without a route.
         of_rules: per chosen rule, the canary's percentage of everything the rule sends.
         patch: the JSON Patch; empty without a route.
+        sees: what the step can see; None without traffic, and where no step is compared with stable.
     """
 
     what: str
@@ -48,6 +52,7 @@ class Write:
     weights: tuple[str, ...] = ()
     of_rules: tuple[float, ...] = ()
     patch: Patch = ()
+    sees: Prospect | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ class Planned:
         writes: in order.
         shortest, longest: seconds, the holds alone; settling, starting pods and gates come on top.
         restored: whether the last write leaves the route's spec as it was; None without a route.
+        traffic: what the steps' sight was computed for; None without.
     """
 
     release: str
@@ -67,15 +73,23 @@ class Planned:
     shortest: float
     longest: float
     restored: bool | None = None
+    traffic: Traffic | None = None
 
 
-def planned(release: Release, route: Mapping[str, Any] | None = None, *, apply: Apply | None = None) -> Planned:
+def planned(
+    release: Release,
+    route: Mapping[str, Any] | None = None,
+    *,
+    apply: Apply | None = None,
+    sight: tuple[JudgeConfig, Traffic] | None = None,
+) -> Planned:
     """The plan of a release, with weights and writes when its route is given.
 
     Args:
         release: a valid release file.
         route: the route as it is; needs `apply`.
         apply: what a JSON Patch makes of a document.
+        sight: the judge's config and the traffic to expect; adds what each step can see.
 
     Raises:
         SurgeryError: the route has no room for this plan, or does not send to stable.
@@ -83,7 +97,13 @@ def planned(release: Release, route: Mapping[str, Any] | None = None, *, apply: 
     spec = release.spec
     steps = steps_of(spec.strategy)
     bare = [
-        Write(what=f"step {i} of {len(steps)}", share=step.share, hold_min=step.hold_min, hold_max=step.hold_max)
+        Write(
+            what=f"step {i} of {len(steps)}",
+            share=step.share,
+            hold_min=step.hold_min,
+            hold_max=step.hold_max,
+            sees=_sees(step, *sight) if sight else None,
+        )
         for i, step in enumerate(steps, start=1)
     ]
     bake = Write(what="bake", share=ALL, hold_min=spec.bake.min, hold_max=spec.bake.max)
@@ -105,7 +125,12 @@ def planned(release: Release, route: Mapping[str, Any] | None = None, *, apply: 
         shortest=sum(write.hold_min or 0.0 for write in writes),
         longest=sum(write.hold_max or 0.0 for write in writes),
         restored=restored,
+        traffic=sight[1] if sight else None,
     )
+
+
+def _sees(step: Step, config: JudgeConfig, traffic: Traffic) -> Prospect:
+    return prospect(config, traffic, share=float(step.share), hold_min=step.hold_min, hold_max=step.hold_max)
 
 
 def _on_route(
@@ -116,7 +141,7 @@ def _on_route(
     original = choose(route, pool, selectors=release.spec.route.rules, shares=shares)
     now: Any = copy.deepcopy(dict(route))
     notes = now.setdefault("metadata", {}).setdefault("annotations", {})
-    notes |= dict(zip(OURS, (TOKEN, RELEASE, original.text()), strict=True))
+    notes |= dict(zip(STAMP, (TOKEN, RELEASE, original.text()), strict=True))
     raises = partial(set_share, pool=pool, original=original, token=TOKEN)
     patches: list[Callable[[Any], Patch]] = [
         lambda route: attach(route, pool=pool, original=original, token=TOKEN),
@@ -171,6 +196,10 @@ def text(plan: Planned) -> str:
         lines.append(f"{words.share(write.share):>9}  {write.what}{hold}")
         for weights, percent in zip(write.weights, write.of_rules, strict=True):
             lines.append(f"{'':11}{weights}  ({percent:.4g} % of this rule)")
+        if write.sees is not None and write.hold_max is not None:
+            lines += [f"{'':11}{line}" for line in prospects.lines(write.sees, hold_max=write.hold_max)]
+    seeing = [write.sees for write in plan.writes if write.sees is not None]
+    lines += ["", *(prospects.closing(plan.traffic, seeing[0]) if plan.traffic and seeing else [prospects.HOW])]
     if plan.restored is not None:
         end = "equals" if plan.restored else "does NOT equal"
         lines += ["", f"The route's spec after the last write {end} the one before the first."]

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,12 @@ from canary.sandbox.traefik import start as start_traefik
 PREFIX = "canary-sandbox-"
 OWNER = "owner"
 """File in a sandbox's directory that says which process it is of."""
+
+_ACCESS = {
+    "ServiceAccount": "/api/v1/{here}/serviceaccounts",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/{here}/roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/{here}/rolebindings",
+}
 
 SERVES_WITHIN = 30.0
 """Seconds until the first request must be answered with 200."""
@@ -57,11 +63,20 @@ class Sandbox:
     Args:
         scenario: what is wrong with the versions; the good one by default.
         tell: gets one line per part as it starts.
+        access: what gives the engine's ServiceAccount its rights (ServiceAccount, Role, RoleBinding); the sandbox's own
+            by default.
     """
 
-    def __init__(self, scenario: Scenario | None = None, *, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario | None = None,
+        *,
+        tell: Callable[[str], None] = lambda _: None,
+        access: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
         self._scenario = scenario or SCENARIOS["good"]
         self._tell = tell
+        self._access = (manifests.role(), manifests.role_binding()) if access is None else tuple(access)
         self._children: list[Child] = []
         self._parts: dict[str, Child] = {}
         self._start_again: dict[str, Callable[[], Child]] = {}
@@ -240,8 +255,7 @@ class Sandbox:
         here = f"namespaces/{manifests.NAMESPACE}"
         for path, body in (
             ("/api/v1/namespaces", manifests.namespace()),
-            (f"/apis/rbac.authorization.k8s.io/v1/{here}/roles", manifests.role()),
-            (f"/apis/rbac.authorization.k8s.io/v1/{here}/rolebindings", manifests.role_binding()),
+            *((_ACCESS[each["kind"]].format(here=here), each) for each in self._access),
             (f"{gateways}/gatewayclasses", manifests.gateway_class()),
             (f"{gateways}/{here}/gateways", manifests.gateway(port)),
             (f"/api/v1/{here}/services", manifests.service("shop")),

@@ -15,8 +15,11 @@ PREFIX = "canary-engine.io/"
 TOKEN = PREFIX + "token"
 RELEASE = PREFIX + "release"
 ORIGINAL = PREFIX + "original"
-OURS = (TOKEN, RELEASE, ORIGINAL)
-"""The annotations that a release puts on its route and takes off again."""
+ABORT = PREFIX + "abort"
+STAMP = (TOKEN, RELEASE, ORIGINAL)
+"""The annotations that a release puts on its route."""
+OURS = (*STAMP, ABORT)
+"""The annotations that a release takes off again: its own, and the word of a person who stopped it."""
 
 WEIGHT_LIMIT = 1_000_000
 """Largest weight that the CRD admits."""

@@ -62,20 +62,26 @@ class OriginalRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """The chosen rules before the release."""
+    """The chosen rules before the release.
+
+    Attributes:
+        rules: each of them.
+        pool: whose traffic is moved, so that a person can put it back with nothing but the route; None in a note
+            that does not say it.
+    """
 
     rules: tuple[OriginalRule, ...]
+    pool: Pool | None = None
 
     def encode(self) -> dict[str, Any]:
         """As JSON-able data."""
-        return {
+        pool = self.pool
+        return ({"pool": [_encode_ref(pool.stable), _encode_ref(pool.canary)]} if pool else {}) | {
             "rules": [
                 {
                     "key": rule.key,
                     "factor": rule.factor,
-                    "weights": [
-                        [ref.kind, ref.group, ref.namespace, ref.name, ref.port, weight] for ref, weight in rule.weights
-                    ],
+                    "weights": [[*_encode_ref(ref), weight] for ref, weight in rule.weights],
                 }
                 for rule in self.rules
             ]
@@ -89,7 +95,8 @@ class Original:
             Malformed: it is something else.
         """
         try:
-            return cls(rules=tuple(_decode_rule(rule) for rule in data["rules"]))
+            rules = tuple(_decode_rule(rule) for rule in data["rules"])
+            return cls(rules=rules, pool=_decode_pool(data["pool"]) if "pool" in data else None)
         except (KeyError, TypeError, ValueError) as error:
             raise Malformed(f"the note about the original weights is damaged: {error!r}") from error
 
@@ -105,6 +112,21 @@ class Original:
         return text
 
 
+def _encode_ref(ref: RefId) -> list[Any]:
+    return [ref.kind, ref.group, ref.namespace, ref.name, ref.port]
+
+
+def _decode_pool(data: Any) -> Pool:
+    stable, canary = (_decode_ref(entry) for entry in _typed(data, list))
+    return Pool(stable=stable, canary=canary)
+
+
+def _decode_ref(entry: Any) -> RefId:
+    *texts, port = _typed(entry, list)
+    kind, group, namespace, name = (_typed(text, str) for text in texts)
+    return RefId(kind, group, namespace, name, None if port is None else _number(port, least=0))
+
+
 def _decode_rule(rule: Any) -> OriginalRule:
     return OriginalRule(
         key=_typed(rule["key"], str),
@@ -114,10 +136,8 @@ def _decode_rule(rule: Any) -> OriginalRule:
 
 
 def _decode_weight(entry: Any) -> tuple[RefId, int | None]:
-    *texts, port, weight = entry
-    kind, group, namespace, name = (_typed(text, str) for text in texts)
-    reference = RefId(kind, group, namespace, name, None if port is None else _number(port, least=0))
-    return reference, None if weight is None else _number(weight, least=0)
+    *ref, weight = entry
+    return _decode_ref(ref), None if weight is None else _number(weight, least=0)
 
 
 def _number(value: Any, *, least: int) -> int:
@@ -157,7 +177,7 @@ def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, 
                 f"{rule} already sends to {pool.canary}; remove that reference, or name another canary Service"
             )
     plan = tuple(shares)
-    return Original(rules=tuple(_original(rule, rules, pool, plan) for rule in chosen))
+    return Original(rules=tuple(_original(rule, rules, pool, plan) for rule in chosen), pool=pool)
 
 
 def _select(

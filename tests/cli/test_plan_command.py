@@ -32,6 +32,46 @@ def test_a_plan_without_a_route_is_printed(canary: Callable[..., Any]) -> None:
     assert "step 1 of 4  hold 1m to 10m" in ran.out
 
 
+def test_without_the_rate_it_is_said_how_to_learn_what_each_step_sees(canary: Callable[..., Any]) -> None:
+    ran = canary("plan", RELEASE)
+    assert "--rate REQUESTS_PER_SECOND --errors STABLE_RATE" in ran.out
+    assert "sees" not in ran.out
+
+
+def test_with_the_rate_each_step_says_what_it_sees(canary: Callable[..., Any]) -> None:
+    ran = canary("plan", RELEASE, "--rate", "50", "--errors", "0.2%", "--route", str(ROUTE))
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.count("errors: sees ") == 4
+    assert "Assumed: 50 requests/s, of which 0.20 % fail on stable." in ran.out
+    assert "--rate" not in ran.out
+    assert canary("plan", RELEASE, "--rate", "50", "--errors", "0.002", "--route", str(ROUTE)).out == ran.out
+
+
+def test_what_each_step_sees_is_data_too(canary: Callable[..., Any]) -> None:
+    plan = json.loads(canary("plan", RELEASE, "--rate", "0.02", "-o", "json").out, parse_constant=pytest.fail)
+    first = plan["writes"][1]["sees"]
+    assert first["canary"] == pytest.approx([0.06, 0.6])
+    assert first["sights"][0]["metric"] == "errors"
+    assert first["sights"][0]["late"] is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--rate", "0"), "--rate must be more than 0"),
+        (("--rate", "nan"), "--rate must be more than 0"),
+        (("--rate", "1e12"), "at most 1,000,000,000"),
+        (("--rate", "5", "--errors", "2"), "write 0.1% or 0.001"),
+        (("--rate", "5", "--errors", "few"), "write 0.1% or 0.001"),
+        (("--rate", "5", "--errors", "-1%"), "write 0.1% or 0.001"),
+    ],
+)
+def test_traffic_that_cannot_be_is_wrong_usage(canary: Callable[..., Any], flags: tuple[str, ...], said: str) -> None:
+    ran = canary("plan", RELEASE, *flags)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
 def test_an_invalid_release_ends_with_20(canary: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("a: 1")
     assert canary("plan", str(tmp_path / "r.yaml")).code == 20

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.judge import JudgeConfig, MetricConfig
+from analysis.planning import Traffic
 from canary.report.planned import planned, text
 from canary.spec import load
 from strategies.route.model import NoSuchRule
@@ -37,6 +39,28 @@ def test_the_plan_without_a_route_is_steps_and_holds(golden: Callable[[str, str]
 
 def test_the_plan_on_a_route_has_every_weight(golden: Callable[[str, str], None]) -> None:
     golden("plan-route.txt", text(planned(load(EXAMPLES / "minimal.yaml"), route(), apply=apply)))
+
+
+def see(rate: float, errors: float) -> tuple[JudgeConfig, Traffic]:
+    metrics = (
+        MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.002),
+        MetricConfig(name="latency", kind="latency", relative=0.2, absolute=0.002),
+    )
+    return JudgeConfig(metrics=metrics), Traffic(rate=rate, errors=errors, every=10.0)
+
+
+def test_the_plan_with_traffic_says_what_each_step_sees(golden: Callable[[str, str], None]) -> None:
+    golden("plan-sight.txt", text(planned(load(EXAMPLES / "minimal.yaml"), sight=see(50.0, 0.002))))
+
+
+def test_a_step_that_sees_nothing_is_called_that(golden: Callable[[str, str], None]) -> None:
+    golden("plan-blind.txt", text(planned(load(EXAMPLES / "minimal.yaml"), sight=see(0.02, 0.0))))
+
+
+def test_steps_that_are_compared_with_stable_and_no_others_have_a_sight() -> None:
+    plan = planned(load(EXAMPLES / "minimal.yaml"), route(), apply=apply, sight=see(50.0, 0.002))
+    assert [write.what.startswith("step") for write in plan.writes] == [write.sees is not None for write in plan.writes]
+    assert planned(load(EXAMPLES / "minimal.yaml")).writes[1].sees is None
 
 
 @given(st.none() | st.integers(min_value=1, max_value=2000))

@@ -21,7 +21,7 @@ from strategies import RELEASE, TOKEN, Pool, RefId, Rule, rules_of, share_of
 NAMESPACE = "shop"
 LIMIT = 1_000_000
 TOKEN_VALUE, RELEASE_VALUE = "r1/i1", "r1"
-OURS = (TOKEN, RELEASE, "canary-engine.io/original")
+OURS = (TOKEN, RELEASE, "canary-engine.io/original", "canary-engine.io/abort")
 
 WEIGHTS = st.one_of(
     st.sampled_from([1, 1, 2, 9, 10, 100, 333]), st.integers(1, 50_000), st.sampled_from([LIMIT - 1, LIMIT])

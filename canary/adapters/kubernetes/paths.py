@@ -65,6 +65,10 @@ RELEASE_LABEL = PREFIX + "release"
 """On everything that a release makes; its value is the release's uid."""
 PART_LABEL = PREFIX + "part"
 """What it is: journal, record."""
+NAME_LABEL = PREFIX + "name"
+"""On the journal: the release's name in its file, so that people may name it."""
+RELEASE_NOTE = PREFIX + "release"
+"""Annotation of a route that a release is on."""
 MANAGED = {"app.kubernetes.io/managed-by": "canary-engine"}
 
 

@@ -127,7 +127,8 @@ class KubernetesPreflights:
             rights += [Right(verb=verb, resource=resource, name=which) for verb in ("get", "patch")]
             rights.append(Right(verb="create", resource=resource))
         rights.append(Right(verb="create", resource=EVENT, needed=False))
-        rights.append(Right(verb="get", resource=SERVICE, name=self._pool.stable.name))
+        rights += [Right(verb="get", resource=SERVICE, name=arm.name) for arm in (self._pool.stable, self._pool.canary)]
+        rights.append(Right(verb="list", resource=ENDPOINT_SLICE))
         return rights + (self._workload_rights(self._workloads) if self._workloads else [])
 
     def _workload_rights(self, workloads: KubernetesWorkloads) -> list[Right]:
@@ -136,9 +137,9 @@ class KubernetesPreflights:
             *(Right(verb=verb, resource=DEPLOYMENT, name=stable) for verb in ("get", "patch")),
             *(Right(verb=verb, resource=DEPLOYMENT, name=canary) for verb in ("get", "patch", "delete")),
             *(Right(verb=verb, resource=DEPLOYMENT) for verb in ("create", "list")),
-            *(Right(verb=verb, resource=SERVICE, name=workloads.canary_service) for verb in ("get", "delete")),
+            Right(verb="delete", resource=SERVICE, name=workloads.canary_service),
             *(Right(verb=verb, resource=SERVICE) for verb in ("create", "list")),
-            *(Right(verb=verb, resource=ENDPOINT_SLICE) for verb in ("list", "watch")),
+            Right(verb="watch", resource=ENDPOINT_SLICE),
             Right(verb="list", resource=POD),
         ]
 

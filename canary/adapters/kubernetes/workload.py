@@ -18,8 +18,9 @@ from canary.adapters.kubernetes import derive
 from canary.adapters.kubernetes.api import FIELD_MANAGER, Api
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
 from canary.adapters.kubernetes.managers import writer_of
-from canary.adapters.kubernetes.objects import Objects, understood
+from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import DEPLOYMENT, ENDPOINT_SLICE, POD, RELEASE_LABEL, SERVICE, Resource, named
+from canary.adapters.kubernetes.removal import remove_made
 from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower
@@ -142,10 +143,7 @@ class KubernetesWorkloads:
 
     def remove(self) -> None:
         """See Workloads."""
-        with understood("removing the canary"):
-            for resource in (SERVICE, DEPLOYMENT):
-                for item in self._objects.list(resource, f"{RELEASE_LABEL}={self.release}"):
-                    self._delete(resource, item["metadata"])
+        remove_made(self._objects, self.release)
 
     def cancel(self) -> None:
         """See Workloads."""
@@ -162,12 +160,6 @@ class KubernetesWorkloads:
             on_news=Counting(self.stable_service, self.canary_service, on_change),
         )
         follower.follow(stop)
-
-    def _delete(self, resource: Resource, metadata: Mapping[str, Any]) -> None:
-        try:
-            self._objects.delete(resource, metadata["name"], uid=metadata["uid"])
-        except (NotFound, Conflict):
-            return  # what has its name now, if anything, is not what we made
 
     # For preflight -----------------------------------------------------------------------------------------
 

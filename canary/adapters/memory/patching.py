@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +12,22 @@ class PatchFailed(Exception):
     """The patch does not apply; the document is as it was."""
 
 
+def copied(value: Any) -> Any:
+    """A copy of a JSON value that shares nothing with it; several times as fast as `copy.deepcopy`."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value
+
+
 def apply(document: Any, operations: Operations) -> Any:
     """A patched copy of the document.
 
     Raises:
         PatchFailed: a test failed, or a place is not there.
     """
-    result = copy.deepcopy(document)
+    result = copied(document)
     for operation in operations:
         result = _apply_one(result, operation)
     return result
@@ -28,7 +36,7 @@ def apply(document: Any, operations: Operations) -> Any:
 def merge(document: Any, patch: Any) -> Any:
     """A merged copy of the document: objects are merged, null removes, everything else replaces (RFC 7386, 2)."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
+        return copied(patch)
     result = dict(document) if isinstance(document, Mapping) else {}
     for key, value in patch.items():
         if value is None:
@@ -44,7 +52,7 @@ def _apply_one(document: Any, operation: Mapping[str, Any]) -> Any:
         raise PatchFailed(f"not an operation: {kind!r} at {path!r}")
     if kind != "remove" and "value" not in operation:
         raise PatchFailed(f"{kind} at {path!r} has no value")
-    value = copy.deepcopy(operation.get("value"))
+    value = copied(operation.get("value"))
     if path == "":
         return _whole(document, kind, value)
     *parents, last = _tokens(path)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from canary.adapters.memory.patching import PatchFailed, apply, merge
+from canary.adapters.memory.patching import PatchFailed, apply, copied, merge
 from canary.adapters.memory.world import World
 from canary.ports import Conflict, JsonObject, NotFound, Operations, Refused
 
@@ -55,18 +54,18 @@ class MemoryRoutes:
     def watch(self, on_change: Callable[[JsonObject | None], None], stop: threading.Event) -> None:
         """See Routes; returns at once, and every write from now on calls back before it returns."""
         self._world.perform("routes.watch", lambda: self._watchers.append((on_change, stop)))
-        on_change(copy.deepcopy(self._route))
+        on_change(copied(self._route))
 
     # Everybody else ----------------------------------------------------------------------------------------
 
     @property
     def current(self) -> JsonObject | None:
         """The route as it is, without a call being made."""
-        return copy.deepcopy(self._route)
+        return None if self._route is None else self._copy()
 
     def put(self, route: JsonObject, *, manager: str) -> None:
         """Somebody else replaces the whole route, or makes it."""
-        self._store(copy.deepcopy(route), manager)
+        self._store(copied(route), manager)
 
     def edit(self, change: Callable[[JsonObject], None], *, manager: str) -> None:
         """Somebody else changes the route in place.
@@ -88,13 +87,14 @@ class MemoryRoutes:
     def _copy(self) -> JsonObject:
         if self._route is None:
             raise NotFound("reading the route: it is not there (HTTP 404)")
-        return copy.deepcopy(self._route)
+        result: JsonObject = copied(self._route)
+        return result
 
     def _write(self, call: str, change: Callable[[JsonObject], JsonObject], *, dry_run: bool) -> JsonObject:
         def act() -> JsonObject:
             before = self._copy()
-            after = change(copy.deepcopy(before))
-            refusal = self.admission(copy.deepcopy(after))
+            after = change(copied(before))
+            refusal = self.admission(copied(after))
             if refusal:
                 raise Refused(f"patching the route: {refusal} (HTTP 403)", status=403)
             if dry_run:
@@ -124,7 +124,7 @@ class MemoryRoutes:
     def _tell(self) -> None:
         self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]
         for on_change, _ in tuple(self._watchers):
-            on_change(copy.deepcopy(self._route))
+            on_change(copied(self._route))
 
 
 def _patched(route: JsonObject, operations: Operations) -> JsonObject:

@@ -102,6 +102,10 @@ class MemoryJournals:
         self._stored = Stored(text=text, version=self._world.version())
         return self._stored.version
 
+    def delete(self) -> None:
+        """Somebody else deletes it."""
+        self._stored = None
+
 
 class MemoryRecords:
     """See `canary.ports.Records`."""

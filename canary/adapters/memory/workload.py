@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 
 from canary.adapters.memory.world import World
-from canary.ports import Endpoints
+from canary.ports import Endpoints, NotFound
 
 
 class MemoryWorkloads:
@@ -19,13 +19,14 @@ class MemoryWorkloads:
 
     Attributes:
         promoted: stable runs the new version.
+        changed_by: who gave stable a version of their own; empty while nobody did.
         exists: the canary's workload is there.
         endpoints: ready endpoints of both arms.
         cancelled: how often a blocking call was asked to return.
     """
 
     def __init__(self, world: World, *, replicas: int = 4) -> None:
-        self.promoted, self.exists, self.cancelled = False, False, 0
+        self.promoted, self.exists, self.cancelled, self.changed_by = False, False, 0, ""
         self.endpoints = Endpoints(stable=replicas, canary=0)
         self._world, self._replicas = world, replicas
         self._watchers: list[tuple[Callable[[Endpoints], None], threading.Event]] = []
@@ -34,6 +35,7 @@ class MemoryWorkloads:
         """See Workloads."""
 
         def act() -> Endpoints:
+            self._check_stable()
             wanted = int((self._replicas * share / 100).to_integral_value(ROUND_CEILING))
             self.exists = True
             self.set_endpoints(canary=max(1, wanted, self.endpoints.canary))
@@ -42,7 +44,8 @@ class MemoryWorkloads:
         return self._world.perform("workloads.provision", act)
 
     def update_stable(self) -> None:
-        """See Workloads."""
+        """See Workloads. What was read is believed until the write, as an adapter does that reads before it patches."""
+        self._world.perform("workloads.update_stable.read", self._check_canary)
         self._world.perform("workloads.update_stable", lambda: self._promote(promoted=True))
 
     def revert_stable(self) -> None:
@@ -78,5 +81,22 @@ class MemoryWorkloads:
             for on_change, _ in tuple(self._watchers):
                 on_change(self.endpoints)
 
+    def change_stable(self, *, by: str) -> None:
+        """Somebody else gives stable a version of their own."""
+        self.promoted, self.changed_by = False, by
+
+    def _check_canary(self) -> None:
+        if not self.exists:
+            raise NotFound("the canary's workload was deleted by somebody else")
+        self._check_stable()
+
+    def _check_stable(self) -> None:
+        if self.changed_by:
+            raise NotFound(f"stable was changed during the release by {self.changed_by}")
+
     def _promote(self, *, promoted: bool) -> None:
-        self.promoted = promoted
+        if promoted:
+            self._check_stable()
+            self.promoted = True
+        elif not self.changed_by:
+            self.promoted = False

@@ -46,10 +46,14 @@ class Fault:
     Attributes:
         error: what the caller gets; any exception, so that a crash can be played as well.
         committed: the call takes effect before it fails (the answer is lost), instead of not at all.
+        late: is given the call, which may take effect at any later time: a request that lay in a network for a while.
+        delay: passes time between the effect and its answer; nothing fails then, and `error` is None.
     """
 
-    error: BaseException
+    error: BaseException | None = None
     committed: bool = False
+    late: Callable[[Callable[[], object]], None] | None = None
+    delay: Callable[[], None] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,10 +130,16 @@ class World:
         self._counts[call] += 1
         self.calls.append(call)
         fault = self.faults.next(call, number)
-        if fault is not None and not fault.committed:
+        if fault is None:
+            return action()
+        if fault.late is not None:
+            fault.late(action)
+        if fault.error is not None and (fault.late is not None or not fault.committed):
             raise fault.error
         result = action()
-        if fault is not None:
+        if fault.delay is not None:
+            fault.delay()
+        if fault.error is not None:
             raise fault.error
         return result
 

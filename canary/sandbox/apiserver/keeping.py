@@ -29,12 +29,19 @@ class KeptStore(Store):
             path: the file.
             tokens: of the users, by name; only the file's owner can read them.
         """
+        self.close()
         fresh = path.with_name(f"{path.name}.new")
         fresh.unlink(missing_ok=True)
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._sink = os.fdopen(handle, "w", encoding="utf-8")
         self._line({"tokens": tokens, **self.dump()})
         fresh.replace(path)
+
+    def close(self) -> None:
+        """Keep no more."""
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
 
     def put(self, resource: str, key: Key, item: Json) -> Json:
         """See Store."""

@@ -1,0 +1,40 @@
+"""Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from simulated.oracles import play
+from simulated.scenario import scenario
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="*", type=int)
+    parser.add_argument("--from", dest="first", type=int, default=0)
+    parser.add_argument("--to", dest="last", type=int, default=0)
+    given = parser.parse_args()
+    for seed in given.seeds:
+        print(scenario(seed))
+        print("\n".join(play(seed).lines))
+    bad, codes, began = 0, Counter(), time.perf_counter()
+    for seed in range(given.first, given.last):
+        found = play(seed)
+        codes[", ".join(str(int(code)) for code in found.codes)] += 1
+        if found.violations:
+            bad += 1
+            print(f"seed {seed}: {found.violations[0][-400:]}")
+    if given.last:
+        print(f"{given.last - given.first} seeds, {bad} with violations, {time.perf_counter() - began:.1f} s")
+        print("\n".join(f"{number:6} {code}" for code, number in codes.most_common(12)))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,364 @@
+"""Plays a scenario: virtual seconds, one after another, until nobody is left to act."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import traceback
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from analysis.sources import Reading
+from canary.adapters.memory import (
+    Fault,
+    MemoryLeases,
+    MemoryPreflights,
+    MemoryRecords,
+    World,
+)
+from canary.core import events as on
+from canary.core.moves import PROMOTED
+from canary.core.outcome import ExitCode
+from canary.core.release import Phase, Release
+from canary.ports import Conflict, NotFound, Refused, Stored, Unavailable, WorkloadFailure
+from simulated import people
+from simulated.ledger import Ledger
+from simulated.process import Killed, Process
+from simulated.scenario import Happening, Scenario
+from simulated.world import AuditedRoutes, Counters, Gateway, Journals, Object, Workloads, a_route
+
+HORIZON = 9_000.0
+"""Virtual seconds after which a release that has not ended never will."""
+
+RETRIED = frozenset({ExitCode.ROLLBACK_INCOMPLETE, ExitCode.HANDED_OVER, ExitCode.HELD_BY_ANOTHER})
+"""Codes after which the Job starts another pod, as long as nobody else finished the release."""
+
+LIVES = 8
+"""Pods that a Job starts at most after failures of its own; the simulation plans fewer kills than that."""
+
+
+LATEST = 20.0
+"""Seconds for which a request of a dead process may lie in the network: the lease less the time between renewals."""
+
+LATEST_CREATE = 2.0
+"""Seconds for which a create may lie in the network: nothing fences it, and nobody sweeps after the end."""
+
+
+class Simulation:
+    """One history.
+
+    Attributes:
+        violations: what must not have happened, one sentence each.
+        lines: what happened, for people.
+        relaxed: somebody changed the pool by hand, so that its weights at the end are theirs.
+        broken: somebody took away what the release stands on.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, self.chance = scenario, Random(scenario.seed * 7 + 1)
+        self.violations: list[str] = []
+        self.lines: list[str] = []
+        self.alarms: list[str] = []
+        self.relaxed = self.broken = False
+        self.deleted: Stored | None = None
+        self.codes: list[ExitCode] = []
+        self.world = World()
+        self.clock = self.world.clock
+        self.began = self.now
+        self.every = 2.0 if scenario.rate < 100 else 1.0
+        self.shadow = a_route(scenario)
+        self.ledger = Ledger(scenario.policy, lambda: self.now, self.complain)
+        self.routes = AuditedRoutes(self.world, a_route(scenario), self._audit)
+        self.gateway = Gateway(self.world, self.routes, scenario)
+        self.gateway.answer_in_status()
+        self.workloads = Workloads(self.world)
+        self.workloads.promoting = lambda: self.ledger.promoting(self._writer())
+        self.journals, self.records = Journals(self.world), MemoryRecords(self.world)
+        self.journals.written = self.ledger.journalled
+        self.leases, self.preflights = MemoryLeases(self.world), MemoryPreflights(self.world)
+        self.world.faults.hook = self._fault
+        self.processes: list[Process] = []
+        self.current: Process | None = None
+        self._calls = 0
+        self._planned = {fault.number: fault for fault in scenario.calls}
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._outages: list[tuple[float, Process | None]] = []
+        self.differs_since: float | None = None
+        self._source_down_until = 0.0
+        self.answer = self.chance.choice(["approve", "approve", "approve", "reject", "none"])
+        for happening in scenario.script:
+            self.at(happening.at, lambda one=happening: self._happen(one))  # type: ignore[misc]
+        self.start(0.0)
+
+    # Time ----------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        return self.clock.now()
+
+    def at(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do it `seconds` from now."""
+        heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), action))
+
+    def start(self, seconds: float) -> None:
+        """A new process, some seconds from now."""
+
+        def begin() -> None:
+            if len(self.processes) < 3 * LIVES:
+                self.processes.append(Process(self, len(self.processes) + 1))
+
+        self.at(seconds, begin)
+
+    def run(self) -> None:
+        """Until nobody is left, and then the last that was under way."""
+        while self._alive() or self._agenda:
+            if self.now - self.began > HORIZON:
+                self.complain("it never ends: " + ", ".join(self._standing()))
+                return
+            if not self._alive() and self._agenda:
+                self.clock.advance(max(0.0, self._agenda[0][0] - self.now - 1.0))
+            self.second()
+
+    def second(self) -> None:
+        """One second of everybody's."""
+        self.clock.advance(1.0)
+        self.gateway.serve()
+        self.gateway.answer_in_status()
+        while self._agenda and self._agenda[0][0] <= self.now:
+            heapq.heappop(self._agenda)[2]()
+        people.quality(self)
+        people.revert(self)
+        people.approve(self)
+        for process in tuple(self.processes):
+            if not process.ended and not process.paused:
+                self._turn(process)
+
+    def _turn(self, process: Process) -> None:
+        before, self.current = self.current, process
+        try:
+            process.turn()
+        except Killed as killed:
+            process.die(f"is killed {killed}")
+            self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]))
+        except Exception:  # noqa: BLE001 - whatever it is, it is a finding
+            self.complain(f"{process.name} fails: {traceback.format_exc(limit=-6)}")
+            process.die("fails")
+        finally:
+            self.current = before
+        if process.ended and process.code is not None:
+            self.codes.append(process.code)
+            if process.code in RETRIED and not self._finished() and self.codes.count(process.code) < LIVES:
+                self.start(self.chance.choice([2.0, 30.0]))
+
+    def _alive(self) -> bool:
+        return any(not process.ended for process in self.processes)
+
+    def _finished(self) -> bool:
+        return any(code not in RETRIED for code in self.codes)
+
+    def _standing(self) -> list[str]:
+        return [
+            f"{p.name} at {p.release.phase}/{p.release.stage}" if p.release else f"{p.name} waits"
+            for p in self.processes
+            if not p.ended
+        ]
+
+    # What engines ask ----------------------------------------------------------------------------------------
+
+    def load(self) -> Stored | None:
+        """The journal, for a process that begins; one that was deleted while no engine lived to write it anew is lost
+        to everybody, which is not what is simulated here.
+        """
+        stored = self.journals.load()
+        if stored is None and self.deleted is not None:
+            self.journals.overwrite(self.deleted.text)
+            stored = self.journals.stored
+        return stored
+
+    def fresh(self, name: str) -> Release:
+        return Release(uid="r1", incarnation=name, policy=self.scenario.policy)
+
+    def hopeless(self, release: Release) -> bool:
+        early = release.phase in {Phase.PENDING, Phase.PREFLIGHT}
+        return not early and (release.phase, release.stage) not in PROMOTED
+
+    def reading(self) -> Reading | Counters:
+        if self.now < self._source_down_until:
+            return Reading(at=self.now, samples=()) if self.scenario.real_judge else Counters(at=self.now, totals=None)
+        return self.gateway.reading() if self.scenario.real_judge else self.gateway.counters()
+
+    def cut_off(self, process: Process) -> bool:
+        """Whether this process cannot reach the API server."""
+        return any(self.now < until and (who is None or who is process) for until, who in self._outages)
+
+    def told(self, process: Process, progress: Any) -> None:
+        if progress.message:
+            self.log(f"{process.name} {progress.phase}: {progress.message}{' (ALARM)' if progress.alarm else ''}")
+        if progress.alarm:
+            self.alarms.append(progress.message)
+
+    def log(self, line: str) -> None:
+        self.lines.append(f"{self.now - self.began:7.0f} {line}")
+
+    def complain(self, sentence: str) -> None:
+        self.log("VIOLATION " + sentence)
+        self.violations.append(sentence)
+
+    # Faults --------------------------------------------------------------------------------------------------
+
+    def _fault(self, call: str, number: int) -> Fault | None:
+        del number
+        who = self.current
+        if who is None or call.endswith(".watch"):
+            return None
+        if not call.startswith("sources."):
+            self._calls += 1
+        if self.cut_off(who):
+            return Fault(error=Unavailable("the API server does not answer"))
+        if self.scenario.quality == "never-ready" and call == "workloads.provision":
+            return Fault(
+                error=WorkloadFailure("CrashLoopBackOff: back-off restarting failed container"), committed=True
+            )
+        planned = self._planned.pop(self._calls, None)
+        if planned is not None:
+            self.log(f"{who.name} {call}: {planned.kind} {planned.seconds:g}")
+            return self._play(planned.kind, planned.seconds, who, call)
+        if self.scenario.noise and self.chance.random() < self.scenario.noise:
+            return Fault(error=Unavailable("try again later"), committed=self.chance.random() < 0.4)
+        return None
+
+    def _play(self, kind: str, seconds: float, who: Process, call: str) -> Fault | None:  # noqa: PLR0911 - one line per fault
+        match kind:
+            case "kill-before":
+                raise Killed(f"before {call}")
+            case "kill-after":
+                return Fault(error=Killed(f"after {call}"), committed=True)
+            case "kill-late":
+                return Fault(error=Killed(f"while {call} is under way"), late=self._later(min(seconds, LATEST), call))
+            case "pause":
+                self.stand_still(who, seconds)
+                return Fault(error=Unavailable("no answer")) if self.cut_off(who) else None
+            case "slow-answer":
+                return Fault(delay=lambda: self.stand_still(who, min(seconds, 12.0)))
+            case "conflict":
+                return Fault(error=Conflict("the object has been modified"))
+            case "refused":
+                return Fault(error=Refused("denied by a webhook", status=403))
+            case "not-found" if not call.startswith("routes."):
+                return Fault(error=NotFound("it is not there (HTTP 404)"))
+            case "answer-lost":
+                return Fault(error=Unavailable("the connection broke"), committed=True)
+            case "late":
+                return Fault(error=Unavailable("no answer within 5 s"), late=self._later(min(seconds, 45.0), call))
+            case _:
+                return Fault(error=Unavailable("HTTP 503"))
+
+    def stand_still(self, who: Process, seconds: float) -> None:
+        """This process stands still in the middle of what it does, and the world goes on."""
+        if who.paused or sum(process.paused for process in self.processes) > 1:
+            return
+        if seconds > 30.0:
+            self.start(self.chance.choice([1.0, 30.0]))
+        who.paused, saved = True, self.current
+        for _ in range(int(seconds)):
+            self.second()
+        who.paused, self.current = False, saved
+        self.log(f"{who.name} wakes")
+
+    def _later(self, seconds: float, call: str) -> Callable[[Callable[[], object]], None]:
+        who = self.current
+        if call == "workloads.provision":
+            seconds = min(seconds, LATEST_CREATE)
+
+        def keep(action: Callable[[], object]) -> None:
+            def act() -> None:
+                before, self.current = self.current, who
+                try:
+                    action()
+                except (Conflict, NotFound, Refused) as error:
+                    self.log(f"a late request is refused: {error}")
+                finally:
+                    self.current = before
+
+            self.at(seconds, act)
+
+        return keep
+
+    # Other people, other things ------------------------------------------------------------------------------
+
+    def _happen(self, one: Happening) -> None:
+        if self._finished() and not self._alive():
+            return
+        self.log(f"-- {one.kind} {one.seconds:g} {one.value:g}")
+        if one.kind.startswith("edit:"):
+            people.by_hand(self, one.kind.removeprefix("edit:"), one.value)
+            return
+        live = [process for process in self.processes if not process.ended]
+        target = live[-1] if live else None
+        match one.kind:
+            case "outage-all":
+                self._outages.append((self.now + one.seconds, None))
+            case "metrics-outage":
+                self._source_down_until = self.now + one.seconds
+            case "no-traffic":
+                self.gateway.rate = 0.0
+                self.at(one.seconds, lambda: setattr(self.gateway, "rate", self.scenario.rate))
+            case "canary-vanishes":
+                if self.workloads.exists:
+                    self.workloads.set_endpoints(canary=0)
+            case "stable-short":
+                self.workloads.set_endpoints(stable=2)
+                self.at(one.seconds, lambda: self.workloads.set_endpoints(stable=4))
+            case "gateway-refuses":
+                self.gateway.accepts = False
+                self.at(one.seconds, lambda: setattr(self.gateway, "accepts", True))
+            case "second-engine":
+                self.start(0.0)
+            case _ if target is not None:
+                self._to_process(one, target)
+
+    def _to_process(self, one: Happening, target: Process) -> None:
+        match one.kind:
+            case "outage-engine":
+                self._outages.append((self.now + one.seconds, target))
+                if one.seconds > 30.0:
+                    self.start(35.0)
+            case "wall-clock":
+                target.no_looks_until = self.now + 11.0 if one.value < 0 else 0.0
+            case "abort":
+                target.hear(on.AbortRequested(at=self.now, by="ann", reason="I do not like it"))
+            case "pause":
+                target.hear(on.PauseRequested(at=self.now, by="ann"))
+                self.at(one.seconds, self._resume)
+            case "kill" if not target.paused:
+                target.die("is killed from outside")
+                self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]))
+            case "stop" if not target.paused:
+                target.paused = True
+                self.at(one.seconds, lambda: setattr(target, "paused", False))
+                if one.seconds > 30.0:
+                    self.start(5.0)
+            case "terminate" if not target.paused:
+                target.terminating = True
+                self.start(self.chance.choice([2.0, 20.0]))
+            case _:
+                return
+
+    def _resume(self) -> None:
+        for process in self.processes:
+            if not process.ended:
+                process.hear(on.ResumeRequested(at=self.now, by="ann"))
+
+    # Audit ---------------------------------------------------------------------------------------------------
+
+    def _writer(self) -> Process:
+        assert self.current is not None
+        return self.current
+
+    def _audit(self, before: Object | None, after: Object, ours: bool) -> None:
+        if not ours:
+            self.ledger.by_others(before, after)
+        elif before is not None:
+            self.ledger.by_engine(self._writer(), before, after)

@@ -1,0 +1,35 @@
+"""Seeded histories of whole releases with faults; `python tests/simulation/replay.py SEED` replays one that fails."""
+
+from __future__ import annotations
+
+import pytest
+from simulated.oracles import play
+
+CHUNKS = 16
+SEEDS = 1_000
+SOAKED = 10_000
+
+
+def check(seeds: range) -> None:
+    failed = []
+    for seed in seeds:
+        found = play(seed)
+        if found.violations:
+            failed.append(f"seed {seed}: {found.violations[0]}")
+    assert not failed, (
+        f"{len(failed)} of {len(seeds)} histories went wrong; replay one with\n"
+        f"    python tests/simulation/replay.py {failed[0].split(':')[0].removeprefix('seed ')}\n"
+        + "\n".join(failed[:20])
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_history_ends_in_one_of_two_states(chunk: int) -> None:
+    check(range(chunk, SEEDS, CHUNKS))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("chunk", range(20))
+def test_ten_thousand_histories_end_in_one_of_two_states(chunk: int) -> None:
+    check(range(SEEDS + chunk, SEEDS + SOAKED, 20))

@@ -1,0 +1,89 @@
+"""The pure machine in a small world, every history up to a stated length; the model is in `simulated.model`.
+
+From each state of the plain way to the end, forward and back, every sequence of `DEPTH` things that can happen is
+played: answers, lost answers, refusals, crashes before and after each effect, every tick, every verdict, every
+person's word. `model.step` checks the invariants of each transition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from simulated import model
+from simulated.model import State, begin, key, moves, policy
+
+DEPTH, SOAKED = 3, 5
+"""Moves from every state of the plain ways; `make soak` goes two further."""
+
+FORWARD = (
+    "started", "run-preflight done", "take-fence done", "provision-workload done", "attach-canary done",
+    "accepted True", "provision-workload done", "raise-share done", "accepted True", "look", "look HEALTHY",
+    "provision-workload done", "raise-share done", "accepted True", "look", "look HEALTHY", "update-stable done",
+    "lower-share done", "wait", "detach-canary done", "remove-workload done",
+)  # fmt: skip
+BACK = ("abort", "lower-share done", "wait", "detach-canary done", "remove-workload done")
+KEPT = (*(name for name in FORWARD[:16] if name != "provision-workload done"), "detach-canary done")
+
+WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "promoted": ({}, FORWARD),
+    "rolled back": ({}, (*FORWARD[:10], *BACK)),
+    "rolled back while stable is updated": ({}, (*FORWARD[:16], "abort", "revert-stable done", *BACK[1:])),
+    "undecided steps roll back": ({"undecided": "rollback", "no_data": "hold", "no_traffic": "proceed"}, FORWARD),
+    "without a workload": ({"has_workload": False}, KEPT),
+}
+
+
+def along(way: str) -> list[State]:
+    """Every state of a plain way."""
+    changes, names = WAYS[way]
+    states = [begin(policy(**changes))]
+    for name in names:
+        states.append(next(after for said, after in moves(states[-1]) if said == name))
+    return states
+
+
+def explore(starts: list[State], depth: int) -> int:
+    """Play everything; returns how many different states were seen."""
+    level = {key(state): state for state in starts}
+    seen = set(level)
+    for _ in range(depth):
+        following: dict[Any, State] = {}
+        for state in level.values():
+            for _, after in moves(state):
+                known = key(after)
+                if known not in seen:
+                    seen.add(known)
+                    following[known] = after
+        level = following
+    return len(seen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_no_history_of_this_length_breaks_an_invariant(way: str) -> None:
+    assert explore(along(way), DEPTH) > 3_000
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("way", WAYS)
+def test_no_longer_history_does_either(way: str) -> None:
+    assert explore(along(way), SOAKED) > 30_000
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_plain_way_ends(way: str) -> None:
+    assert along(way)[-1].over is not None
+
+
+def test_the_model_sees_a_raise_without_evidence() -> None:
+    """The oracle has teeth: a world in which nothing was said must not be raised further."""
+    judged = along("promoted")[10]
+    lied = replace(judged, release=replace(judged.release, verdict=model.Verdict.HEALTHY), passed=False)
+    ticked = next(after for name, after in moves(lied) if name == "tick")
+    with pytest.raises(model.Violation, match="nothing let the step pass"):
+        model.step(
+            ticked,
+            model.on.WorkloadReady(at=ticked.now, effect=ticked.release.pending.id if ticked.release.pending else ""),
+        )
