@@ -91,6 +91,8 @@ class Decider:
         self._journalled_at = self._flushed_at = ports.clock.now()
         self._holder = Holder(ports.journals, release)
         self._ended_at = 0.0
+        self._sweeping = False
+        self._still_ours = lambda: holder_instead(ports.leases, self.release.incarnation)
         self._ending: do.Finish | None = None
         self._recorded: ExitCode | None = None
         self._chores = CalledOff()
@@ -160,8 +162,8 @@ class Decider:
 
     def _decide(self, event: on.Event) -> None:
         before = self.release
-        if self.standing_by and isinstance(event, on.WorkloadRemoved) and event.effect == SWEEP:
-            self.code = self._recorded
+        if self.standing_by and getattr(event, "effect", "") == SWEEP:
+            self.code, self._sweeping = (self._recorded if isinstance(event, on.WorkloadRemoved) else None), False
         if self.standing_by or before.phase in FINAL:
             return
         self.release, effects = advance(before, event)
@@ -255,19 +257,14 @@ class Decider:
         error = self._write_journal()
         if self.standing_by:
             return
-        if error is not None and self.release.phase in FINAL and self._patient():
+        outcome = self.release.outcome
+        patient = outcome is None or self._now() - outcome.decided < ENDING_PATIENCE
+        if error is not None and self.release.phase in FINAL and patient:
             self._ending = effect
             return
         self.code, self._ending = effect.code, None
         alarm = effect.code is ExitCode.ROLLBACK_INCOMPLETE
         self._report(message=effect.reason, reason="Finished", alarm=alarm, code=effect.code)
-
-    def _patient(self) -> bool:
-        outcome = self.release.outcome
-        return outcome is None or self._now() - outcome.decided < ENDING_PATIENCE
-
-    def _still_ours(self) -> str | None:
-        return holder_instead(self._ports.leases, self.release.incarnation)
 
     def _fail(self, effect: str, failure: on.Failure, message: str) -> None:
         self._queue.append(on.EffectFailed(at=self._now(), effect=effect, failure=failure, message=message))
@@ -325,6 +322,8 @@ class Decider:
         self._report(message=message, reason="StandingBy")
 
     def _look_at_holder(self, now: float) -> None:
+        if self._sweeping:
+            return
         match self._holder.look(now):
             case Release() as ended if ended.outcome is not None:
                 self._recorded = ended.outcome.code
@@ -350,6 +349,7 @@ class Decider:
             self.code = self._recorded
             return
         self._call_off(workloads)
+        self._sweeping = True
         off, removal = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
         self._background.submit("workload", lambda: workload(workloads, removal, clock=clock, off=off))
 

@@ -14,6 +14,14 @@ from canary.core.release import NONE, Release
 from canary.ports import JsonObject
 from strategies.route.model import ORIGINAL
 
+DIRECTIONS = {
+    cut.Direction.LOWERED: on.Direction.LOWERED,
+    cut.Direction.RAISED: on.Direction.RAISED,
+    cut.Direction.GONE: on.Direction.GONE,
+    cut.Direction.FOREIGN: on.Direction.FOREIGN,
+}
+"""What a change in a route is to the machine; another token is none of these."""
+
 
 def noted(route: JsonObject, release: Release) -> cut.Original | None:
     """What the route itself says about its weights: the engine may have died between the stamp and the journal.

@@ -21,14 +21,6 @@ from canary.ports import Clock, Conflict, JsonObject, NotFound, PortError, Refus
 
 Operation = do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange
 
-_DIRECTIONS = {
-    cut.Direction.LOWERED: on.Direction.LOWERED,
-    cut.Direction.RAISED: on.Direction.RAISED,
-    cut.Direction.GONE: on.Direction.GONE,
-    cut.Direction.FOREIGN: on.Direction.FOREIGN,
-}
-_CONFLICT = on.Failure.CONFLICT
-
 
 class Surgeon:
     """Works on one route.
@@ -114,8 +106,7 @@ class Surgeon:
         holder = notes.get(cut.RELEASE)
         if holder is not None and holder != release.uid:
             return [on.FenceLost(at=self._now(), holder=notes.get(cut.TOKEN, holder))]
-        if self._uid and cut.uid_of(route) != self._uid:
-            raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
+        self._must_be_ours(route)
         if self._original is None:
             shares = [step.share for step in release.policy.steps]
             noted = reading.noted(route, release)
@@ -186,6 +177,7 @@ class Surgeon:
         route = self._known or self._routes.read()
         if cut.annotations_of(route).get(cut.TOKEN) is None:
             route = self._routes.read()
+            self._must_be_ours(route)
             if cut.annotations_of(route).get(cut.TOKEN) is None:
                 other = self._still_ours()
                 if other is not None:
@@ -199,8 +191,8 @@ class Surgeon:
             events = self.examine(self._routes.read(), release=release, at=self._now())
             if not events:
                 raise
-            failed = on.EffectFailed(at=self._now(), effect=effect, failure=_CONFLICT, message=str(error))
-            return [*events, failed]
+            conflict = on.Failure.CONFLICT
+            return [*events, on.EffectFailed(at=self._now(), effect=effect, failure=conflict, message=str(error))]
         return done(route)
 
     def _lower(self, effect: do.LowerShare, release: Release) -> list[on.Event]:
@@ -210,8 +202,7 @@ class Surgeon:
             self._original = reading.noted(route, release)
         if self._original is None:
             return [on.ShareWritten(at=self._now(), effect=effect.id, share=NONE, generation=0)]
-        stamped = cut.RELEASE in cut.annotations_of(route)
-        if stamped and (patch := self._lowering(route, release).patch):
+        if cut.RELEASE in cut.annotations_of(route) and (patch := self._lowering(route, release).patch):
             with contextlib.suppress(Conflict):
                 written = self._write(patch, route)
                 return self._written(effect.id, NONE, written, release, alarms=self._lowering(written, release).alarms)
@@ -235,10 +226,10 @@ class Surgeon:
             self._original = reading.noted(route, release)
         if self._original is None:
             return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
-        if self._uid and cut.uid_of(route) != self._uid:
-            raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
+        self._must_be_ours(route)
         if self._unsure and cut.RELEASE not in cut.annotations_of(route):
             route = self._outrun(route, release)
+        self._unsure = False
         plan = cut.detach(route, pool=self._pool, original=self._original, release=release.uid, keep=effect.keep)
         route = self._write(plan.patch, route)
         alarms = plan.alarms
@@ -322,7 +313,7 @@ class Surgeon:
             # Our own write, of which the answer was lost.
             self._known = route
             return self._written(pending.id, pending.share, route, release)
-        direction = _DIRECTIONS[change.direction]
+        direction = reading.DIRECTIONS[change.direction]
         event = on.RouteChanged(
             at=at, direction=direction, confirmed=confirmed, by=self._writer(route), sentence=change.sentence
         )
@@ -395,6 +386,10 @@ class Surgeon:
             return self._routes.read()
         except NotFound:
             return None
+
+    def _must_be_ours(self, route: JsonObject) -> None:
+        if self._uid and cut.uid_of(route) != self._uid:
+            raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
 
     def _required(self) -> cut.Original:
         if self._original is None:

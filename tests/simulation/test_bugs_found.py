@@ -27,6 +27,9 @@ FOUND = {
     "a route made again counts its generations anew, and was taken for an old version": 3738,
     "a route made again was stamped on the way back": 1569,
     "a stale engine took the traffic off a release that another had promoted": 18055,
+    "an engine that swept up after it woke stamped the route a second time and left": 4484,
+    "an engine that slept in its first stamp left it behind while it swept up": 3394,
+    "a route made again was stamped before its reference was written": 10500,
     "a fence taken on the way back stamped a route that was clean already": 3517,
 }
 
