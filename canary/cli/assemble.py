@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -53,6 +54,15 @@ def identity_of(file: Release) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _require_image(file: Release) -> None:
+    if file.spec.workload is not None and file.spec.image is None:
+        raise Failure(
+            "no image is given",
+            code=ExitCode.USAGE,
+            hint="pass --image REF@sha256:..., or write spec.image in the file",
+        )
+
+
 def prepare(
     file: Release,
     *,
@@ -95,13 +105,9 @@ def prepare(
     from canary.engine.observer import Observer
     from canary.engine.surgeon import Surgeon
     from canary.engine.surroundings import Ports
+    from canary.ports import PortError
 
-    if file.spec.workload is not None and file.spec.image is None:
-        raise Failure(
-            "no image is given",
-            code=ExitCode.USAGE,
-            hint="pass --image REF@sha256:..., or write spec.image in the file",
-        )
+    _require_image(file)
     api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
     clock = ServerClock(api)
     namespace, route = file.metadata.namespace, file.spec.route.name
@@ -194,7 +200,8 @@ def prepare(
     def run() -> ExitCode:
         code = engine.run(started(release, at=clock.now(), incarnation=holder), lanes)
         if not decider.standing_by:
-            leases.release(holder, handover=code is ExitCode.HANDED_OVER)
+            with contextlib.suppress(PortError):  # it runs out by itself; how the release ended must be told
+                leases.release(holder, handover=code is ExitCode.HANDED_OVER)
         return code
 
     return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)

@@ -112,10 +112,10 @@ def _prepared(
                 say=_say,
             )
         except Refused as error:
-            hint = "nothing was touched; the Role must allow the engine's lease and journal"
+            hint = "this process touched nothing; the Role must allow the engine's lease and journal"
             raise Failure(str(error), code=ExitCode.NOT_PERMITTED, hint=hint) from error
         except NotFound as error:
-            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
+            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="this process touched nothing") from error
         except PortError as error:
             # The release may be half done, by a pod before this one: ending now would end the Job, and nobody would
             # go on with it. The Job's deadline bounds the wait.
@@ -123,7 +123,7 @@ def _prepared(
                 _say(f"{error}; asked again in {RETRY:.0f} s")
                 time.sleep(RETRY)
                 continue
-            hint = "nothing was touched; try again when the API server answers"
+            hint = "this process touched nothing; try again when the API server answers: a release under way goes on"
             raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
 
 

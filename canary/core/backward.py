@@ -36,6 +36,9 @@ LEAST_LIFE = 60.0
 UNANSWERED = 3
 """A preflight that the API server leaves unanswered this often fails: nothing was touched, and CI waits."""
 
+LOOKS_AGAIN = 4
+"""Looks after a restart: the first may span the change of share and is not judged, and one may be missed."""
+
 REFUSALS = 2
 """A write refused this often on an unchanged object is a refusal by admission (invariant 6)."""
 
@@ -84,11 +87,12 @@ def _kept(release: Release) -> bool:
 
 
 def _look_again(release: Release, at: float) -> Release:
-    """What the journal holds of the judge may be old: the step goes on for at least its minimum hold."""
+    """What the journal holds of the judge may be old: the step goes on for its minimum hold, and for a few looks."""
     if release.phase not in {Phase.JUDGING, Phase.BAKING}:
         return release
     step = release.current
-    since = max(release.since, at - (step.hold_max - step.hold_min))
+    least = max(step.hold_min, LOOKS_AGAIN * release.policy.look_every)
+    since = max(release.since, at - (step.hold_max - least))
     return replace(
         release, since=since, verdict=Verdict.NO_DATA, may_proceed=False, sentence="no look since the restart"
     )

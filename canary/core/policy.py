@@ -60,6 +60,7 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
         no_traffic=spec.settle.no_traffic,
         no_data=spec.analysis.no_data,
         on_gate_expiry=spec.gates[0].on_expiry if spec.gates else "rollback",
+        look_every=spec.analysis.interval,
         exact_split=exact_split,
         has_workload=spec.workload is not None,
     )

@@ -95,6 +95,7 @@ class Policy:
         has_workload: the engine makes the canary's workload and promotes by updating stable's.
         deadline: seconds from the start after which the release is rolled back.
         last_call: seconds from the start after which an incomplete rollback is reported with exit 30.
+        look_every: seconds between looks; after a restart a step is looked at a few times before it may end.
         lease_grace: seconds without a confirmed renewal after which nothing is raised.
     """
 
@@ -113,6 +114,7 @@ class Policy:
     on_gate_expiry: Literal["rollback", "hold", "proceed"] = "rollback"
     exact_split: bool = False
     has_workload: bool = True
+    look_every: float = 1.0
     lease_grace: float = 20.0
 
 

@@ -591,3 +591,16 @@ def test_a_preflight_that_nobody_answers_fails_and_has_touched_nothing() -> None
     assert play.release.outcome.code is ExitCode.PREFLIGHT_FAILED
     touching = (do.TakeFence, do.AttachCanary, do.RaiseShare, do.LowerShare, do.DetachCanary, do.ProvisionWorkload)
     assert not [effect for effect in play.done if isinstance(effect, touching)]
+
+
+def test_after_a_restart_a_step_is_looked_at_again_before_it_may_end_without_data() -> None:
+    play = Play(policy(look_every=10))
+    play.to_judging()
+    play.wait(58)
+    assert play.release.phase is Phase.JUDGING
+    play.happens(on.Resumed, incarnation="i2")
+    play.answer(on.FenceTaken)
+    play.wait(39)
+    assert play.release.phase is Phase.JUDGING
+    play.wait(2)
+    assert play.release.phase is Phase.ROLLING_BACK
