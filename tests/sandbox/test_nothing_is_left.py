@@ -48,7 +48,7 @@ class Started:
             self.said.append(line)
 
     def until(self, pattern: str) -> None:
-        wait_for(lambda: any(re.search(pattern, line) for line in self.said), f"{pattern!r} in {self.said}")
+        wait_for(lambda: any(re.search(pattern, line) for line in self.said), f"{pattern!r} on its standard error")
 
     def children(self) -> list[int]:
         found, waiting = [], [self.process.pid]
@@ -90,7 +90,7 @@ def started(alone: None) -> Iterator[Started]:
 
 
 def test_ctrl_c_rolls_back_and_ends_everything(started: Started) -> None:
-    started.until("traffic follows 5 %")
+    started.until(r"traffic follows \d+ %")
     born = started.children()
     assert len(born) >= 6
     os.killpg(started.process.pid, signal.SIGINT)
@@ -101,7 +101,7 @@ def test_ctrl_c_rolls_back_and_ends_everything(started: Started) -> None:
 
 
 def test_a_crash_of_the_demo_ends_everything_it_started(started: Started) -> None:
-    started.until("traffic follows 5 %")
+    started.until(r"traffic follows \d+ %")
     born = started.children()
     os.kill(started.process.pid, signal.SIGKILL)
     wait_for(lambda: not any(map(alive, born)), "every child has ended")
