@@ -145,7 +145,7 @@ def _errors(share: float) -> Scenario:
 def errors(repeat: int) -> Iterator[Figure]:
     """15 % errors at 200 requests/s: how long and how many users were hurt, for a first step of 5 % and of 1 %."""
     for share, seconds, failed in ((5.0, 6.0, 15.0), (1.0, None, None)):
-        played = [release(_errors(share)) for _ in range(repeat)]
+        played = [release(replace(_errors(share), seed=1000 * number)) for number in range(repeat)]
         _expect(played, 10)
         where = f"errors, first step {share:g} %:"
         exposed = [one.canary["last"] - one.canary["first"] for one in played]

@@ -202,7 +202,8 @@ class Kubelet:
             "canary.sandbox.app", "--host", running.ip, "--port", str(running.port), "--version", version["version"]
         )
         faults = json.dumps(version.get("faults", {}))
-        running.child = Child([*command, "--faults", faults, "--seed", str(running.number)], log=running.log)
+        seed = str(version.get("seed", 0) + running.number)
+        running.child = Child([*command, "--faults", faults, "--seed", seed], log=running.log)
 
     def _ended(self, running: Running, now: float) -> None:
         restarts = running.pod.restarts

@@ -31,6 +31,7 @@ class Scenario:
         streams: clients that keep long responses open.
         meddler: who else acts during the release.
         every: time between looks.
+        seed: of the chances that pods take; the same seed fails the same requests of each pod.
         tolerance: errors that the new version may have beyond the old one's, part of requests. Seconds of traffic
             cannot tell small differences, so that a good version's steps would be looked at for minutes.
         slower: how many more requests, relatively, may be slower than each bound: the machine that plays this is no
@@ -52,6 +53,7 @@ class Scenario:
     every: str = "1s"
     tolerance: float = 0.005
     slower: float = 0.5
+    seed: int = 0
     steps: tuple[tuple[float, str, str], ...] = FAST_STEPS
 
 
@@ -177,6 +179,7 @@ def registry(scenario: Scenario, *, outage: str) -> dict[str, Any]:
     return {
         image(version): {
             "version": version,
+            "seed": scenario.seed,
             "faults": {**asdict(faults), "outage": outage if version != "help" else ""},
         }
         for version, faults in versions.items()
