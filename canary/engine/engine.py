@@ -37,6 +37,10 @@ READ_TIMEOUT = 5.0
 SOON = 0.25
 """Seconds from a change of weights to the next reading: gateways take some tenths to follow."""
 
+BETWEEN, QUICK = 12, 2.0
+"""After a change of weights, so many looks are taken halfway between the paced ones, where those are no further apart
+than so many seconds: that is where a bad version is found. The test is right at any look."""
+
 LATE = 3
 """A look later than this many intervals is an event of its own."""
 
@@ -167,7 +171,13 @@ class Engine:
         """Look right after a change of weights, so that the look that holds the change is short and is lost cheaply."""
         from datetime import UTC, datetime, timedelta
 
-        scheduler.modify_job("look", next_run_time=datetime.now(UTC) + timedelta(seconds=SOON))
+        soon = datetime.now(UTC) + timedelta(seconds=SOON)
+        scheduler.modify_job("look", next_run_time=soon)
+        if self._every > QUICK:
+            return
+        for number in range(BETWEEN):
+            halfway = soon + timedelta(seconds=self._every * (number + 0.5))
+            scheduler.add_job(self._look, "date", run_date=halfway, id=f"between-{number}", replace_existing=True)
 
     def _look_if_overdue(self) -> None:
         """The scheduler goes by the wall clock: when that is set back, nothing would be looked at until it is again."""
