@@ -37,9 +37,12 @@ READ_TIMEOUT = 5.0
 SOON = 0.25
 """Seconds from a change of weights to the next reading: gateways take some tenths to follow."""
 
-BETWEEN, QUICK = 12, 2.0
-"""After a change of weights, so many looks are taken halfway between the paced ones, where those are no further apart
-than so many seconds: that is where a bad version is found. The test is right at any look."""
+CLOSER, FOR, QUICK = 4, 6, 2.0
+"""After a change of weights looks are taken this many times as often, for so many intervals, where the paced ones are
+no further apart than so many seconds: that is where a bad version is found. The test is right at any look."""
+
+FASTEST = 0.2
+"""Seconds between those looks at least: each is a scrape of every proxy."""
 
 LATE = 3
 """A look later than this many intervals is an event of its own."""
@@ -172,12 +175,22 @@ class Engine:
         from datetime import UTC, datetime, timedelta
 
         soon = datetime.now(UTC) + timedelta(seconds=SOON)
-        scheduler.modify_job("look", next_run_time=soon)
         if self._every > QUICK:
+            scheduler.modify_job("look", next_run_time=soon)
             return
-        for number in range(BETWEEN):
-            halfway = soon + timedelta(seconds=self._every * (number + 0.5))
-            scheduler.add_job(self._look, "date", run_date=halfway, id=f"between-{number}", replace_existing=True)
+        between = max(FASTEST, self._every / CLOSER)
+        paced = soon + timedelta(seconds=FOR * self._every)
+        scheduler.add_job(
+            self._look,
+            "interval",
+            seconds=between,
+            start_date=soon,
+            end_date=paced - timedelta(seconds=between / 2),
+            id="closer",
+            replace_existing=True,
+            misfire_grace_time=None,
+        )
+        scheduler.modify_job("look", next_run_time=paced)
 
     def _look_if_overdue(self) -> None:
         """The scheduler goes by the wall clock: when that is set back, nothing would be looked at until it is again."""
