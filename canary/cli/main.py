@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli import abort, demo, files, judging, planning, running, sandbox, status
+from canary.cli import abort, demo, files, judging, planning, replaying, running, sandbox, status
 from canary.core.outcome import MEANING
 
 INTERRUPTED = 130
@@ -62,6 +62,7 @@ app.command(name="validate")(files.validate)
 app.command(name="schema")(files.print_schema)
 app.command(name="plan")(planning.plan)
 app.command(name="judge")(judging.judge)
+app.command(name="replay")(replaying.replay)
 app.command(name="run")(running.run)
 app.command(name="abort")(abort.abort)
 app.command(name="status")(status.status)

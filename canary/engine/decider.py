@@ -19,8 +19,8 @@ from canary.core.release import FINAL, Phase, Release
 from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
 from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
 from canary.engine.leasekeeper import holder_instead
-from canary.engine.observer import Observer
-from canary.engine.record import Recorder
+from canary.engine.observer import JUDGED, Observer
+from canary.engine.recording import Recording
 from canary.engine.standby import Holder
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import (
@@ -36,9 +36,6 @@ from canary.ports import Conflict, NotFound, PortError, Workloads
 
 JOURNAL_EVERY = 30.0
 """Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
-
-RECORD_EVERY = 60.0
-"""Seconds between flushes of the record."""
 
 ENDING_EVERY = 5.0
 """Seconds between tries of the journal's last write."""
@@ -87,8 +84,9 @@ class Decider:
         self.standing_by = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
         self._stored, self._identity = stored, identity
-        self._recorder = Recorder(*(journal.record if journal else (0, "")))
-        self._journalled_at = self._flushed_at = ports.clock.now()
+        mark = journal.record if journal else (0, "")
+        self._recording = Recording(ports.records, observer, ports.clock, mark=mark)
+        self._journalled_at = ports.clock.now()
         self._holder = Holder(ports.journals, release)
         self._ended_at = 0.0
         self._sweeping = False
@@ -114,6 +112,7 @@ class Decider:
                 )
             case ReadingTaken():
                 event = self._observer.take(item.reading, release=self.release, at=item.at)
+                self._recording.drain()
                 if event is not None:
                     self._queue.append(event)
             case _:
@@ -140,10 +139,10 @@ class Decider:
         self.handle(on.Ticked(at=now))
         if self.over:
             return
+        if self._recording.due:
+            self.flush()
         if now - self._journalled_at >= JOURNAL_EVERY and self.release.started:
             self._write_journal()
-        if now - self._flushed_at >= RECORD_EVERY:
-            self.flush()
 
     def put_traffic_back(self) -> None:
         """The last thing before a mistake of ours ends the process: one write, and no questions."""
@@ -167,11 +166,18 @@ class Decider:
         if self.standing_by or before.phase in FINAL:
             return
         self.release, effects = advance(before, event)
-        self._note(event, before)
+        self._recording.note(event, before)
+        judged = before.phase in JUDGED and isinstance(event, on.Looked | on.Ticked)
+        decided = judged and not same_intent(self._intended, self.release)
+        if decided and any(isinstance(effect, do.RaiseShare) for effect in effects):
+            self.flush()  # no raise rests on looks that nobody could judge again; lowering waits for nothing
+            decided = False
         if not same_intent(self._intended, self.release) and not self._intend(effects):
             return
         for effect in effects:
             self._carry_out(effect)
+        if decided:
+            self.flush()
         if isinstance(event, on.Looked):
             self._report(on_look=event)
 
@@ -195,7 +201,7 @@ class Decider:
     def _carry_out(self, effect: do.Effect) -> None:
         match effect:
             case do.Tell():
-                self._recorder.add("told", at=self._now(), reason=effect.reason, message=effect.message)
+                self._recording.told(effect)
                 self._report(message=effect.message, reason=effect.reason, alarm=effect.alarm)
             case do.RestartJudge():
                 self._restart_judge(effect)
@@ -213,9 +219,9 @@ class Decider:
 
     def _restart_judge(self, effect: do.RestartJudge) -> None:
         now = self._now()
-        self._recorder.add("step", at=now, step=effect.step, share=effect.share, baking=effect.baking)
         self._observer.restart(share=effect.share, baking=effect.baking, at=now)
         event = self._observer.judge_last(now)
+        self._recording.drain()
         if event is not None:
             self._queue.append(event)
 
@@ -253,13 +259,15 @@ class Decider:
 
     def _finish(self, effect: do.Finish) -> None:
         """End; but a release that is over has ended only when its journal says so, else nobody could begin another."""
-        self.flush()
+        if self._ending is None:
+            self._recording.ended(effect, self.release)
+        stored = self._recording.close(self.release.incarnation)
         error = self._write_journal()
         if self.standing_by:
             return
         outcome = self.release.outcome
         patient = outcome is None or self._now() - outcome.decided < ENDING_PATIENCE
-        if error is not None and self.release.phase in FINAL and patient:
+        if self.release.phase in FINAL and ((error is not None and patient) or not stored):
             self._ending = effect
             return
         self.code, self._ending = effect.code, None
@@ -278,7 +286,7 @@ class Decider:
             release=self.release,
             identity=self._identity,
             surgery=self._surgeon.encode(),
-            record=(self._recorder.index, self._recorder.digest),
+            record=self._recording.mark,
             **self._observer.encode(),
         )
         try:
@@ -309,13 +317,7 @@ class Decider:
 
     def flush(self) -> None:
         """Store what is recorded; what cannot be stored now is kept and stored later."""
-        self._flushed_at = self._now()
-        while (chunk := self._recorder.cut()) is not None:
-            try:
-                self._ports.records.append(self._recorder.index, chunk)
-            except PortError:
-                return
-            self._recorder.stored()
+        self._recording.flush(self.release.incarnation)
 
     def _stand_by(self, message: str) -> None:
         self.standing_by, self._holder = True, Holder(self._ports.journals, self.release)
@@ -377,17 +379,6 @@ class Decider:
         )
         for reporter in self._ports.reporters:
             reporter.tell(progress)
-
-    def _note(self, event: on.Event, before: Release) -> None:
-        """Put into the record what a later replay or a person needs."""
-        match event:
-            case on.Ticked() | on.LeaseRenewed():
-                pass
-            case on.Looked():
-                self._recorder.add("look", at=event.at, **self._observer.recorded)
-            case _:
-                values = {name: getattr(event, name) for name in event.__dataclass_fields__}
-                self._recorder.add("event", name=type(event).__name__, phase=before.phase, **values)
 
     def _now(self) -> float:
         return self._ports.clock.now()

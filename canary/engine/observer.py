@@ -12,8 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from analysis import judge
-from analysis.model import Arm, Counts, Judgement, Look
+from analysis.model import Arm, Judgement, Look
+from analysis.replay import form
 from analysis.sources import NoLook, Reading, Window
+from canary import __version__
 from canary.core import events as on
 from canary.core.release import Phase, Release, Stage
 
@@ -74,7 +76,6 @@ class Observer:
         totals: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
         self.totals = Totals(stable=totals[0], canary=totals[1], route_bad=totals[2] or None)
-        self.recorded: dict[str, Any] = {}
         self._question = question
         latency = question.latency
         metrics = {metric.name: metric.name in latency for metric in question.config.metrics}
@@ -83,6 +84,14 @@ class Observer:
         self._seen = (0, 0)
         self._last: Look | None = None
         self._restarted = float("-inf")
+        begun = form.begun(question.config, last_share=question.last_share, state=state)
+        self._entries: list[tuple[str, dict[str, Any]]] = [("judge", {"engine": __version__, **begun})]
+        self._said = form.Said()
+
+    def drain(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the record must keep of everything since the last call, as (kind, values)."""
+        entries, self._entries = self._entries, []
+        return entries
 
     @property
     def share_seen(self) -> Decimal | None:
@@ -102,11 +111,13 @@ class Observer:
         self._count(result)
         self._last = None if result.spans_change else result
         judgement = None
-        if judged and not result.spans_change:
-            judgement = self._judge_look(result)
-        elif not result.spans_change:
+        if result.spans_change:
+            self._keep(result, "counted", at)
+        elif judged:
+            judgement = self._judge_look(result, "judged", at)
+        else:
             self._judge = judge.learn(self._question.config, self._judge, result)
-        self.recorded = _record(result, judgement)
+            self._keep(result, "learned", at)
         return _looked(result, judgement, at)
 
     def _knows(self, release: Release) -> bool:
@@ -121,16 +132,32 @@ class Observer:
         look, self._last = self._last, None
         if look is None:
             return None
-        judgement = self._judge_look(look)
-        self.recorded = {"start": look.start, "end": look.end, "verdict": judgement.verdict}
-        return _looked(look, judgement, at)
+        return _looked(look, self._judge_look(look, "again", at), at)
 
-    def _judge_look(self, look: Look) -> Judgement:
-        if look.end < self._restarted + self._question.warmup:
-            latency = self._question.latency
-            look = replace(look, counts={name: arms for name, arms in look.counts.items() if name not in latency})
-        self._judge, judgement = judge.observe(self._question.config, self._judge, look)
+    def _judge_look(self, look: Look, treated: form.Treated, at: float) -> Judgement:
+        warm = look.end >= self._restarted + self._question.warmup
+        left_out = frozenset() if warm else self._question.latency
+        counts = {name: arms for name, arms in look.counts.items() if name not in left_out}
+        self._judge, judgement = judge.observe(self._question.config, self._judge, replace(look, counts=counts))
+        self._keep(look, treated, at, left_out=left_out, judgement=judgement)
         return judgement
+
+    def _keep(
+        self,
+        look: Look,
+        treated: form.Treated,
+        at: float,
+        *,
+        left_out: frozenset[str] = frozenset(),
+        judgement: Judgement | None = None,
+    ) -> None:
+        """Remember a look for the record, with enough to judge it again."""
+        row = form.look_row(look, treated=treated, left_out=left_out)
+        if treated == "again":  # its counts were kept when it was learned from
+            del row["counts"]
+        if judgement is not None:
+            row["said"] = self._said.row(judgement)
+        self._entries.append(("look", {"at": at, **row}))
 
     def _count(self, look: Look) -> None:
         stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
@@ -156,6 +183,7 @@ class Observer:
             baking=baking,
         )
         self._restarted = at
+        self._entries.append(("step", {"at": at, "share": float(share), "baking": baking}))
 
     def encode(self) -> dict[str, Any]:
         """What the journal keeps of it, by the journal's own field names."""
@@ -176,22 +204,3 @@ def _looked(look: Look, judgement: Judgement | None, at: float) -> on.Looked:
         canary=look.requests(Arm.CANARY),
         judgement=judgement,
     )
-
-
-def _record(look: Look, judgement: Judgement | None) -> dict[str, Any]:
-    """A look as the record keeps it: enough to judge it again."""
-    counts: dict[str, Any] = {
-        metric: {arm: _counts(values) for arm, values in arms.items()} for metric, arms in look.counts.items()
-    }
-    return {
-        "start": look.start,
-        "end": look.end,
-        "counts": counts,
-        "route": _counts(look.route) if look.route else None,
-        "spans_change": look.spans_change,
-        "verdict": judgement.verdict if judgement else None,
-    }
-
-
-def _counts(values: Counts) -> list[Any]:
-    return [values.total, values.bad, [[str(bound), count] for bound, count in values.buckets]]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +64,20 @@ def test_abort_puts_traffic_back_and_the_engine_ends_with_11(alone: None) -> Non
         assert canonical(sandbox.request("GET", ROUTE)[1]["spec"]) == canonical(before)
         account = json.loads(engine.log.read_text().partition("\n{\n")[2].join(("{\n", "")))
         assert "aborted by sandbox-admin: wrong day" in account["reason"]
+        _judged_again(str(places.admin), places.run / "shop.record.json", account["reason"])
         last = newest(load)["by"]["v2"]["last"]
         until(lambda: newest(load)["at"] > last + 5, lambda: "users still reach the new version")
         assert newest(load)["by"]["v2"]["last"] == last
+
+
+def _judged_again(kubeconfig: str, file: Path, reason: str) -> None:
+    """The record in the cluster, and the file that it is saved to, are judged to what the engine said."""
+    from_cluster = module("canary", "replay", "shop", "--kubeconfig", kubeconfig, "--save", str(file), "-o", "json")
+    for words in (from_cluster, module("canary", "replay", str(file), "-o", "json")):
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=WITHIN, check=False)
+        assert ran.returncode == 0, ran
+        told = json.loads(ran.stdout)
+        assert (told["same"], told["whole"], told["damage"]) == (True, True, None)
+        assert len(told["looks"]) > 0
+        assert told["end"]["code"] == int(ExitCode.REJECTED)
+        assert told["end"]["reason"] == reason

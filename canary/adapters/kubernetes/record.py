@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 
 from canary.adapters.kubernetes.api import Api
-from canary.adapters.kubernetes.budget import PATIENT
+from canary.adapters.kubernetes.budget import CRITICAL, PATIENT
 from canary.adapters.kubernetes.paths import CONFIG_MAP, MANAGED, PART_LABEL, PREFIX, named
 from canary.ports import Conflict, JsonObject, Refused
 
@@ -54,7 +54,7 @@ class KubernetesRecords:
             "immutable": True,
             "binaryData": {KEY: base64.b64encode(chunk).decode()},
         }
-        deadline = self._api.deadline(PATIENT)
+        deadline = self._api.deadline(CRITICAL)  # the engine waits for it before a raise
         try:
             self._api.create(
                 CONFIG_MAP.path(self._namespace),

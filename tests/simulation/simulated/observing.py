@@ -39,7 +39,6 @@ class ScriptedObserver:
 
     def __init__(self, scenario: Scenario, heard: Heard, *, state: Mapping[str, Any] | None = None) -> None:
         self.totals = Totals()
-        self.recorded: dict[str, Any] = {}
         self.share_seen: Decimal | None = None
         self._scenario, self._heard = scenario, heard
         state = state or {}
@@ -47,6 +46,10 @@ class ScriptedObserver:
         self._step: list[Any] = state.get("step", [])
         self._last: list[Any] = state.get("last", [])
         self._changed = float("-inf")
+
+    def drain(self) -> list[tuple[str, dict[str, Any]]]:
+        """A script is not judged again."""
+        return []
 
     def take(self, reading: Counters, *, release: Release, at: float) -> on.Event | None:
         if reading.totals is None:

@@ -1,0 +1,152 @@
+"""The judge's part of a record as JSON-able rows, and back.
+
+Numbers are written with all their digits, so that what is judged again is judged from the very same values. JSON knows
+no infinity: as a bound it is text, as a finding's number it is null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from analysis.judge import VERSION, JudgeConfig
+from analysis.model import Arm, Counts, Judgement, Look
+
+Treated = Literal["judged", "learned", "counted", "again"]
+"""What became of a look: judged; learned from, before a step was settled; only counted, because a change of the share
+lies in it; or judged later, when the look that showed that traffic follows turned out to be the step's first."""
+
+FULL_EVERY = 60
+"""Looks; at least so often every number of every finding is written, else only when what is said changes."""
+
+
+def begun(config: JudgeConfig, *, last_share: float, state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How a life of the engine begins to judge.
+
+    Args:
+        config: what the judge is asked.
+        last_share: percent of the plan's last step.
+        state: the judge's state from the journal, as `analysis.judge.encode` gave it; None for a fresh one.
+    """
+    return {"version": VERSION, "config": asdict(config), "last_share": last_share, "state": state or None}
+
+
+def question_of(row: Mapping[str, Any]) -> JudgeConfig:
+    """The question of a life.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(JudgeConfig).validate_python(row["config"])
+
+
+def look_row(look: Look, *, treated: Treated, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """A look as the record keeps it.
+
+    Args:
+        look: as the window made it.
+        treated: what became of it.
+        left_out: metrics that were not judged in it, because pods were warming up.
+    """
+    row: dict[str, Any] = {
+        "start": look.start,
+        "end": look.end,
+        "counts": {
+            metric: {arm.value: _counts(one) for arm, one in arms.items()} for metric, arms in look.counts.items()
+        },
+        "as": treated,
+    }
+    if look.route is not None:
+        row["route"] = _counts(look.route)
+    if look.notes:
+        row["notes"] = list(look.notes)
+    if left_out:
+        row["left_out"] = sorted(left_out)
+    return row
+
+
+def look_of(row: Mapping[str, Any]) -> Look:
+    """The look as it was judged: without what was left out.
+
+    Raises:
+        KeyError, TypeError, ValueError: the row is damaged.
+    """
+    left_out = frozenset(row.get("left_out", ()))
+    counts = {
+        metric: {Arm(arm): _read_counts(one) for arm, one in arms.items()}
+        for metric, arms in row["counts"].items()
+        if metric not in left_out
+    }
+    return Look(
+        start=float(row["start"]),
+        end=float(row["end"]),
+        counts=counts,
+        route=_read_counts(row["route"]) if "route" in row else None,
+        spans_change=row["as"] == "counted",
+        notes=tuple(row.get("notes", ())),
+    )
+
+
+def _counts(values: Counts) -> list[Any]:
+    if not values.buckets:
+        return [values.total, values.bad]
+    return [values.total, values.bad, [[_bound(bound), count] for bound, count in values.buckets]]
+
+
+def _bound(bound: float) -> float | str:
+    return bound if math.isfinite(bound) else str(bound)
+
+
+def _read_counts(values: Any) -> Counts:
+    total, bad, *more = values
+    buckets = tuple((float(bound), int(count)) for bound, count in (more[0] if more else ()))
+    return Counts(total=int(total), bad=int(bad), buckets=buckets)
+
+
+@dataclass(slots=True)
+class Said:
+    """Writes judgements; remembers what was said last, so that all numbers are written only when that changes."""
+
+    before: tuple[Any, ...] = ()
+    since: int = 0
+
+    def row(self, judgement: Judgement) -> dict[str, Any]:
+        """The next judgement as the record keeps it."""
+        now = (judgement.verdict, *((one.metric, one.code) for one in judgement.findings))
+        self.since += 1
+        whole = now != self.before or self.since >= FULL_EVERY
+        if whole:
+            self.before, self.since = now, 0
+        return said_row(judgement, whole=whole)
+
+
+def said_row(judgement: Judgement, *, whole: bool) -> dict[str, Any]:
+    """A judgement as the record keeps it.
+
+    Args:
+        judgement: what was said.
+        whole: with the sentence, and every number of every finding.
+    """
+    row: dict[str, Any] = {
+        "verdict": judgement.verdict.value,
+        "evidence": _number(judgement.evidence),
+        "looks": judgement.looks,
+        "requests": judgement.requests,
+        "may_proceed": judgement.may_proceed,
+        "findings": [
+            [one.metric, one.verdict.value, one.code, _number(one.numbers.get("evidence"))]
+            for one in judgement.findings
+        ],
+    }
+    if whole:
+        row["sentence"] = judgement.sentence
+        row["numbers"] = [{name: _number(value) for name, value in one.numbers.items()} for one in judgement.findings]
+    return row
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
