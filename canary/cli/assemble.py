@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canary.cli.boundary import Failure
-from canary.core.outcome import ExitCode
+from canary.core.outcome import MEANING, ExitCode
 from canary.core.release import FINAL
 from canary.core.release import Release as Running
-from canary.spec import Release, normalised
+from canary.spec import Release
+from canary.submitting import identity_of
 
 if TYPE_CHECKING:
     from analysis.packs import Feed, Target
@@ -46,12 +46,6 @@ class Prepared:
     run: Callable[[], ExitCode]
     abort: Callable[[str, str], None]
     hand_over: Callable[[], None]
-
-
-def identity_of(file: Release) -> str:
-    """What makes two release files the same release: the hash of their normalised form."""
-    text = json.dumps(normalised(file), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _require_image(file: Release) -> None:
@@ -97,6 +91,7 @@ def prepare(
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.origin import here, known_dead
+    from canary.adapters.kubernetes.own_job import JobReporter, own_job, recorded_end
     from canary.adapters.kubernetes.paths import NAME_LABEL, named
     from canary.cli.ended import tell_the_end
     from canary.core.policy import policy_of
@@ -106,11 +101,19 @@ def prepare(
     from canary.engine.surgeon import Surgeon
     from canary.engine.surroundings import Ports
     from canary.ports import PortError
+    from canary.report.lines import line
 
     _require_image(file)
     api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
+    job = own_job(os.environ)
+    ended = recorded_end(api, namespace=file.metadata.namespace, job=job) if job else None
+    if ended is not None:
+        say(f"this Job's release has ended already, with {int(ended)}: {MEANING[ended]}")
+        return Prepared(run=lambda: ended, abort=lambda *_: None, hand_over=lambda: None)
     clock = ServerClock(api)
     namespace, route = file.metadata.namespace, file.spec.route.name
+    told = JobReporter.of_this_pod(api, namespace=namespace, line=line, environment=os.environ)
+    reporters = (*reporters, told)
     holder = uuid.uuid4().hex[:12]
     leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock, origin=here())
     dead = partial(known_dead, api=api, namespace=namespace)

@@ -77,6 +77,7 @@ def run(
     from canary.report.account import data, from_progress, text
 
     _end_like_any_process()
+    _refuse_another_version()
     file = read_release(release, image)
     memory = Memory()
     with _screen(file, live) as screen:
@@ -125,6 +126,24 @@ def _prepared(
                 continue
             hint = "this process touched nothing; try again when the API server answers: a release under way goes on"
             raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
+
+
+def _refuse_another_version() -> None:
+    """A Job is made for one version of the engine: another one might read its file or its journal differently.
+
+    Raises:
+        Failure: the image holds another.
+    """
+    from canary import __version__
+    from canary.submitting.job import MADE_FOR
+
+    wanted = os.environ.get(MADE_FOR, "")
+    if wanted and wanted != __version__:
+        raise Failure(
+            f"this image holds canary {__version__}, and the Job was made by canary {wanted}",
+            code=ExitCode.USAGE,
+            hint="give job.image (or --engine-image) and the program that submits the same version",
+        )
 
 
 def _say(line: str) -> None:

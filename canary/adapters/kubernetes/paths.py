@@ -55,6 +55,7 @@ ENDPOINT_SLICE = Resource(group="discovery.k8s.io", version="v1", plural="endpoi
 AUTOSCALER = Resource(
     group="autoscaling", version="v2", plural="horizontalpodautoscalers", kind="HorizontalPodAutoscaler"
 )
+JOB = Resource(group="batch", version="v1", plural="jobs", kind="Job")
 EVENT = Resource(group="", version="v1", plural="events", kind="Event")
 
 NAME_LIMIT = 253

@@ -1,0 +1,198 @@
+"""The Job's manifest: one object that carries everything, the release file included.
+
+The chart renders the same Job for those who ship with helm and kubectl; a test compares the two, field by field.
+The file travels in an annotation of the pod that the downward API mounts as a file: one create is the whole
+submission, it cannot be half done, a running Job keeps the file it began with, and nothing is left to be swept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from canary.core.aftermath import JobAction, codes_for
+from canary.core.policy import LAST_CALL
+from canary.spec import Release
+from canary.submitting import changes
+from canary.submitting.identity import SERVICE_LABEL
+from canary.submitting.values import JobValues
+
+Object = dict[str, Any]
+
+SPARE = 600.0
+"""Seconds of the Job's deadline beyond the engine's own: nodes, image pulls, engines that are replaced."""
+
+FILE_NOTE = changes.PREFIX + "release-file"
+"""Annotation of the pod whose value is the release file's text."""
+
+FILE_LIMIT = 192 * 1024
+"""Bytes of a release file: all annotations of an object together hold 256 KiB."""
+
+FOLDER, FILE = "/etc/canary", "release.yaml"
+TERMINATION_LOG = "/dev/termination-log"
+CONTAINER = "canary"
+
+JOB_NAME, MESSAGE_FILE, MADE_FOR = "JOB_NAME", "TERMINATION_MESSAGE_PATH", "CANARY_VERSION"
+"""Variables by which the engine knows its Job, where its last word goes, and whose Job it was made to run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What one Job is made from.
+
+    Attributes:
+        file, text: the release file, read and as it was written.
+        values: the operator's.
+        name, identity, attempt, nonce: see `identity` and `deciding`.
+        account: the engine's ServiceAccount.
+        version: of the program that makes it; the image must hold the same.
+    """
+
+    file: Release
+    text: str
+    values: JobValues
+    name: str
+    identity: str
+    attempt: int
+    nonce: str
+    account: str
+    version: str
+
+
+def least_deadline(file: Release) -> int:
+    """The least `activeDeadlineSeconds`, so that the engine ends the release and never the Job."""
+    return int(file.spec.deadline + LAST_CALL + file.spec.drain + SPARE)
+
+
+def job_of(given: Submission) -> Object:
+    """The Job."""
+    values, service = given.values, given.file.spec.stable.service
+    notes = {
+        changes.IDENTITY: given.identity,
+        changes.ATTEMPT: str(given.attempt),
+        changes.NONCE: given.nonce,
+        **({changes.PREFIX + "image": given.file.spec.image} if given.file.spec.image else {}),
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": given.name,
+            "namespace": given.file.metadata.namespace,
+            "labels": {
+                "app.kubernetes.io/name": "canary-engine",
+                "app.kubernetes.io/managed-by": "canary-engine",
+                SERVICE_LABEL: service,
+            },
+            "annotations": notes,
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": values.backoff_limit,
+            "activeDeadlineSeconds": values.active_deadline_seconds or least_deadline(given.file),
+            "ttlSecondsAfterFinished": values.ttl_seconds_after_finished,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": _failure_rules()},
+            "template": {"metadata": _pod_metadata(given), "spec": _pod(given)},
+        },
+    }
+
+
+def _failure_rules() -> list[Object]:
+    first = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    rules = [
+        {
+            "action": str(action),
+            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": list(codes_for(action))},
+        }
+        for action in (JobAction.FAIL_JOB, JobAction.IGNORE, JobAction.COUNT)
+    ]
+    return [first, *rules]
+
+
+def _pod_metadata(given: Submission) -> Object:
+    values = given.values
+    labels = {
+        "app.kubernetes.io/name": "canary-engine",
+        SERVICE_LABEL: given.file.spec.stable.service,
+        "sidecar.istio.io/inject": "false",
+    }
+    notes = {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+        "sidecar.istio.io/inject": "false",
+        "linkerd.io/inject": "disabled",
+    }
+    return {
+        "labels": labels | values.pod_labels,
+        "annotations": notes | values.pod_annotations | {FILE_NOTE: given.text},
+    }
+
+
+def _pod(given: Submission) -> Object:
+    values = given.values
+    taints = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    lost = [
+        {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": values.node_loss_seconds}
+        for taint in taints
+    ]
+    path = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{FILE_NOTE}']"}}
+    optional = {
+        "priorityClassName": values.priority_class_name,
+        "imagePullSecrets": values.image_pull_secrets,
+        "nodeSelector": values.node_selector,
+        "affinity": values.affinity,
+    }
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": given.account,
+        "automountServiceAccountToken": True,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": values.termination_grace_period_seconds,
+        **{key: value for key, value in optional.items() if value},
+        "tolerations": [*lost, *values.tolerations],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": values.user,
+            "runAsGroup": values.user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(given)],
+        "volumes": [
+            {"name": "release", "downwardAPI": {"items": [path]}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            *values.volumes,
+        ],
+    }
+
+
+def _container(given: Submission) -> Object:
+    values, image = given.values, given.file.spec.image
+    return {
+        "name": CONTAINER,
+        "image": values.image,
+        "imagePullPolicy": values.image_pull_policy,
+        "args": ["run", f"{FOLDER}/{FILE}", "--lines", *(["--image", image] if image else [])],
+        "env": [
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+            {"name": JOB_NAME, "value": given.name},
+            {"name": MESSAGE_FILE, "value": TERMINATION_LOG},
+            {"name": MADE_FOR, "value": given.version},
+            *values.env,
+        ],
+        "resources": values.resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePath": TERMINATION_LOG,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "release", "mountPath": FOLDER, "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the pod
+            *values.volume_mounts,
+        ],
+    }
