@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from canary.cli.boundary import Failure
-from canary.core.outcome import MEANING, ExitCode
+from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.core.release import Release as Running
 from canary.spec import Release
@@ -21,6 +20,7 @@ from canary.submitting import identity_of
 
 if TYPE_CHECKING:
     from analysis.packs import Feed, Target
+    from canary.adapters.kubernetes import Api
     from canary.engine.journal import Journal
     from canary.engine.observer import Question
     from canary.ports import Leases, Reporters, Routes, Sources
@@ -78,6 +78,18 @@ def prepare(
         Failure: another release holds the route, or the journal cannot be used.
         PortError: the API server cannot be reached or refuses.
     """
+    from canary.adapters.kubernetes import connect
+    from canary.cli.own_job import of_our_job
+
+    _require_image(file)
+    api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
+    ended, told = of_our_job(api, namespace=file.metadata.namespace, say=say)
+    if ended is not None:
+        return Prepared(run=ended, abort=lambda *_: None, hand_over=lambda: None)
+    return _prepare(file, api, reporters=(*reporters, told), say=say)
+
+
+def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: Callable[[str], None]) -> Prepared:
     from canary.adapters.kubernetes import (
         KubernetesJournals,
         KubernetesLeases,
@@ -86,12 +98,10 @@ def prepare(
         KubernetesRoutes,
         KubernetesWorkloads,
         ServerClock,
-        connect,
     )
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.origin import here, known_dead
-    from canary.adapters.kubernetes.own_job import JobReporter, own_job, recorded_end
     from canary.adapters.kubernetes.paths import NAME_LABEL, named
     from canary.cli.ended import tell_the_end
     from canary.core.policy import policy_of
@@ -101,19 +111,9 @@ def prepare(
     from canary.engine.surgeon import Surgeon
     from canary.engine.surroundings import Ports
     from canary.ports import PortError
-    from canary.report.lines import line
 
-    _require_image(file)
-    api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
-    job = own_job(os.environ)
-    ended = recorded_end(api, namespace=file.metadata.namespace, job=job) if job else None
-    if ended is not None:
-        say(f"this Job's release has ended already, with {int(ended)}: {MEANING[ended]}")
-        return Prepared(run=lambda: ended, abort=lambda *_: None, hand_over=lambda: None)
     clock = ServerClock(api)
     namespace, route = file.metadata.namespace, file.spec.route.name
-    told = JobReporter.of_this_pod(api, namespace=namespace, line=line, environment=os.environ)
-    reporters = (*reporters, told)
     holder = uuid.uuid4().hex[:12]
     leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock, origin=here())
     dead = partial(known_dead, api=api, namespace=namespace)
