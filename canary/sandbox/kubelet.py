@@ -1,4 +1,4 @@
-"""The sandbox's kubelet and Deployment controller: Deployments become processes, pods, endpoints and status.
+"""The sandbox's kubelet and its controllers: Deployments and Jobs become processes, pods, endpoints and status.
 
 A process of its own that talks to the API server over HTTP as any controller does: it lists, watches and writes, and
 can be killed and started again. `python -m canary.sandbox.kubelet --server URL --token T --registry FILE --run DIR`
@@ -22,6 +22,9 @@ import aiohttp
 
 from canary.sandbox import pods as plan
 from canary.sandbox.apiserver.logs import LOG_FILE
+from canary.sandbox.caches import Cache
+from canary.sandbox.jobcontroller import OF_JOBS, PODS, JobController
+from canary.sandbox.jobpods import JobPods
 from canary.sandbox.processes import Child, end_with_input, free_network, module
 
 PERIOD = 0.1
@@ -335,7 +338,13 @@ async def _main(given: argparse.Namespace) -> None:
     timeout = aiohttp.ClientTimeout(total=5.0)
     async with aiohttp.ClientSession(given.server, headers=headers, timeout=timeout) as api:
         print(json.dumps({"ready": True}), flush=True)
+        pods = Cache(api, PODS, labels=OF_JOBS)
+        jobs = JobPods(api=api, server=given.server, pods=pods, run=given.run)
+        others = [asyncio.create_task(one) for one in (pods.follow(), JobController(api, pods).run(), jobs.run())]
         await Kubelet(api=api, registry=given.registry, run=given.run).run(stop)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def main(words: list[str] | None = None) -> int:
