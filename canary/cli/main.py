@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli import abort, demo, files, judging, planning, replaying, running, sandbox, status
+from canary.cli import abort, demo, files, judging, planning, replaying, running, sandbox, status, submit
 from canary.core.outcome import MEANING
 
 INTERRUPTED = 130
@@ -64,6 +64,7 @@ app.command(name="plan")(planning.plan)
 app.command(name="judge")(judging.judge)
 app.command(name="replay")(replaying.replay)
 app.command(name="run")(running.run)
+app.command(name="submit")(submit.submit)
 app.command(name="abort")(abort.abort)
 app.command(name="status")(status.status)
 app.command(name="demo")(demo.demo)

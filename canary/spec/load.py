@@ -29,13 +29,21 @@ def load(path: Path, *, image: str | None = None) -> Release:
     Raises:
         ReleaseFileError: it cannot be read, or is not a release; every problem is in it.
     """
+    return parse(read_bytes(path), file=str(path), image=image)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content, up to a byte more than a release file may have.
+
+    Raises:
+        ReleaseFileError: it cannot be read.
+    """
     try:
         with path.open("rb") as stream:
-            raw = stream.read(LARGEST_FILE + 1)
+            return stream.read(LARGEST_FILE + 1)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise _failure(str(path), f"the file cannot be read: {reason}", "check the path") from None
-    return parse(raw, file=str(path), image=image)
 
 
 def parse(raw: bytes | str, *, file: str = "release.yaml", image: str | None = None) -> Release:
