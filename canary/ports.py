@@ -182,8 +182,40 @@ class Endpoints:
     canary: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What of the fence stands on stable's workload.
+
+    Attributes:
+        token: `<release uid>/<incarnation>`; empty when none stands there.
+        version: of the object that it was read from.
+    """
+
+    token: str
+    version: str
+
+
 class Workloads(Protocol):
-    """The canary's Deployment and Service, and stable's Deployment at promotion. Calls block; workers make them."""
+    """The canary's Deployment and Service, and stable's Deployment at promotion. Calls block; workers make them.
+
+    Only `mark` and `put_mark` are made by the decider itself: the fence is a critical write.
+    """
+
+    def mark(self) -> Mark:
+        """The token on stable's workload as it is now.
+
+        Raises:
+            NotFound: stable's workload is not there.
+        """
+        ...
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        """Put a token onto stable's workload in place of the one that was read.
+
+        Raises:
+            Conflict: another one stands there by now; or, where none stood, the object was written since.
+        """
+        ...
 
     def provision(self, *, share: Decimal) -> Endpoints:
         """Make or grow the canary's workload and Service until its endpoints are ready and steady.
@@ -196,16 +228,27 @@ class Workloads(Protocol):
         """
         ...
 
-    def update_stable(self) -> None:
-        """Give stable the new image, testing the one it replaces; return when it is ready and steady."""
+    def update_stable(self, *, token: str) -> None:
+        """Give stable the new image, testing the token and the image it replaces; return when it is ready and steady.
+
+        Raises:
+            Conflict: the token does not stand there (any more).
+        """
         ...
 
     def revert_stable(self) -> None:
-        """Give stable its old template back; return when it is ready and steady."""
+        """Give stable its old template back; return when it is ready and steady.
+
+        Raises:
+            Conflict: no token of this release stands there; whoever held it has ended, or it was taken off.
+        """
         ...
 
     def remove(self) -> None:
-        """Delete the Service, then the workload that carry this release's label; already gone is done."""
+        """Delete the Service, then the workload that carry this release's label, and take its token off stable.
+
+        What has another uid by the time it is deleted is left alone; already gone is done.
+        """
         ...
 
     def cancel(self) -> None:

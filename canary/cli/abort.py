@@ -124,6 +124,7 @@ def _world(api: Api, target: Target) -> World:
 def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
     """Under the lease, so that a replacement of the engine does not begin meanwhile."""
     from canary.adapters.kubernetes import KubernetesLeases
+    from canary.adapters.kubernetes.marks import lift
     from canary.adapters.kubernetes.objects import Objects
     from canary.adapters.kubernetes.origin import here
     from canary.adapters.kubernetes.paths import named
@@ -136,6 +137,12 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
     if found is not None:
         _say(f"open connections have {found[0].policy.drain:.0f} s to end")
         world.sleep(found[0].policy.drain)
+    objects = Objects(api, target.namespace)
+
+    def remove(uid: str) -> None:
+        remove_made(objects, uid)
+        lift(objects, uid)
+
     holder = uuid.uuid4().hex[:12]
     name = named("canary", target.route)
     leases = KubernetesLeases(api, namespace=target.namespace, name=name, clock=world.clock, origin=here())
@@ -145,7 +152,7 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
         todo = (f"{error}: it finishes by itself; watch it: canary status.",)
         return dataclasses.replace(done, engine="told", todo=todo)
     try:
-        return finish(world, done, remove=lambda uid: remove_made(Objects(api, target.namespace), uid))
+        return finish(world, done, remove=remove)
     finally:
         leases.release(holder)
 

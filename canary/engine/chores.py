@@ -34,8 +34,16 @@ class CalledOff:
         self._now = threading.Event()
 
 
-def workload(workloads: Workloads, effect: Chore, *, clock: Clock, off: threading.Event) -> on.Event:
-    """Work on a workload; blocks until it is done."""
+def workload(workloads: Workloads, effect: Chore, *, token: str, clock: Clock, off: threading.Event) -> on.Event:
+    """Work on a workload; blocks until it is done.
+
+    Args:
+        workloads: the port.
+        effect: what to do.
+        token: ours, which a promotion tests.
+        clock: the clock.
+        off: set when it shall not begin any more.
+    """
     done: Callable[..., on.Event]
     if off.is_set():
         return on.WorkloadFailed(at=clock.now(), effect=effect.id, reason="called off before it began")
@@ -45,7 +53,7 @@ def workload(workloads: Workloads, effect: Chore, *, clock: Clock, off: threadin
                 workloads.provision(share=effect.share)
                 done = on.WorkloadReady
             case do.UpdateStable():
-                workloads.update_stable()
+                workloads.update_stable(token=token)
                 done = on.StableUpdated
             case do.RevertStable():
                 workloads.revert_stable()

@@ -16,8 +16,10 @@ from canary.core import events as on
 from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
+from canary.engine import fence
 from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
-from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
+from canary.engine.journal import Journal
+from canary.engine.keeping import JournalKeeper
 from canary.engine.leasekeeper import holder_instead
 from canary.engine.observer import JUDGED, Observer
 from canary.engine.recording import Recording
@@ -32,10 +34,7 @@ from canary.engine.surroundings import (
     RouteObserved,
 )
 from canary.engine.telling import progress_of
-from canary.ports import Conflict, NotFound, PortError, Workloads
-
-JOURNAL_EVERY = 30.0
-"""Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
+from canary.ports import NotFound, PortError, Workloads
 
 ENDING_EVERY = 5.0
 """Seconds between tries of the journal's last write."""
@@ -83,10 +82,11 @@ class Decider:
         self.code: ExitCode | None = None
         self.standing_by = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
-        self._stored, self._identity = stored, identity
+        self._journal = JournalKeeper(
+            ports.journals, ports.clock, identity=identity, release=release, stored=stored, journal=journal
+        )
         mark = journal.record if journal else (0, "")
         self._recording = Recording(ports.records, observer, ports.clock, mark=mark)
-        self._journalled_at = ports.clock.now()
         self._holder = Holder(ports.journals, release)
         self._ended_at = 0.0
         self._sweeping = False
@@ -94,7 +94,6 @@ class Decider:
         self._ending: do.Finish | None = None
         self._recorded: ExitCode | None = None
         self._chores = CalledOff()
-        self._intended = journal.release if journal else release
         self._queue: deque[on.Event] = deque()
         self._weights: tuple[str, ...] = ()
         self.share_changed: Callable[[], None] = lambda: None
@@ -141,7 +140,7 @@ class Decider:
             return
         if self._recording.due:
             self.flush()
-        if now - self._journalled_at >= JOURNAL_EVERY and self.release.started:
+        if self._journal.due(now) and self.release.started:
             self._write_journal()
 
     def put_traffic_back(self) -> None:
@@ -168,11 +167,11 @@ class Decider:
         self.release, effects = advance(before, event)
         self._recording.note(event, before)
         judged = before.phase in JUDGED and isinstance(event, on.Looked | on.Ticked)
-        decided = judged and not same_intent(self._intended, self.release)
+        decided = judged and not self._journal.intends(self.release)
         if decided and any(isinstance(effect, do.RaiseShare) for effect in effects):
             self.flush()  # no raise rests on looks that nobody could judge again; lowering waits for nothing
             decided = False
-        if not same_intent(self._intended, self.release) and not self._intend(effects):
+        if not self._journal.intends(self.release) and not self._intend(effects):
             return
         for effect in effects:
             self._carry_out(effect)
@@ -230,6 +229,9 @@ class Decider:
         effect: do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange,
     ) -> None:
         try:
+            # Stable first: what is believed of the route is read after the token stands everywhere.
+            if isinstance(effect, do.TakeFence) and self._held_instead(fence.take):
+                return
             events = self._surgeon.carry_out(effect, release=self.release, still_ours=self._still_ours)
         except PortError as error:
             self._fail(effect.id, failure_of(error), str(error))
@@ -247,10 +249,25 @@ class Decider:
         if workloads is None:
             self._fail(effect.id, on.Failure.REFUSED, "this release has no workload of its own")
             return
+        try:
+            if isinstance(effect, do.UpdateStable | do.RevertStable) and self._held_instead(fence.confirm):
+                return
+        except PortError as error:
+            self._fail(effect.id, failure_of(error), str(error))
+            return
         if isinstance(effect, do.RevertStable | do.RemoveWorkload):
             self._call_off(workloads)
-        off = self._chores.ticket()
-        self._background.submit("workload", lambda: workload(workloads, effect, clock=clock, off=off))
+        off, token = self._chores.ticket(), self.release.token
+        self._background.submit("workload", lambda: workload(workloads, effect, token=token, clock=clock, off=off))
+
+    def _held_instead(self, ask: Callable[..., str | None]) -> bool:
+        """Whether somebody else holds the fence on stable; then only their end is waited for."""
+        if self._ports.workloads is None:
+            return False
+        holder = ask(self._ports.workloads, self.release, still_ours=self._still_ours)
+        if holder is not None:
+            self._queue.append(on.FenceLost(at=self._now(), holder=holder))
+        return holder is not None
 
     def _call_off(self, workloads: Workloads) -> None:
         """What was asked of the workload on the way forward must not happen on the way back."""
@@ -281,39 +298,17 @@ class Decider:
 
     def _write_journal(self) -> str | None:
         """Write it; the reason why it could not be written, else None. A foreign writer makes us stand by."""
-        now = self._now()
-        journal = Journal(
-            release=self.release,
-            identity=self._identity,
-            surgery=self._surgeon.encode(),
+        unwritten = self._journal.write(
+            self.release,
             record=self._recording.mark,
-            **self._observer.encode(),
+            surgery=self._surgeon.encode(),
+            observed=self._observer.encode(),
         )
-        try:
-            self._stored = self._ports.journals.save(encode(journal), version=self._stored)
-        except Conflict:
-            return self._journal_conflict()
-        except NotFound as error:
-            # Deleted by somebody: made anew by the next write. Whose power ended meanwhile raises nothing anyway.
-            self._stored = None
-            return str(error)
-        except (PortError, JournalError) as error:
-            return str(error)
-        self._journalled_at, self._intended = now, self.release
-        return None
-
-    def _journal_conflict(self) -> str | None:
-        """Either our own write whose answer was lost, or another engine's."""
-        try:
-            stored = self._ports.journals.load()
-            found = decode(stored.text) if stored else None
-        except (PortError, JournalError) as error:
-            return str(error)
-        if stored is None or found is None or found.release.incarnation == self.release.incarnation:
-            self._stored = stored.version if stored else None
-            return "the journal was written at the same time"
-        self._stand_by(f"another engine writes the journal: {found.release.token}")
-        return "another engine drives this release"
+        if unwritten is None:
+            return None
+        if unwritten.holder:
+            self._stand_by(f"another engine writes the journal: {unwritten.holder}")
+        return unwritten.why
 
     def flush(self) -> None:
         """Store what is recorded; what cannot be stored now is kept and stored later."""
@@ -353,7 +348,7 @@ class Decider:
         self._call_off(workloads)
         self._sweeping = True
         off, removal = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
-        self._background.submit("workload", lambda: workload(workloads, removal, clock=clock, off=off))
+        self._background.submit("workload", lambda: workload(workloads, removal, token="", clock=clock, off=off))
 
     # People ------------------------------------------------------------------------------------------------
 

@@ -60,9 +60,15 @@ def make(api: Api) -> KubernetesWorkloads:
     )
 
 
-@pytest.mark.parametrize("call", ["provision", "update_stable", "revert_stable", "remove"])
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "provision": {"share": Decimal(5)},
+    "update_stable": {"token": "f00d/i1"},
+}
+
+
+@pytest.mark.parametrize("call", ["provision", "update_stable", "revert_stable", "remove", "mark"])
 def test_the_workload_answers_with_a_port_error_at_worst(api: Api, call: str) -> None:
-    arguments = {"share": Decimal(5)} if call == "provision" else {}
+    arguments = ARGUMENTS.get(call, {})
     # Where nothing that is ours is to be seen, there is nothing to remove, and that is no error.
     with contextlib.suppress(PortError) if call == "remove" else pytest.raises(PortError):
         getattr(make(api), call)(**arguments)

@@ -11,8 +11,9 @@ import pytest
 
 from canary.adapters.memory import MemoryWorkloads
 from canary.adapters.memory.world import World
-from canary.ports import Endpoints, Workloads
+from canary.ports import Conflict, Endpoints, Mark, Workloads
 
+OURS, NEXT = "f00d/i1", "f00d/i2"
 SHARES = [Decimal(text) for text in ("0.5", "5", "50", "75", "100")]
 
 
@@ -38,12 +39,53 @@ def test_capacity_is_enough_for_every_share_and_never_goes_down(port: Workloads)
 def test_everything_may_be_asked_for_twice(port: Workloads) -> None:
     for _ in range(2):
         port.provision(share=Decimal(100))
+    port.put_mark(OURS, over=port.mark())
     for _ in range(2):
-        port.update_stable()
+        port.update_stable(token=OURS)
     for _ in range(2):
         port.revert_stable()
     for _ in range(2):
         port.remove()
+
+
+def test_the_token_stands_until_what_was_made_is_removed(port: Workloads) -> None:
+    assert port.mark().token == ""
+    port.put_mark(OURS, over=port.mark())
+    assert port.mark().token == OURS
+    port.put_mark(NEXT, over=port.mark())
+    assert port.mark().token == NEXT
+    port.remove()
+    assert port.mark().token == ""
+    port.remove()
+
+
+def test_a_token_is_put_only_over_what_was_read(port: Workloads) -> None:
+    nothing = port.mark()
+    port.put_mark(OURS, over=nothing)
+    first = port.mark()
+    with pytest.raises(Conflict):
+        port.put_mark(NEXT, over=nothing)
+    port.put_mark(NEXT, over=first)
+    with pytest.raises(Conflict):
+        port.put_mark(OURS, over=first)
+    port.remove()
+    with pytest.raises(Conflict):
+        port.put_mark(OURS, over=nothing)
+    with pytest.raises(Conflict):
+        port.put_mark(OURS, over=Mark(token=NEXT, version=first.version))
+
+
+def test_stable_is_written_only_under_the_token(port: Workloads) -> None:
+    port.provision(share=Decimal(100))
+    with pytest.raises(Conflict):
+        port.update_stable(token=OURS)
+    port.put_mark(OURS, over=port.mark())
+    port.update_stable(token=OURS)
+    port.put_mark(NEXT, over=port.mark())
+    port.revert_stable()  # putting back is every incarnation's right, while the release lives
+    with pytest.raises(Conflict):
+        port.update_stable(token=OURS)
+    port.update_stable(token=NEXT)
 
 
 def test_cancel_with_nothing_to_cancel_is_harmless(port: Workloads) -> None:

@@ -85,6 +85,15 @@ def test_an_engine_that_sleeps_at_any_call_while_another_finishes_raises_nothing
     assert set(codes(calm(calls=(CallFault(number=number, kind="pause", seconds=150.0),)))) == {0}
 
 
+@pytest.mark.parametrize("number", range(34, 48))
+def test_an_engine_that_sleeps_at_any_call_of_the_promotion_does_not_promote_after_a_rollback(number: int) -> None:
+    """Between reading stable and patching it: another engine meets the deadline and rolls back meanwhile."""
+    given = calm(calls=(CallFault(number=number, kind="pause", seconds=150.0),))
+    ended = codes(replace(given, policy=replace(given.policy, deadline=75.0)))
+    assert len(ended) == 2
+    assert set(ended) in ({0}, {23})
+
+
 @pytest.mark.parametrize("at", range(8, 40, 4))
 def test_a_rule_that_lost_stable_is_an_alarm_and_keeps_the_canary_alive(at: float) -> None:
     script = (Happening(at=at, kind="edit:canary-to-all"), Happening(at=at, kind="edit:drop-stable"))

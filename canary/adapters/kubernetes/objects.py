@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from canary.adapters.kubernetes.api import JSON_PATCH, MERGE_PATCH, Api
-from canary.adapters.kubernetes.budget import PATIENT
+from canary.adapters.kubernetes.budget import PATIENT, Deadline
 from canary.adapters.kubernetes.errors import clean
 from canary.adapters.kubernetes.paths import Resource
 from canary.ports import JsonObject, Operations, Refused
@@ -27,7 +27,7 @@ def understood(doing: str) -> Iterator[None]:
 
 
 class Objects:
-    """Requests about one namespace.
+    """Requests about one namespace; `patient=False` keeps one within the bound of critical writes.
 
     Args:
         api: the API server.
@@ -41,13 +41,16 @@ class Objects:
         """An object for sentences, e.g. `Deployment shop/web`."""
         return f"{resource.kind} {self.namespace}/{name}"
 
-    def get(self, resource: Resource, name: str) -> JsonObject:
+    def _deadline(self, *, patient: bool) -> Deadline:
+        return self.api.deadline(PATIENT) if patient else self.api.deadline()
+
+    def get(self, resource: Resource, name: str, *, patient: bool = True) -> JsonObject:
         """One object.
 
         Raises:
             NotFound, Refused, Unavailable: as their names say.
         """
-        path, deadline = resource.path(self.namespace, name), self.api.deadline(PATIENT)
+        path, deadline = resource.path(self.namespace, name), self._deadline(patient=patient)
         return self.api.get(path, doing=f"reading {self.what(resource, name)}", deadline=deadline)
 
     def list(self, resource: Resource, selector: str = "") -> list[JsonObject]:
@@ -69,7 +72,14 @@ class Objects:
         return self.api.create(path, body, doing=doing, dry_run=dry_run, deadline=deadline)
 
     def patch(
-        self, resource: Resource, name: str, operations: Operations, *, doing: str = "", dry_run: bool = False
+        self,
+        resource: Resource,
+        name: str,
+        operations: Operations,
+        *,
+        doing: str = "",
+        dry_run: bool = False,
+        patient: bool = True,
     ) -> JsonObject:
         """Apply a JSON Patch.
 
@@ -77,13 +87,15 @@ class Objects:
             Conflict: a `test` failed or the object moved.
         """
         body = [dict(operation) for operation in operations]
-        path, deadline = resource.path(self.namespace, name), self.api.deadline(PATIENT)
+        path, deadline = resource.path(self.namespace, name), self._deadline(patient=patient)
         doing = doing or f"patching {self.what(resource, name)}"
         return self.api.patch(path, body, content_type=JSON_PATCH, doing=doing, dry_run=dry_run, deadline=deadline)
 
-    def merge(self, resource: Resource, name: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
+    def merge(
+        self, resource: Resource, name: str, body: JsonObject, *, dry_run: bool = False, patient: bool = True
+    ) -> JsonObject:
         """Apply a JSON Merge Patch."""
-        path, deadline = resource.path(self.namespace, name), self.api.deadline(PATIENT)
+        path, deadline = resource.path(self.namespace, name), self._deadline(patient=patient)
         doing = f"patching {self.what(resource, name)}"
         return self.api.patch(path, body, content_type=MERGE_PATCH, doing=doing, dry_run=dry_run, deadline=deadline)
 

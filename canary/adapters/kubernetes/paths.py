@@ -64,6 +64,8 @@ LABEL_LIMIT = 63
 PREFIX = "canary-engine.io/"
 RELEASE_LABEL = PREFIX + "release"
 """On everything that a release makes; its value is the release's uid."""
+TOKEN_LABEL = PREFIX + "token"
+"""On stable's Deployment while a release may write it: the fence's token."""
 PART_LABEL = PREFIX + "part"
 """What it is: journal, record."""
 NAME_LABEL = PREFIX + "name"

@@ -212,7 +212,7 @@ class KubernetesPreflights:
         what = self._objects.what(DEPLOYMENT, self._workloads.stable_name)
         path = drafts.promotion[-1]["path"]
         found += owners(drafts.stable, what, group="apps", path=path, touched="the image at promotion")
-        return found + rehearse_workload(self._objects, drafts)
+        return found + rehearse_workload(self._objects, drafts, release=self._release)
 
     def _check_notes(self) -> list[Problem]:
         return rehearse_notes(self._objects, lease=self._lease, journal=self._journal)

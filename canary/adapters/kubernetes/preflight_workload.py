@@ -8,10 +8,12 @@ from typing import Any
 from canary.adapters.kubernetes import derive
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME
 from canary.adapters.kubernetes.managers import writer_of
+from canary.adapters.kubernetes.marks import mark_of
 from canary.adapters.kubernetes.objects import Objects
-from canary.adapters.kubernetes.paths import AUTOSCALER, DEPLOYMENT, ENDPOINT_SLICE, SERVICE, Resource
+from canary.adapters.kubernetes.paths import AUTOSCALER, DEPLOYMENT, ENDPOINT_SLICE, SERVICE, TOKEN_LABEL, Resource
 from canary.adapters.kubernetes.rollout import ready_endpoints, rollout
 from canary.adapters.kubernetes.workload import Drafts, KubernetesWorkloads
+from canary.core.outcome import ExitCode
 from canary.ports import JsonObject, NotFound, Problem, Refused
 from strategies import RefId
 
@@ -42,6 +44,9 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
     """Stable's Deployment, whether a canary can stand beside it, and whether its names are free."""
     stable, service = drafts.stable, drafts.service
     what = objects.what(DEPLOYMENT, workloads.stable_name)
+    held = _check_holder(stable, what, objects, workloads.release)
+    if held:
+        return held
     found = [*_check_rollout(stable, what), *_check_selection(stable, service, what, objects)]
     image = drafts.promotion[1]["value"]
     if image == workloads.image:
@@ -51,6 +56,17 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
     return found + _optional(lambda: _check_autoscaler(objects, stable, what))
+
+
+def _check_holder(stable: JsonObject, what: str, objects: Objects, release: str) -> list[Problem]:
+    holder = mark_of(stable).token.partition("/")[0]
+    if not holder or holder == release:
+        return []
+    fix = (
+        f"One Deployment has one release at a time: wait for that one to end, or abort it. If it is over, remove its "
+        f"mark: kubectl -n {objects.namespace} label deployment {stable['metadata']['name']} {TOKEN_LABEL}-"
+    )
+    return [Problem(what=f"{what} carries the mark of release {holder}.", fix=fix, code=ExitCode.HELD_BY_ANOTHER)]
 
 
 def _check_rollout(stable: JsonObject, what: str) -> list[Problem]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import strategies as cut
+from canary.adapters.kubernetes import marks
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import CONFIG_MAP, DEPLOYMENT, LEASE, MANAGED, SERVICE, Resource
 from canary.adapters.kubernetes.routes import KubernetesRoutes
@@ -45,8 +46,8 @@ def first_raise(
     return [dict(operation) for operation in (head, *attached, *raised)]
 
 
-def rehearse_workload(objects: Objects, drafts: Drafts) -> list[Problem]:
-    """The canary's Deployment and Service, and the promotion."""
+def rehearse_workload(objects: Objects, drafts: Drafts, *, release: str) -> list[Problem]:
+    """The canary's Deployment and Service, the token on stable, and the promotion."""
     made = [
         (f"creating {objects.what(resource, body['metadata']['name'])}", resource, body)
         for resource, body in ((DEPLOYMENT, drafts.deployment), (SERVICE, drafts.canary_service))
@@ -55,6 +56,12 @@ def rehearse_workload(objects: Objects, drafts: Drafts) -> list[Problem]:
     for what, resource, body in made:
         found += _tried(what, lambda resource=resource, body=body: objects.create(resource, body, dry_run=True))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     name = drafts.stable["metadata"]["name"]
+    mark = marks.mark_of(drafts.stable)
+    if not mark.token:
+        token = f"{release}/preflight"
+        write = f"writing the fence's token onto {objects.what(DEPLOYMENT, name)}"
+        body = marks.first_mark(token, over=mark)
+        found += _tried(write, lambda: objects.merge(DEPLOYMENT, name, body, dry_run=True))
     promote = f"the promotion of {objects.what(DEPLOYMENT, name)}"
     return found + _tried(promote, lambda: objects.patch(DEPLOYMENT, name, drafts.promotion, dry_run=True))
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
-from canary.adapters.kubernetes import derive
+from canary.adapters.kubernetes import derive, marks
 from canary.adapters.kubernetes.api import FIELD_MANAGER, Api
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
 from canary.adapters.kubernetes.managers import writer_of
@@ -22,20 +21,19 @@ from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import DEPLOYMENT, ENDPOINT_SLICE, POD, RELEASE_LABEL, SERVICE, Resource, named
 from canary.adapters.kubernetes.removal import remove_made
 from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
+from canary.adapters.kubernetes.stable import StableWrites, container_of, image_of
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower
 from canary.ports import (
     Conflict,
     Endpoints,
     JsonObject,
+    Mark,
     NotFound,
     Refused,
     Unavailable,
     WorkloadFailure,
 )
-
-TRIES = 4
-"""How often a write to stable is decided anew after a conflict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +87,7 @@ class KubernetesWorkloads:
         self.canary_name = named(deployment, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
         self._api, self._container = api, container
         self._objects = Objects(api, namespace)
+        self._stable_writes = StableWrites(self._objects, name=deployment, container=container, release=release)
         self._waiting = Waiting(api.pacer, pace or Pace())
         self._before: str | None = None
         self._steady = 0  # so many replicas were seen to be steady by this process; they need no second proof
@@ -115,7 +114,15 @@ class KubernetesWorkloads:
             service = self._service()
             return self._await_endpoints(cancelled, service, size)
 
-    def update_stable(self) -> None:
+    def mark(self) -> Mark:
+        """See Workloads."""
+        return self._stable_writes.mark()
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        """See Workloads."""
+        self._stable_writes.put_mark(token, over=over)
+
+    def update_stable(self, *, token: str) -> None:
         """See Workloads.
 
         Raises:
@@ -129,7 +136,7 @@ class KubernetesWorkloads:
             stable = self._objects.get(DEPLOYMENT, self.stable_name)
             if self._image_of(stable) != self.image:
                 self._check_stable(stable, canary)
-            self._write_stable(self._image_before(canary), self.image)
+            self._stable_writes.replace(self._image_before(canary), self.image, token=token)
             self._await_stable(cancelled, self.image)
 
     def revert_stable(self) -> None:
@@ -138,12 +145,13 @@ class KubernetesWorkloads:
             now = self._image_of(self._objects.get(DEPLOYMENT, self.stable_name))
             if now == self.image:
                 now = self._image_before(self._ours(DEPLOYMENT, self.canary_name))
-                self._write_stable(self.image, now)
+                self._stable_writes.replace(self.image, now)
             self._await_stable(cancelled, now)
 
     def remove(self) -> None:
         """See Workloads."""
         remove_made(self._objects, self.release)
+        marks.lift(self._objects, self.release)
 
     def cancel(self) -> None:
         """See Workloads."""
@@ -172,7 +180,7 @@ class KubernetesWorkloads:
         """
         stable = self._objects.get(DEPLOYMENT, self.stable_name)
         service = self._objects.get(SERVICE, self.stable_service)
-        index, container = self._container_of(stable)
+        index, container = container_of(stable, self._container)
         return Drafts(
             stable=stable,
             service=service,
@@ -223,12 +231,6 @@ class KubernetesWorkloads:
             services = [service]
         found = [derive.selector_of(each) for each in services if derive.release_of(each) is None]
         return [selector for selector in found if selector is not None]
-
-    def _container_of(self, deployment: JsonObject) -> tuple[int, Mapping[str, Any]]:
-        try:
-            return derive.container_of(deployment, self._container)
-        except derive.Underivable as error:
-            raise WorkloadFailure(str(error)) from error
 
     def _ours(self, resource: Resource, name: str) -> JsonObject | None:
         """The object if this release made it; None when there is none.
@@ -292,35 +294,8 @@ class KubernetesWorkloads:
             raise Refused(f"the image that {self._stable} had is not known: {self._canary_what} does not say it")
         return image
 
-    def _write_stable(self, before: str, after: str) -> None:
-        """Replace one image by the other; already replaced is done.
-
-        Raises:
-            NotFound: it has a third one.
-            Conflict: it keeps moving.
-        """
-        for tries in range(TRIES):
-            stable = self._objects.get(DEPLOYMENT, self.stable_name)
-            now = self._image_of(stable)
-            if now == after:
-                return
-            if now != before:
-                raise NotFound(f"the image of {self._stable} was changed by {_writer(stable)} to {now}")
-            index, container = self._container_of(stable)
-            operations = derive.replace_image(index, container=container["name"], before=before, after=after)
-            try:
-                self._objects.patch(
-                    DEPLOYMENT, self.stable_name, operations, doing=f"giving {self._stable} the image {after}"
-                )
-            except Conflict:
-                if tries + 1 == TRIES:
-                    raise
-            else:
-                return
-
     def _image_of(self, deployment: JsonObject) -> str:
-        _, container = self._container_of(deployment)
-        return str(container.get("image", ""))
+        return image_of(deployment, self._container)
 
     def _await_stable(self, cancelled: threading.Event, image: str) -> None:
         stable = self._objects.get(DEPLOYMENT, self.stable_name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 
 from canary.adapters.memory.world import World
-from canary.ports import Endpoints, NotFound
+from canary.ports import Conflict, Endpoints, Mark, NotFound
 
 
 class MemoryWorkloads:
@@ -19,6 +19,7 @@ class MemoryWorkloads:
 
     Attributes:
         promoted: stable runs the new version.
+        token: what of the fence stands on stable.
         changed_by: who gave stable a version of their own; empty while nobody did.
         exists: the canary's workload is there.
         endpoints: ready endpoints of both arms.
@@ -28,6 +29,7 @@ class MemoryWorkloads:
     def __init__(self, world: World, *, replicas: int = 4) -> None:
         self.promoted, self.exists, self.cancelled, self.changed_by = False, False, 0, ""
         self.endpoints = Endpoints(stable=replicas, canary=0)
+        self.token, self._version = "", world.version()
         self._world, self._replicas = world, replicas
         self._watchers: list[tuple[Callable[[Endpoints], None], threading.Event]] = []
 
@@ -43,14 +45,41 @@ class MemoryWorkloads:
 
         return self._world.perform("workloads.provision", act)
 
-    def update_stable(self) -> None:
+    def mark(self) -> Mark:
+        """See Workloads."""
+        return self._world.perform("workloads.mark", lambda: Mark(token=self.token, version=self._version))
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        """See Workloads."""
+
+        def act() -> None:
+            if self.token != over.token or (not over.token and self._version != over.version):
+                raise Conflict("patching stable: the object has been modified (HTTP 409)")
+            self._mark(token)
+
+        self._world.perform("workloads.put_mark", act)
+
+    def update_stable(self, *, token: str) -> None:
         """See Workloads. What was read is believed until the write, as an adapter does that reads before it patches."""
+
+        def act() -> None:
+            self._check_mark(token)
+            self._promote(promoted=True)
+
         self._world.perform("workloads.update_stable.read", self._check_canary)
-        self._world.perform("workloads.update_stable", lambda: self._promote(promoted=True))
+        self._world.perform("workloads.update_stable", act)
 
     def revert_stable(self) -> None:
         """See Workloads."""
-        self._world.perform("workloads.revert_stable", lambda: self._promote(promoted=False))
+        token = self._world.perform("workloads.revert_stable.read", lambda: self.token)
+
+        def act() -> None:
+            if not token:
+                raise Conflict("stable carries no token of this release")
+            self._check_mark(token)
+            self._promote(promoted=False)
+
+        self._world.perform("workloads.revert_stable", act)
 
     def remove(self) -> None:
         """See Workloads."""
@@ -58,6 +87,8 @@ class MemoryWorkloads:
         def act() -> None:
             self.exists = False
             self.set_endpoints(canary=0)
+            if self.token:
+                self._mark("")
 
         self._world.perform("workloads.remove", act)
 
@@ -84,6 +115,18 @@ class MemoryWorkloads:
     def change_stable(self, *, by: str) -> None:
         """Somebody else gives stable a version of their own."""
         self.promoted, self.changed_by = False, by
+        self._version = self._world.version()
+
+    def strip_mark(self) -> None:
+        """Somebody else replaces stable by what their file says, without our token."""
+        self._mark("")
+
+    def _mark(self, token: str) -> None:
+        self.token, self._version = token, self._world.version()
+
+    def _check_mark(self, token: str) -> None:
+        if self.token != token:
+            raise Conflict(f"patching stable: testing the token failed: {self.token!r} stands there (HTTP 422)")
 
     def _check_canary(self) -> None:
         if not self.exists:

@@ -126,10 +126,12 @@ class Ledger:
 
     # Stable --------------------------------------------------------------------------------------------------
 
-    def promoting(self, writer: Process) -> None:
-        """Stable is given the new version."""
+    def promoting(self, writer: Process, token: str) -> None:
+        """Stable is given the new version while this token stands on it."""
         release = writer.release
         assert release is not None
+        if token != release.token:
+            self._complain(f"{writer.name} updated stable under the token {token}")
         if self.decided is not None:
             self._complain(f"{writer.name} updated stable after the decision {self.decided}")
         if not self.passed(len(self._policy.steps)):

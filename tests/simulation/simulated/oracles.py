@@ -122,6 +122,8 @@ def _check_workload(sim: Simulation, *, promoted: bool) -> None:
         return
     if sim.workloads.exists:
         sim.complain("the canary's workload is left")
+    if sim.workloads.token:
+        sim.complain(f"our token is left on stable: {sim.workloads.token}")
     changed = bool(sim.workloads.changed_by)
     if sim.workloads.promoted is not promoted and not changed:
         sim.complain(

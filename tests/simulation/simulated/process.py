@@ -21,7 +21,7 @@ from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.observer import Question
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import EndpointsObserved, Ports, ReadingTaken, RouteObserved
-from canary.ports import Endpoints, LeaseView, PortError, Workloads
+from canary.ports import Endpoints, LeaseView, Mark, PortError, Workloads
 from simulated.observing import ScriptedObserver, WatchedObserver
 from simulated.world import POOL
 
@@ -46,8 +46,14 @@ class OwnWorkloads:
     def provision(self, *, share: Decimal) -> Endpoints:
         return self._shared.provision(share=share)
 
-    def update_stable(self) -> None:
-        self._shared.update_stable()
+    def mark(self) -> Mark:
+        return self._shared.mark()
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        self._shared.put_mark(token, over=over)
+
+    def update_stable(self, *, token: str) -> None:
+        self._shared.update_stable(token=token)
 
     def revert_stable(self) -> None:
         self._shared.revert_stable()

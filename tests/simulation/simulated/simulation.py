@@ -73,7 +73,7 @@ class Simulation:
         self.gateway = Gateway(self.world, self.routes, scenario)
         self.gateway.answer_in_status()
         self.workloads = Workloads(self.world)
-        self.workloads.promoting = lambda: self.ledger.promoting(self._writer())
+        self.workloads.promoting = lambda: self.ledger.promoting(self._writer(), self.workloads.token)
         self.journals, self.records = Journals(self.world), MemoryRecords(self.world)
         self.journals.written = self.ledger.journalled
         self.leases, self.preflights = MemoryLeases(self.world), MemoryPreflights(self.world)

@@ -1,0 +1,103 @@
+"""What is written to stable's Deployment: the fence's token, and the image; each write tests what it replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from canary.adapters.kubernetes import derive, marks
+from canary.adapters.kubernetes.api import FIELD_MANAGER
+from canary.adapters.kubernetes.managers import writer_of
+from canary.adapters.kubernetes.objects import Objects, understood
+from canary.adapters.kubernetes.paths import DEPLOYMENT
+from canary.ports import Conflict, JsonObject, Mark, NotFound, WorkloadFailure
+
+TRIES = 4
+"""How often a write to stable is decided anew after a conflict."""
+
+
+def container_of(deployment: Mapping[str, Any], container: str | None) -> tuple[int, Mapping[str, Any]]:
+    """Index and object of the container that gets the image.
+
+    Raises:
+        WorkloadFailure: it is not there, or several are and none was named.
+    """
+    try:
+        return derive.container_of(deployment, container)
+    except derive.Underivable as error:
+        raise WorkloadFailure(str(error)) from error
+
+
+def image_of(deployment: Mapping[str, Any], container: str | None) -> str:
+    """The image that this container has."""
+    return str(container_of(deployment, container)[1].get("image", ""))
+
+
+class StableWrites:
+    """Writes to stable's Deployment.
+
+    Args:
+        objects: the namespace.
+        name: of the Deployment.
+        container: which container gets the image; None for the only one.
+        release: the release's uid.
+    """
+
+    def __init__(self, objects: Objects, *, name: str, container: str | None, release: str) -> None:
+        self._objects, self._name, self._container, self._release = objects, name, container, release
+        self._what = objects.what(DEPLOYMENT, name)
+
+    def mark(self) -> Mark:
+        """See Workloads; within the bound of critical requests."""
+        with understood("reading the token on stable"):
+            mark = marks.mark_of(self._objects.get(DEPLOYMENT, self._name, patient=False))
+            if not mark.version:  # a first stamp over no version would hold for every version
+                raise ValueError("no resourceVersion")
+            return mark
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        """See Workloads; within the bound of critical requests."""
+        if over.token:
+            self._objects.patch(DEPLOYMENT, self._name, marks.swapped(token, over=over), patient=False)
+        else:
+            self._objects.merge(DEPLOYMENT, self._name, marks.first_mark(token, over=over), patient=False)
+
+    def replace(self, before: str, after: str, *, token: str | None = None) -> None:
+        """Replace one image by the other; already replaced is done.
+
+        Args:
+            before, after: images.
+            token: must stand there; None for that of whichever incarnation of this release: putting back is not fenced
+                against one's own replacement, only against acting after the end.
+
+        Raises:
+            NotFound: it has a third one.
+            Conflict: it keeps moving, or the token does not stand there.
+        """
+        for tries in range(TRIES):
+            stable = self._objects.get(DEPLOYMENT, self._name)
+            now = image_of(stable, self._container)
+            if now == after:
+                return
+            if now != before:
+                writer = writer_of(stable, "spec", "template", ours=FIELD_MANAGER)
+                raise NotFound(f"the image of {self._what} was changed by {writer} to {now}")
+            index, container = container_of(stable, self._container)
+            carried = self._carried(stable, token)
+            replaced = derive.replace_image(index, container=container["name"], before=before, after=after)
+            operations: list[JsonObject] = [marks.must_carry(carried), *replaced]
+            try:
+                doing = f"giving {self._what} the image {after}"
+                self._objects.patch(DEPLOYMENT, self._name, operations, doing=doing)
+            except Conflict:
+                if tries + 1 == TRIES:
+                    raise
+            else:
+                return
+
+    def _carried(self, stable: JsonObject, token: str | None) -> str:
+        carried = marks.mark_of(stable).token
+        ours = carried == token if token is not None else carried.partition("/")[0] == self._release
+        if not ours:
+            raise Conflict(f"{self._what} does not carry our token, but {carried or 'none'}")
+        return carried

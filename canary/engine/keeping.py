@@ -1,0 +1,108 @@
+"""Keeping the journal: written before the world is touched, by compare-and-swap against any other engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from canary.core.release import Release
+from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
+from canary.ports import Clock, Conflict, Journals, NotFound, PortError
+
+JOURNAL_EVERY = 30.0
+"""Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwritten:
+    """Why the journal was not written.
+
+    Attributes:
+        why: a sentence.
+        holder: the engine that writes it instead of us; empty when nobody does.
+    """
+
+    why: str
+    holder: str = ""
+
+
+class JournalKeeper:
+    """Writes the journal of one release.
+
+    Args:
+        journals: the port.
+        clock: the clock.
+        identity: hash of the normalised release file.
+        release: as this process begins.
+        stored: version of the journal read, None when there is none yet.
+        journal: the journal read, None when the release is new.
+    """
+
+    def __init__(
+        self,
+        journals: Journals,
+        clock: Clock,
+        *,
+        identity: str,
+        release: Release,
+        stored: str | None,
+        journal: Journal | None,
+    ) -> None:
+        self._journals, self._clock = journals, clock
+        self._identity, self._stored = identity, stored
+        self._intended = journal.release if journal else release
+        self._written_at = clock.now()
+
+    def intends(self, release: Release) -> bool:
+        """Whether the journal says already what a next incarnation would have to know of this release."""
+        return same_intent(self._intended, release)
+
+    def due(self, now: float) -> bool:
+        """Whether the judge's state in the journal has become old."""
+        return now - self._written_at >= JOURNAL_EVERY
+
+    def write(
+        self, release: Release, *, record: tuple[int, str], surgery: dict[str, Any], observed: dict[str, Any]
+    ) -> Unwritten | None:
+        """Write the journal.
+
+        Args:
+            release: where it stands.
+            record: number of chunks stored, and the hash of the newest.
+            surgery, observed: what the surgeon and the observer must remember.
+
+        Returns:
+            Why it could not be written; None when it was.
+        """
+        now = self._clock.now()
+        journal = Journal(
+            release=release,
+            identity=self._identity,
+            surgery=surgery,
+            record=record,
+            **observed,
+        )
+        try:
+            self._stored = self._journals.save(encode(journal), version=self._stored)
+        except Conflict:
+            return self._conflict(release)
+        except NotFound as error:
+            # Deleted by somebody: made anew by the next write. Whose power ended meanwhile raises nothing anyway.
+            self._stored = None
+            return Unwritten(why=str(error))
+        except (PortError, JournalError) as error:
+            return Unwritten(why=str(error))
+        self._written_at, self._intended = now, release
+        return None
+
+    def _conflict(self, release: Release) -> Unwritten:
+        """Either our own write whose answer was lost, or another engine's."""
+        try:
+            stored = self._journals.load()
+            found = decode(stored.text) if stored else None
+        except (PortError, JournalError) as error:
+            return Unwritten(why=str(error))
+        if stored is None or found is None or found.release.incarnation == release.incarnation:
+            self._stored = stored.version if stored else None
+            return Unwritten(why="the journal was written at the same time")
+        return Unwritten(why="another engine drives this release", holder=found.release.token)
