@@ -173,6 +173,17 @@ def test_our_own_mark_is_no_obstacle_after_a_restart(shop: Any, check: Check) ->
     assert check() == []
 
 
+def test_a_stable_that_another_release_may_write(shop: Any, check: Check) -> None:
+    shop.merge("deployments", "shop", {"metadata": {"labels": {"canary-engine.io/token": "0ther.i1"}}})
+    words = "release 0ther", "kubectl", "label deployment shop canary-engine.io/token-"
+    one(check(), *words, code=ExitCode.HELD_BY_ANOTHER)
+
+
+def test_our_own_token_on_stable_is_no_obstacle_after_a_restart(shop: Any, check: Check) -> None:
+    shop.merge("deployments", "shop", {"metadata": {"labels": {"canary-engine.io/token": "f00d.i1"}}})
+    assert check() == []
+
+
 def test_a_route_that_no_gateway_accepts(shop: Any, check: Check) -> None:
     shop.merge("httproutes", "shop", {"status": {"parents": []}}, part="status")
     one(check(), "No gateway accepts", "parentRefs")
