@@ -204,8 +204,8 @@ def _seconds(command: list[str]) -> float:
 
 def memory(_: int) -> Iterator[Figure]:
     """3,600 looks of a release that holds one step."""
-    long = replace(SCENARIOS["good"], steps=((50, "920s", "930s"),), every="250ms", rate=50.0)
-    one = release(long, file=lambda text: text.replace("deadline: 4m", "deadline: 30m"))
+    long = replace(SCENARIOS["good"], steps=((50, "905s", "915s"),), every="250ms", rate=50.0)
+    one = release(long, file=lambda text: text.replace("deadline: 4m", "deadline: 16m30s"))
     _expect([one], 0)
     looks = sum(each["kind"] == "look" for each in one.events)
     early, late = one.resident[60:120], one.resident[-120:-60]

@@ -24,6 +24,7 @@ from canary.core.outcome import ExitCode
 from canary.engine.decider import Decider
 from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
+from strategies.pacing import interval, young
 
 TICK = 0.2
 """Seconds between ticks: the precision of holds and deadlines."""
@@ -44,6 +45,9 @@ no further apart than so many seconds: that is where a bad version is found. The
 FASTEST = 0.2
 """Seconds between those looks at least: each is a scrape of every proxy."""
 
+OTHERS = 4
+"""Spells of a release besides its steps, in which looks are taken too: building, the bake, promoting, cleaning."""
+
 LATE = 3
 """A look later than this many intervals is an event of its own."""
 
@@ -62,6 +66,8 @@ class Engine:
 
     def __init__(self, *, decider: Decider, ports: Ports, every: float, holder: str) -> None:
         self._decider, self._ports, self._every = decider, ports, every
+        policy = decider.release.policy
+        self._young = young(every=every, lasts=policy.deadline, steps=len(policy.steps) + OTHERS)
         self._queue: queue.PriorityQueue[tuple[int, int, on.Event | Observation]] = queue.PriorityQueue(QUEUE)
         self._numbers = itertools.count()
         self._stop = threading.Event()
@@ -194,19 +200,28 @@ class Engine:
 
     def _look_if_overdue(self) -> None:
         """The scheduler goes by the wall clock: when that is set back, nothing would be looked at until it is again."""
-        if self._ports.clock.monotonic() - self._read_at > LATE * self._every + READ_TIMEOUT and not self._overdue:
+        silent = self._ports.clock.monotonic() - self._read_at
+        if silent > LATE * self._interval() + READ_TIMEOUT and not self._overdue:
             self._overdue = True
             threading.Thread(target=self._look, name="overdue", daemon=True).start()
 
+    def _interval(self) -> float:
+        """Seconds between looks now: as asked while the share is new, and never more looks than a release may take."""
+        release = self._decider.release
+        since = release.settling.since if release.settling is not None else release.since
+        return interval(self._ports.clock.now() - since, every=self._every, k=self._young)
+
     def _look(self) -> None:
         """One reading, on a worker; a reading still under way is not doubled."""
-        if self._stop.is_set() or not self._reading.acquire(blocking=False):
+        wanted = self._interval()
+        early = wanted > self._every and self._ports.clock.monotonic() - self._read_at < wanted - self._every / 2
+        if early or self._stop.is_set() or not self._reading.acquire(blocking=False):
             return
         try:
             began = self._ports.clock.monotonic()
             late = began - self._read_at
             self._read_at, self._overdue = began, False
-            if late > LATE * self._every + READ_TIMEOUT:
+            if late > LATE * wanted + READ_TIMEOUT:
                 self.put(on.LookMissed(at=self._ports.clock.now(), reason=f"no look was taken for {late:.0f} s"))
             reading = self._ports.sources.read(timeout=min(READ_TIMEOUT, max(1.0, LATE * self._every)))
             self.put(ReadingTaken(at=self._ports.clock.now(), reading=reading))

@@ -76,12 +76,12 @@ def preload() -> None:
     import hypothesis
     import jsonpatch
     import kubernetes.client
-    import numpy
+    import numpy as np
     import pydantic
     import pytest
     import scipy.special
 
-    del jsonpatch, kubernetes, numpy, pydantic, pytest, scipy
+    del jsonpatch, kubernetes, np, pydantic, pytest, scipy
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a failure is enough: shrinking it takes long
     hypothesis.settings.register_profile("mutation", phases=phases, derandomize=True, database=None, deadline=None)
     hypothesis.settings.load_profile("mutation")
