@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from bar import Figure
+from watchdog import watchdog
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, observe
 from analysis.judge import start as started
@@ -300,4 +301,5 @@ PARTS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "judge": judge,
     "memory": memory,
     "setup": setup,
+    "watchdog": watchdog,
 }

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from analysis.model import Judgement
 from analysis.sources import Reading
 from canary.core.outcome import ExitCode
+from canary.core.vigil import Sighting
 
 JsonObject = dict[str, Any]
 """A Kubernetes object as the API server sends it."""
@@ -127,6 +128,26 @@ class Leases(Protocol):
 
     def release(self, holder: str, *, handover: bool = False) -> None:
         """Give it back if it is ours; with `handover` marked to be taken at once by a replacement."""
+        ...
+
+
+LeaseNews = tuple[Sighting, ...] | Sighting | str
+"""What a watch shows: all leases, one that was made or changed, or the key of one that is gone."""
+
+
+class Fleets(Protocol):
+    """All leases of engines that one may see, for a watchdog."""
+
+    def read(self) -> tuple[Sighting, ...]:
+        """Every lease as it is now (a consistent read, not a cache)."""
+        ...
+
+    def ping(self) -> None:
+        """A consistent read that shows nothing, at little cost: it raises where `read` would."""
+        ...
+
+    def watch(self, on_news: Callable[[LeaseNews], None], stop: threading.Event) -> None:
+        """Call back with what is there and with every change from now on, until `stop`; survives broken connections."""
         ...
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
+from canary.cli.resuming import resumable, subject_of
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.core.release import Release as Running
@@ -21,7 +22,6 @@ from canary.submitting import identity_of
 if TYPE_CHECKING:
     from analysis.packs import Feed, Target
     from canary.adapters.kubernetes import Api
-    from canary.engine.journal import Journal
     from canary.engine.observer import Question
     from canary.ports import Leases, Reporters, Routes, Sources
     from strategies import Pool
@@ -115,14 +115,21 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     clock = ServerClock(api)
     namespace, route = file.metadata.namespace, file.spec.route.name
     holder = uuid.uuid4().hex[:12]
-    leases = KubernetesLeases(api, namespace=namespace, name=named("canary", route), clock=clock, origin=here())
+    leases = KubernetesLeases(
+        api,
+        namespace=namespace,
+        name=named("canary", route),
+        clock=clock,
+        origin=here(),
+        route=f"{file.spec.route.kind}/{route}",
+    )
     dead = partial(known_dead, api=api, namespace=namespace)
     lost = take_lease(leases, holder, dead=dead, say=say, monotonic=clock.monotonic)
     journals = KubernetesJournals(
         api, namespace=namespace, name=named("canary", route, "journal"), labels={NAME_LABEL: file.metadata.name}
     )
     identity = identity_of(file)
-    stored, journal = _resumable(journals.load(), identity, lost=lost)
+    stored, journal = resumable(journals.load(), identity, lost=lost)
     if journal is not None and journal.release.outcome is not None and journal.release.phase in FINAL:
         tell = tell_the_end(journal.release, journal.release.outcome, leases=leases, holder=holder, reporters=reporters)
         return Prepared(run=tell, abort=lambda *_: None, hand_over=lambda: None)
@@ -197,6 +204,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         identity=identity,
         stored=stored,
         journal=journal,
+        subject=subject_of(file),
     )
     engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder)
 
@@ -204,7 +212,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         code = engine.run(started(release, at=clock.now(), incarnation=holder), lanes)
         if not decider.standing_by:
             with contextlib.suppress(PortError):  # it runs out by itself; how the release ended must be told
-                leases.release(holder, handover=code is ExitCode.HANDED_OVER)
+                leases.release(holder, handover=code in {ExitCode.HANDED_OVER, ExitCode.ROLLBACK_INCOMPLETE})
         return code
 
     return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
@@ -257,40 +265,6 @@ def take_lease(
         sleep(LEASE_POLL)
         view = leases.acquire(holder)
     return lost
-
-
-def _resumable(stored: Any, identity: str, *, lost: str) -> tuple[str | None, Journal | None]:
-    """The journal to go on with, of this very release. One that has ended is written over: the file is run again.
-
-    But an engine that was killed between its journal's last word and the lease's return left nobody who knows the end:
-    whoever replaces it ends as the journal says, instead of releasing the same version once more.
-
-    Args:
-        stored: the journal's text and version; None when there is none.
-        identity: of the release file.
-        lost: the holder whose lease was taken over; empty when nobody held it.
-
-    Raises:
-        Failure: it is of another release that has not ended, or cannot be read.
-    """
-    from canary.engine.journal import JournalError, decode
-
-    if stored is None:
-        return None, None
-    try:
-        journal = decode(stored.text)
-    except JournalError as error:
-        raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE, hint="nothing was touched") from error
-    if journal.release.phase in FINAL:
-        told = not lost or journal.release.incarnation != lost or journal.identity != identity
-        return stored.version, None if told else journal
-    if journal.identity != identity:
-        raise Failure(
-            "another release of this route has not ended: its engine died, or runs with another file",
-            code=ExitCode.HELD_BY_ANOTHER,
-            hint="run that release again, with its own file: it will go on, or roll back",
-        )
-    return stored.version, journal
 
 
 def _gateways(routes: Routes, namespace: str) -> tuple[tuple[str, str], ...]:

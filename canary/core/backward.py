@@ -55,6 +55,8 @@ def resumed(release: Release, event: on.Resumed) -> Step:
         suspect="",
         told="",
     )
+    if event.lost and release.outcome is None and (release.phase, release.stage) not in PROMOTED:
+        return _abandoned(release, event)
     if release.phase in {Phase.PENDING, Phase.PREFLIGHT}:
         return ask(enter(release, Phase.PREFLIGHT, event.at), do.RunPreflight)
     hopeless = release.lives >= LIVES and (release.phase, release.stage) not in PROMOTED
@@ -72,6 +74,16 @@ def resumed(release: Release, event: on.Resumed) -> Step:
     suspended = release.suspended if isinstance(release.pending, do.TakeFence) else release.pending
     release, asked = ask(release, do.TakeFence)
     return replace(release, suspended=suspended), asked
+
+
+def _abandoned(release: Release, event: on.Resumed) -> Step:
+    """A watchdog decides to go back, then fences: an engine that was thought dead and is not shall raise nothing."""
+    release, done = roll_back(release, event.at, ExitCode.ENGINE_LOST, event.lost)
+    if release.pending is None:
+        return release, done
+    way_back, said = release.pending, tuple(one for one in done if isinstance(one, do.Tell))
+    release, asked = ask(release, do.TakeFence)
+    return replace(release, suspended=way_back), (*said, *asked)
 
 
 def _clean_up_again(release: Release, at: float) -> Step:

@@ -23,10 +23,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A new incarnation of the engine took the release over from its journal."""
+    """A new incarnation of the engine took the release over from its journal.
+
+    Attributes:
+        lost: why nobody goes on with it, where a watchdog took it over: it can only be finished, not judged.
+    """
 
     at: float
     incarnation: str
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ from canary.engine.leasekeeper import holder_instead
 from canary.engine.observer import JUDGED, Observer
 from canary.engine.recording import Recording
 from canary.engine.standby import Holder
-from canary.engine.surgeon import Surgeon
+from canary.engine.subject import Subject
+from canary.engine.surgeon import Operation, Surgeon
 from canary.engine.surroundings import (
     Background,
     EndpointsObserved,
@@ -55,7 +56,7 @@ class Decider:
         surgeon: plans and carries out what touches the route.
         observer: makes looks and judgements of readings.
         background: runs what may wait.
-        identity: hash of the normalised release file.
+        identity, subject: hash of the normalised release file, and what it is about (None: as the journal says).
         stored: version of the journal read, None when there is none yet.
         journal: the journal read, None when the release is new.
 
@@ -77,13 +78,20 @@ class Decider:
         identity: str,
         stored: str | None = None,
         journal: Journal | None = None,
+        subject: Subject | None = None,
     ) -> None:
         self.release = release
         self.code: ExitCode | None = None
         self.standing_by = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
         self._journal = JournalKeeper(
-            ports.journals, ports.clock, identity=identity, release=release, stored=stored, journal=journal
+            ports.journals,
+            ports.clock,
+            identity=identity,
+            subject=subject,
+            release=release,
+            stored=stored,
+            journal=journal,
         )
         mark = journal.record if journal else (0, "")
         self._recording = Recording(ports.records, observer, ports.clock, mark=mark)
@@ -224,10 +232,7 @@ class Decider:
         if event is not None:
             self._queue.append(event)
 
-    def _operate(
-        self,
-        effect: do.TakeFence | do.AttachCanary | do.RaiseShare | do.LowerShare | do.DetachCanary | do.ConfirmChange,
-    ) -> None:
+    def _operate(self, effect: Operation) -> None:
         try:
             # Stable first: what is believed of the route is read after the token stands everywhere.
             if isinstance(effect, do.TakeFence) and self._held_instead(fence.take):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from canary.core.release import Release
+from canary.engine.subject import Subject
 
 VERSION = 1
 LIMIT = 32 * 1024
@@ -36,6 +37,7 @@ class Journal(BaseModel):
         surgery: what the surgery must remember (original weights, rules); empty before the first touch.
         record: number of record chunks written, and the hash of the newest.
         totals: requests counted since the canary was attached: stable, canary, bad on the route.
+        subject: what the release is about, for whoever has no release file; None in a journal written before that.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +50,7 @@ class Journal(BaseModel):
     surgery: dict[str, Any] = {}
     record: tuple[int, str] = (0, "")
     totals: tuple[int, int, int] = (0, 0, 0)
+    subject: Subject | None = None
 
 
 def encode(journal: Journal) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from canary.core.release import Release
 from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
+from canary.engine.subject import Subject
 from canary.ports import Clock, Conflict, Journals, NotFound, PortError
 
 JOURNAL_EVERY = 30.0
@@ -32,7 +33,7 @@ class JournalKeeper:
     Args:
         journals: the port.
         clock: the clock.
-        identity: hash of the normalised release file.
+        identity, subject: hash of the normalised release file, and what it is about (None: as the journal says).
         release: as this process begins.
         stored: version of the journal read, None when there is none yet.
         journal: the journal read, None when the release is new.
@@ -44,12 +45,14 @@ class JournalKeeper:
         clock: Clock,
         *,
         identity: str,
+        subject: Subject | None,
         release: Release,
         stored: str | None,
         journal: Journal | None,
     ) -> None:
         self._journals, self._clock = journals, clock
         self._identity, self._stored = identity, stored
+        self._subject = subject or (journal.subject if journal else None)
         self._intended = journal.release if journal else release
         self._written_at = clock.now()
 
@@ -78,6 +81,7 @@ class JournalKeeper:
         journal = Journal(
             release=release,
             identity=self._identity,
+            subject=self._subject,
             surgery=surgery,
             record=record,
             **observed,

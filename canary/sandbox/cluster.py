@@ -143,6 +143,22 @@ class Sandbox:
         self._tell(f"two pods of the shop serve; ready after {time.monotonic() - began:.1f} s")
         return self.places
 
+    def watchdog(self) -> Path:
+        """A kubeconfig with a watchdog's rights and no others.
+
+        Raises:
+            StartError: the sandbox is not up.
+        """
+        if self.places is None:
+            raise StartError("the sandbox is not up")
+        name = manifests.WATCHDOG
+        _, made = self.request("POST", "/sandbox/users", {"name": name, "groups": ["system:authenticated"]})
+        for item in manifests.watchdog_access():
+            kind = "roles" if item["kind"] == "Role" else "rolebindings"
+            path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{manifests.NAMESPACE}/{kind}"
+            self.request("POST", path, item)
+        return self._kubeconfig("watchdog", made["token"], self.places.api)
+
     def down(self) -> None:
         """End everything, the newest first, and remove the directory."""
         for child in reversed(self._children):

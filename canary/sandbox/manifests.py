@@ -137,6 +137,38 @@ def role() -> dict[str, Any]:
     }
 
 
+WATCHDOG = "canary-watchdog"
+"""The user that a watchdog in the sandbox is, and its Role's name."""
+
+
+def watchdog_access() -> list[dict[str, Any]]:
+    """A Role and its binding for the watchdog: it goes on with releases, and begins none."""
+    metadata = {"name": WATCHDOG, "namespace": NAMESPACE}
+    role = {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "Role",
+        "metadata": metadata,
+        "rules": [
+            _may("coordination.k8s.io", "leases", "get list watch patch"),
+            _may("gateway.networking.k8s.io", "httproutes", "get patch"),
+            _may("", "configmaps", "get patch create"),
+            _may("apps", "deployments", "get list patch delete"),
+            _may("", "services", "list delete"),
+            _may("", "pods", "list"),
+            _may("discovery.k8s.io", "endpointslices", "list"),
+            _may("", "events", "create"),
+        ],
+    }
+    binding = {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": WATCHDOG},
+        "subjects": [{"kind": "User", "name": WATCHDOG}],
+    }
+    return [role, binding]
+
+
 def _may(group: str, resource: str, verbs: str, names: str = "") -> dict[str, Any]:
     rule: dict[str, Any] = {"apiGroups": [group], "resources": [resource], "verbs": verbs.split()}
     return {**rule, "resourceNames": names.split()} if names else rule

@@ -21,6 +21,9 @@ HANDOVER = PREFIX + "handover"
 ORIGIN = PREFIX + "origin"
 """Annotation: where the holder runs (see `origin`); it says nothing when the holder knows nothing."""
 
+ROUTE = PREFIX + "route"
+"""Annotation: kind and name of the route that the lease is about, for watchdogs."""
+
 
 class KubernetesLeases:
     """One lease; see `canary.ports.Leases`.
@@ -30,10 +33,11 @@ class KubernetesLeases:
         namespace, name: of the Lease, `canary-<route>`.
         clock: the server's clock, for renewTime.
         origin: where we run, written beside our name.
+        route: kind and name of the route, e.g. `HTTPRoute/web`, written as well.
     """
 
-    def __init__(self, api: Api, *, namespace: str, name: str, clock: Clock, origin: str = "") -> None:
-        self._origin = origin
+    def __init__(self, api: Api, *, namespace: str, name: str, clock: Clock, origin: str = "", route: str = "") -> None:
+        self._notes = {ORIGIN: origin, **({ROUTE: route} if route else {})}
         self._api, self._clock, self._name, self._namespace = api, clock, name, namespace
         self._collection, self._path = LEASE.path(namespace), LEASE.path(namespace, name)
         self._what = f"Lease {namespace}/{name}"
@@ -90,7 +94,7 @@ class KubernetesLeases:
                 "name": self._name,
                 "namespace": self._namespace,
                 "labels": dict(MANAGED),
-                "annotations": {ORIGIN: self._origin},
+                "annotations": dict(self._notes),
             },
             "spec": {
                 "holderIdentity": holder,
@@ -120,7 +124,7 @@ class KubernetesLeases:
         operations: list[JsonObject] = [
             _unmoved(lease),
             {"op": "add", "path": "/spec", "value": taken},
-            {"op": "add", "path": "/metadata/annotations", "value": {**notes, ORIGIN: self._origin}},
+            {"op": "add", "path": "/metadata/annotations", "value": {**notes, **self._notes}},
         ]
         return self._patch(operations, deadline)
 

@@ -36,6 +36,10 @@ class Resource:
             path += f"/{_safe(name)}"
         return f"{path}/{subresource}" if subresource else path
 
+    def everywhere(self) -> str:
+        """Path of the collection in all namespaces."""
+        return self.path("x").replace("/namespaces/x", "", 1)
+
 
 GATEWAY = "gateway.networking.k8s.io"
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 from canary.adapters.memory.world import World
-from canary.ports import Conflict, LeaseView, NotFound, Refused, Stored
+from canary.core.vigil import Sighting
+from canary.ports import Conflict, LeaseNews, LeaseView, NotFound, Refused, Stored
 
 JOURNAL_LIMIT = 32 * 1024
 CHUNK_LIMIT = 256 * 1024
@@ -17,17 +21,21 @@ class MemoryLeases:
         handover: it was given back to be taken at once.
         renewed: when it was last written, on the world's clock.
         origin: where the holder runs, as whoever took it said.
+        version: changes with every write; empty while there is no lease.
+        on_write: called after every write.
     """
 
     def __init__(self, world: World, *, origin: str = "") -> None:
         self.holder, self.handover, self.renewed, self.origin = "", False, 0.0, origin
-        self._world, self._version = world, ""
+        self.version = ""
+        self.on_write: list[Callable[[], None]] = []
+        self._world = world
 
     def acquire(self, holder: str, *, steal: str | None = None) -> LeaseView:
         """See Leases."""
 
         def act() -> LeaseView:
-            if self.holder in {"", holder} or (self._version == steal):
+            if self.holder in {"", holder} or (self.version == steal):
                 self._write(holder)
             return self._view(holder)
 
@@ -37,7 +45,7 @@ class MemoryLeases:
         """See Leases."""
 
         def act() -> LeaseView:
-            if not self._version:
+            if not self.version:
                 raise NotFound("writing the lease: it is not there (HTTP 404)")
             if self.holder == holder:
                 self._write(holder)
@@ -49,9 +57,8 @@ class MemoryLeases:
         """See Leases."""
 
         def act() -> None:
-            if self.holder == holder and self._version:
-                self._write("")
-                self.handover = handover
+            if self.holder == holder and self.version:
+                self._write("", handover=handover)
 
         self._world.perform("leases.release", act)
 
@@ -59,12 +66,57 @@ class MemoryLeases:
         """Somebody else takes it, whoever holds it."""
         self._write(holder)
 
-    def _write(self, holder: str) -> None:
-        self.holder, self.handover = holder, False
-        self.renewed, self._version = self._world.clock.now(), self._world.version()
+    def _write(self, holder: str, *, handover: bool = False) -> None:
+        self.holder, self.handover = holder, handover
+        self.renewed, self.version = self._world.clock.now(), self._world.version()
+        for tell in self.on_write:
+            tell()
 
     def _view(self, holder: str) -> LeaseView:
-        return LeaseView(holder=self.holder, ours=self.holder == holder, version=self._version, origin=self.origin)
+        return LeaseView(holder=self.holder, ours=self.holder == holder, version=self.version, origin=self.origin)
+
+
+class MemoryFleets:
+    """See `canary.ports.Fleets`.
+
+    Attributes:
+        leases: those that there are, by key.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.leases: dict[str, MemoryLeases] = {}
+        self._world = world
+        self._watchers: list[tuple[Callable[[LeaseNews], None], threading.Event]] = []
+
+    def add(self, key: str, leases: MemoryLeases) -> None:
+        """One more lease that a watchdog may see."""
+        self.leases[key] = leases
+        leases.on_write.append(lambda: self._tell(self._sighting(key)))
+
+    def read(self) -> tuple[Sighting, ...]:
+        """See Fleets."""
+        return self._world.perform("fleets.read", self._all)
+
+    def ping(self) -> None:
+        """See Fleets."""
+        self._world.perform("fleets.ping", lambda: None)
+
+    def watch(self, on_news: Callable[[LeaseNews], None], stop: threading.Event) -> None:
+        """See Fleets; returns at once, and every write from now on calls back before it returns."""
+        self._world.perform("fleets.watch", lambda: self._watchers.append((on_news, stop)))
+        on_news(self._all())
+
+    def _all(self) -> tuple[Sighting, ...]:
+        return tuple(self._sighting(key) for key, one in self.leases.items() if one.version)
+
+    def _sighting(self, key: str) -> Sighting:
+        one = self.leases[key]
+        return Sighting(key=key, version=one.version, holder=one.holder, handover=one.handover)
+
+    def _tell(self, sighting: Sighting) -> None:
+        self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]
+        for on_news, _ in tuple(self._watchers):
+            on_news(sighting)
 
 
 class MemoryJournals:

@@ -1,0 +1,75 @@
+"""What a process needs to go on with a release: whose it is, what it is about, and the journal that says so."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from canary.adapters.kubernetes.own_job import own_job
+from canary.cli.boundary import Failure
+from canary.core.outcome import ExitCode
+from canary.core.release import FINAL
+
+if TYPE_CHECKING:
+    from canary.engine.journal import Journal
+    from canary.engine.subject import Subject
+    from canary.spec import Release
+
+
+def resumable(stored: Any, identity: str, *, lost: str) -> tuple[str | None, Journal | None]:
+    """The journal to go on with, of this very release. One that has ended is written over: the file is run again.
+
+    But an engine that was killed between its journal's last word and the lease's return left nobody who knows the end:
+    whoever replaces it ends as the journal says, instead of releasing the same version once more.
+
+    Args:
+        stored: the journal's text and version; None when there is none.
+        identity: of the release file.
+        lost: the holder whose lease was taken over; empty when nobody held it.
+
+    Raises:
+        Failure: it is of another release that has not ended, or cannot be read.
+    """
+    from canary.engine.journal import JournalError, decode
+
+    if stored is None:
+        return None, None
+    try:
+        journal = decode(stored.text)
+    except JournalError as error:
+        raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE, hint="nothing was touched") from error
+    if journal.release.phase in FINAL:
+        ours = bool(lost) and journal.release.incarnation == lost
+        # A watchdog may have finished it meanwhile: the same Job's next pod must not begin it once more.
+        job = own_job(os.environ) or ""
+        ours = ours or (bool(job) and journal.subject is not None and journal.subject.job == job)
+        return stored.version, journal if ours and journal.identity == identity else None
+    if journal.identity != identity:
+        raise Failure(
+            "another release of this route has not ended: its engine died, or runs with another file",
+            code=ExitCode.HELD_BY_ANOTHER,
+            hint="run that release again, with its own file: it will go on, or roll back",
+        )
+    return stored.version, journal
+
+
+def subject_of(file: Release) -> Subject:
+    """What the release is about, for a watchdog: it has the journal, and no release file."""
+    from canary.engine.subject import Subject, Workload
+
+    spec = file.spec
+    workload = None
+    if spec.workload is not None and spec.image is not None:
+        workload = Workload(name=spec.workload.name, container=spec.workload.container, image=spec.image)
+    return Subject(
+        name=file.metadata.name,
+        namespace=file.metadata.namespace,
+        kind=spec.route.kind,
+        route=spec.route.name,
+        stable=spec.stable.service,
+        canary=file.canary_service,
+        stable_port=spec.stable.port,
+        canary_port=file.canary_port,
+        workload=workload,
+        job=own_job(os.environ) or "",
+    )

@@ -1,0 +1,48 @@
+"""What a release is about, in names: what the journal says to whoever has to finish it without its release file."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Workload(BaseModel):
+    """The workload that is released.
+
+    Attributes:
+        name: of stable's Deployment.
+        container: which container gets the image; None for the only one.
+        image: the new version.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    container: str | None = None
+    image: str
+
+
+class Subject(BaseModel):
+    """What a release is about.
+
+    Attributes:
+        name: the release's, as its file says.
+        kind, route: of the route.
+        namespace: where all of it is.
+        stable, canary: names of the two Services.
+        stable_port, canary_port: as the route names them.
+        workload: None when the engine makes none.
+        job: name of the Job that runs it; empty outside of one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    namespace: str
+    kind: str = "HTTPRoute"
+    route: str
+    stable: str
+    canary: str
+    stable_port: int
+    canary_port: int
+    workload: Workload | None = None
+    job: str = ""
