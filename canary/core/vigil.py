@@ -130,9 +130,9 @@ class Rescue:
 def confirmed(vigil: Vigil, at: float) -> Vigil:
     """A consistent read succeeded, whatever it showed."""
     last = vigil.read
-    if last is None or not (vigil.failing or at - last > GAP):
+    outage = last is not None and at - last > GAP
+    if last is not None and not (vigil.failing or outage):
         return replace(vigil, read=at, failing=False)
-    outage = at - last > GAP
     leases = {key: _again(vigil, key, lease, at, outage=outage) for key, lease in vigil.leases.items()}
     return replace(vigil, leases=leases, read=at, failing=False)
 

@@ -101,7 +101,7 @@ MOVES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(MOVES, max_size=60))
 def test_nobody_is_touched_who_may_be_alive(moves: list[tuple[object, ...]]) -> None:
     truth = Truth()
