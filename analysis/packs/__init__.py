@@ -5,21 +5,43 @@ splits exactly, and what it cannot see. What does not belong here: reading (`ana
 """
 
 from analysis.packs.base import Feed, Pack, PackError, Target, custom, escape_regex, quote, selector
-from analysis.packs.envoy import CILIUM, CONTOUR, ENVOY_GATEWAY, KGATEWAY
+from analysis.packs.envoy import CILIUM, CONTOUR, KGATEWAY
+from analysis.packs.envoy_gateway import ENVOY_GATEWAY
+from analysis.packs.istio import ISTIO
+from analysis.packs.linkerd import LINKERD
+from analysis.packs.nginx import NGINX_PLUS
+from analysis.packs.pods import HUBBLE, PODS
+from analysis.packs.refused import REFUSED
 from analysis.packs.traefik import TRAEFIK
 
-PACKS = {one.name: one for one in (CILIUM, CONTOUR, ENVOY_GATEWAY, KGATEWAY, TRAEFIK)}
+_ALL = (CILIUM, CONTOUR, ENVOY_GATEWAY, HUBBLE, ISTIO, KGATEWAY, LINKERD, NGINX_PLUS, PODS, TRAEFIK)
+PACKS = {one.name: one for one in _ALL}
 
 
 def pack(name: str) -> Pack:
     """The pack of a gateway.
 
     Raises:
-        PackError: there is none; the message names those there are.
+        PackError: there is none; the message says why, or names those there are.
     """
+    if name in REFUSED:
+        why, instead = REFUSED[name]
+        raise PackError(f"{why}: {instead}")
     if name not in PACKS:
         raise PackError(f"there is no metric pack for {name!r}; known: {', '.join(sorted(PACKS))}, or none")
     return PACKS[name]
 
 
-__all__ = ["PACKS", "Feed", "Pack", "PackError", "Target", "custom", "escape_regex", "pack", "quote", "selector"]
+__all__ = [
+    "PACKS",
+    "REFUSED",
+    "Feed",
+    "Pack",
+    "PackError",
+    "Target",
+    "custom",
+    "escape_regex",
+    "pack",
+    "quote",
+    "selector",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Template
 
 from analysis.model import Arm
@@ -25,6 +25,10 @@ class Target:
         services: Service of each arm.
         port: the Services' port.
         gateways: (namespace, name) of the route's parents; empty when not known.
+        ports: an arm's port where it is another one.
+        workloads: Deployment of each arm, for counters of pods; an arm that is not named is called like its Service.
+        places: for each arm, where its references stand, as (index of the rule, index of the reference); some
+            gateways call their counters by these numbers. Empty when not known.
     """
 
     namespace: str
@@ -32,6 +36,17 @@ class Target:
     services: Mapping[Arm, str]
     port: int
     gateways: tuple[tuple[str, str], ...] = ()
+    ports: Mapping[Arm, int] = field(default_factory=dict)
+    workloads: Mapping[Arm, str] = field(default_factory=dict)
+    places: Mapping[Arm, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+    def port_of(self, arm: Arm) -> int:
+        """The port of this arm's Service."""
+        return self.ports.get(arm, self.port)
+
+    def workload_of(self, arm: Arm) -> str:
+        """The name of this arm's Deployment."""
+        return self.workloads.get(arm, self.services[arm])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,11 @@ class Feed:
     scale: float = 1.0
 
 
+def nothing(_: Target) -> tuple[Feed, ...]:
+    """No feeds: what a gateway does not count."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
     """One gateway's counters.
@@ -60,12 +80,29 @@ class Pack:
         feeds: from a target to everything that is read.
         exact: the gateway keeps shares exactly (round robin), not at random.
         blind: what these counters cannot see, one sentence each.
+        missing: why stable may have no counters although it has traffic, and what to do; one or more sentences.
+        verified: on what the pack was tried, and what was not; one sentence.
+        unit: unit of the histogram's bounds, `s` or `ms`; empty where there is no histogram.
+        late: seconds by which latencies come after the requests that they belong to.
+        pod_label: label that tells the pods of one arm apart; empty where the gateway has none.
+        beside: feeds of `Role.STARTED` and `Role.RETRIED`, where the gateway counts them. Not among `feeds`.
     """
 
     name: str
     feeds: Callable[[Target], tuple[Feed, ...]]
     exact: bool
     blind: tuple[str, ...]
+    missing: str
+    verified: str
+    unit: str
+    late: float = 0.0
+    pod_label: str = ""
+    beside: Callable[[Target], tuple[Feed, ...]] = nothing
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether there is a histogram of latencies."""
+        return bool(self.unit)
 
 
 def escape_regex(value: str) -> str:

@@ -1,8 +1,12 @@
 """Gateways whose data plane is Envoy: the same counters everywhere, under another cluster name on each.
 
-Names of series: Envoy's docs (cluster_stats), seen on Envoy 1.40; times are in milliseconds. An error that was retried
+Names of series: Envoy's docs (cluster_stats), tried on Envoy 1.40; times are in milliseconds. An error that was retried
 is not among `upstream_rq_xx` (503, 503, 200 counts as one 200): it is in `retry_upstream_rq_xx`, which is added, so
 that what is counted are attempts, and retries do not hide a canary that fails.
+
+Histograms are merged from Envoy's threads when it flushes its statistics, every 5 s (`stats_flush_interval`); counters
+are read as they are. A scrape in between shows the requests and not yet their latencies: all of them come, each once,
+with the next flush, for both arms at the same moment. (With `stats_flush_on_admin` they come one scrape late instead.)
 """
 
 from __future__ import annotations
@@ -11,26 +15,58 @@ from collections.abc import Callable
 
 from analysis.model import Arm
 from analysis.packs.base import Feed, Pack, Target, escape_regex
-from analysis.sources.model import Key, Role
+from analysis.sources.model import ROUTE, Key, Role
 
-Clusters = Callable[[Target, str], str]
-"""From a target and a Service to the expression of its cluster's name."""
+Clusters = Callable[[Target, Arm], str]
+"""From a target and an arm to the expression of its cluster's name."""
 
 FAMILIES = ("envoy_cluster_upstream_rq_xx", "envoy_cluster_retry_upstream_rq_xx")
 MILLISECONDS = 0.001
 
+FLUSH = 5.0
+"""Seconds; Envoy's own default of `stats_flush_interval`."""
+
 BLIND = (
-    "Requests that Envoy answered itself before it chose a cluster (no route, no cluster) are in no arm's counters.",
-    "A Service's counters are shared by all routes of the gateway that send to it.",
-    "Retries count as attempts, failed or not.",
-    "Latencies come every five seconds (stats_flush_interval), and Envoy 1.40 was seen to give one for two requests.",
+    "Requests whose cluster does not exist are in no arm's counters; they are counted for all routes of the proxy.",
+    "Requests that matched no route are counted nowhere here.",
+    "Retries count as attempts, failed or not; a latency is that of the whole request, retries included.",
+    "Latencies come up to five seconds late (stats_flush_interval): a share's first look has some of the one before.",
     "gRPC errors are not HTTP errors: they come with code 200.",
 )
 
+SHARED = "A Service's counters are shared by all routes of the gateway that send to it."
 
-def _feeds(clusters: Clusters) -> Callable[[Target], tuple[Feed, ...]]:
+TRIED = (
+    "Tried on a running Envoy 1.40 with weighted clusters and retries under these cluster names, not behind the "
+    "controller itself."
+)
+
+
+def feeds_of(clusters: Clusters) -> Callable[[Target], tuple[Feed, ...]]:
+    """The feeds of a gateway whose clusters are called so."""
+
     def feeds(target: Target) -> tuple[Feed, ...]:
-        return tuple(feed for arm, service in target.services.items() for feed in _arm(arm, clusters(target, service)))
+        arms = tuple(feed for arm in target.services for feed in _arm(arm, clusters(target, arm)))
+        lost = "envoy_http_no_cluster"
+        return (*arms, *(Feed(family=lost, where=(), key=Key(ROUTE, None, role)) for role in (Role.TOTAL, Role.BAD)))
+
+    return feeds
+
+
+def beside_of(clusters: Clusters) -> Callable[[Target], tuple[Feed, ...]]:
+    """Attempts sent to a pod, and how many of them were retries. Requests without a ready pod are never sent."""
+
+    def feeds(target: Target) -> tuple[Feed, ...]:
+        families = {Role.STARTED: "envoy_cluster_upstream_rq_total", Role.RETRIED: "envoy_cluster_upstream_rq_retry"}
+        return tuple(
+            Feed(
+                family=family,
+                where=(("envoy_cluster_name", clusters(target, arm)),),
+                key=Key("errors", arm, role),
+            )
+            for arm in target.services
+            for role, family in families.items()
+        )
 
     return feeds
 
@@ -50,49 +86,60 @@ def _arm(arm: Arm, cluster: str) -> tuple[Feed, ...]:
     )
 
 
-def _kgateway(target: Target, service: str) -> str:
-    return f"kube_{escape_regex(target.namespace)}_{escape_regex(service)}_{target.port}"
+def _named(target: Target, arm: Arm) -> str:
+    return f"{escape_regex(target.namespace)}_{escape_regex(target.services[arm])}_{target.port_of(arm)}"
 
 
-def _contour(target: Target, service: str) -> str:
-    return f"{escape_regex(target.namespace)}_{escape_regex(service)}_{target.port}"
+def _kgateway(target: Target, arm: Arm) -> str:
+    return f"kube_{_named(target, arm)}"
 
 
-def _cilium(target: Target, service: str) -> str:
+def _cilium(target: Target, arm: Arm) -> str:
     # Envoy writes the colons of `NS:SVC:PORT` as underscores.
     known = [
         f"{escape_regex(namespace)}/cilium\\-gateway\\-{escape_regex(name)}" for namespace, name in target.gateways
     ]
     gateway = f"({'|'.join(known)})" if known else "[^/]+/cilium\\-gateway\\-[^/]+"
-    return f"{gateway}/{_contour(target, service)}"
+    return f"{gateway}/{_named(target, arm)}"
 
 
-def _merged(target: Target, service: str) -> str:
-    return f"service/{escape_regex(target.namespace)}/{escape_regex(service)}/{target.port}(/[^/]+)?"
-
-
-KGATEWAY = Pack(name="kgateway", feeds=_feeds(_kgateway), exact=False, blind=BLIND)
+KGATEWAY = Pack(
+    name="kgateway",
+    feeds=feeds_of(_kgateway),
+    exact=False,
+    blind=(*BLIND, SHARED),
+    missing="kgateway's proxies serve their metrics on port 9091 at /metrics: are they scraped? References to "
+    "a kgateway Backend instead of a Service are counted under other names.",
+    verified=TRIED,
+    unit="ms",
+    late=FLUSH,
+    beside=beside_of(_kgateway),
+)
 """Cluster `kube_NS_SVC_PORT` (pkg/pluginsdk/ir/backend.go)."""
 
-CONTOUR = Pack(name="contour", feeds=_feeds(_contour), exact=False, blind=BLIND)
+CONTOUR = Pack(
+    name="contour",
+    feeds=feeds_of(_named),
+    exact=False,
+    blind=(*BLIND, SHARED),
+    missing="Contour's Envoys serve their metrics on port 8002 at /stats/prometheus: are they scraped?",
+    verified=TRIED,
+    unit="ms",
+    late=FLUSH,
+    beside=beside_of(_named),
+)
 """alt_stat_name `NS_SVC_PORT` (internal/envoy/cluster.go)."""
 
 CILIUM = Pack(
     name="cilium",
-    feeds=_feeds(_cilium),
+    feeds=feeds_of(_cilium),
     exact=False,
-    blind=(*BLIND, "Every node has an Envoy: read them through Prometheus, or name all of them."),
+    blind=(*BLIND, SHARED, "Every node has an Envoy: read them through Prometheus, or name all of them."),
+    missing="Cilium's Envoys serve their metrics on port 9964 at /metrics when envoy.prometheus is enabled: are all "
+    "nodes scraped? A Gateway whose name has a dot is not found: Envoy cuts names at dots.",
+    verified=TRIED,
+    unit="ms",
+    late=FLUSH,
+    beside=beside_of(_cilium),
 )
 """Cluster `GWNS/cilium-gateway-GW/NS:SVC:PORT`."""
-
-ENVOY_GATEWAY = Pack(
-    name="envoy-gateway",
-    feeds=_feeds(_merged),
-    exact=False,
-    blind=(
-        *BLIND,
-        "Only with EnvoyProxy's mergeBackends (1.9 and later) has a Service counters of its own; else nothing is read.",
-    ),
-)
-"""Cluster `service/NS/SVC/PORT[/PROTOCOL]` with mergeBackends. Without it, clusters are named by index
-(`httproute/NS/ROUTE/rule/N`), which a change of the route moves."""

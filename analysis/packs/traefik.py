@@ -34,7 +34,7 @@ def _router(target: Target) -> str:
 def _service(target: Target, arm: Arm) -> str:
     namespace, service = _normal(target.namespace), _normal(target.services[arm])
     new = f"{_router(target)}\\-svc\\-{namespace}\\-{service}\\-[0-9]+"
-    old = f"{namespace}\\-{service}\\-http\\-{target.port}"
+    old = f"{namespace}\\-{service}\\-http\\-{target.port_of(arm)}"
     return f"({new}|{old}){PROVIDER}"
 
 
@@ -72,5 +72,12 @@ TRAEFIK = Pack(
         "Requests that Traefik answered itself (no ready endpoint) are on no arm; they are counted on the route.",
         "gRPC errors are not HTTP errors: their code is the gRPC status.",
         "Before 3.7.6 a Service's counters are shared by all routes that send to it.",
+        "Pods are not told apart, and a request that never ends is never counted.",
+        "Its default bounds (0.1, 0.3, 1.2 and 5 s) show no shift between them: set metrics.prometheus.buckets.",
     ),
+    missing="Traefik serves its metrics with metrics.prometheus=true; what is counted per Service appears with its "
+    "first request, and on the route only with metrics.prometheus.addRoutersLabels=true.",
+    verified="Tried behind a running Traefik 3.7.15 with its kubernetesGateway provider; the names before 3.7.6 from "
+    "its sources.",
+    unit="s",
 )

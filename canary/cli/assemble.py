@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
+from canary.cli.counters import seen_on, target_of, why_none
 from canary.cli.resuming import resumable, subject_of
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from analysis.packs import Feed, Target
     from canary.adapters.kubernetes import Api
     from canary.engine.observer import Question
-    from canary.ports import Leases, Reporters, Routes, Sources
+    from canary.ports import Leases, Reporters, Sources
     from strategies import Pool
 
 LEASE_DURATION = 30.0
@@ -156,8 +157,8 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
             port=file.spec.stable.port,
         )
     pool = _pool(file)
-    sources = source_of(file, target_of(file, gateways=_gateways(routes, namespace)), now=clock.now)
     selectors = file.spec.route.rules
+    sources = source_of(file, seen_on(routes, target_of(file), pool=pool, selectors=selectors), now=clock.now)
     preflights = KubernetesPreflights(
         api,
         namespace=namespace,
@@ -168,6 +169,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         release=release.uid,
         workloads=workloads,
         sources=sources,
+        missing=why_none(file),
     )
     ports = Ports(
         clock=clock,
@@ -267,44 +269,17 @@ def take_lease(
     return lost
 
 
-def _gateways(routes: Routes, namespace: str) -> tuple[tuple[str, str], ...]:
-    """Namespace and name of the route's Gateways; some metrics carry them. None when the route cannot be read.
-
-    Preflight reads the route again and says what is wrong with it.
-    """
-    from canary.ports import PortError
-
-    try:
-        parents = routes.read()["spec"].get("parentRefs") or []
-        found = [parent for parent in parents if parent.get("kind", "Gateway") == "Gateway"]
-        return tuple((parent.get("namespace") or namespace, parent["name"]) for parent in found)
-    except (PortError, KeyError, AttributeError, TypeError):
-        return ()
-
-
-def target_of(file: Release, *, gateways: tuple[tuple[str, str], ...] = ()) -> Target:
-    """Whose counters are read."""
-    from analysis.model import Arm
-    from analysis.packs import Target
-
-    services = {Arm.STABLE: file.spec.stable.service, Arm.CANARY: file.canary_service}
-    return Target(
-        namespace=file.metadata.namespace,
-        route=file.spec.route.name,
-        services=services,
-        port=file.spec.stable.port,
-        gateways=gateways,
-    )
-
-
 def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
     """Everything that is read: what the metrics need, and the route's own counters."""
-    from analysis.packs import custom, pack
+    from analysis.packs import PackError, custom, pack
 
     names = {metric.name for metric in file.spec.analysis.metrics}
     feeds: list[Feed] = []
     if file.spec.analysis.gateway != "none":
-        known = pack(file.spec.analysis.gateway).feeds(target)
+        try:
+            known = pack(file.spec.analysis.gateway).feeds(target)
+        except PackError as error:
+            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
         # Errors are always read: they are how requests are counted, and how traffic is seen to follow.
         feeds += [feed for feed in known if feed.key.metric in names | {"errors", ""}]
     for metric in file.spec.analysis.metrics:

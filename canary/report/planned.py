@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from analysis.judge import JudgeConfig
+from analysis.packs import PACKS
 from analysis.planning import Prospect, Traffic, prospect
 from canary.report import prospects, words
 from canary.spec import Release
@@ -65,6 +66,9 @@ class Planned:
         shortest, longest: seconds, the holds alone; settling, starting pods and gates come on top.
         restored: whether the last write leaves the route's spec as it was; None without a route.
         traffic: what the steps' sight was computed for; None without.
+        gateway: whose counters decide; none when only queries do.
+        unseen: what these counters cannot see, one sentence each.
+        verified: on what they were tried.
     """
 
     release: str
@@ -74,6 +78,9 @@ class Planned:
     longest: float
     restored: bool | None = None
     traffic: Traffic | None = None
+    gateway: str = "none"
+    unseen: tuple[str, ...] = ()
+    verified: str = ""
 
 
 def planned(
@@ -118,6 +125,7 @@ def planned(
     restored = None
     if route is not None and apply is not None:
         writes, restored = _on_route(release, route, writes, apply)
+    known = PACKS.get(spec.analysis.gateway)
     return Planned(
         release=release.metadata.name,
         namespace=release.metadata.namespace,
@@ -126,6 +134,9 @@ def planned(
         longest=sum(write.hold_max or 0.0 for write in writes),
         restored=restored,
         traffic=sight[1] if sight else None,
+        gateway=spec.analysis.gateway,
+        unseen=known.blind if known else (),
+        verified=known.verified if known else "",
     )
 
 
@@ -200,6 +211,9 @@ def text(plan: Planned) -> str:
             lines += [f"{'':11}{line}" for line in prospects.lines(write.sees, hold_max=write.hold_max)]
     seeing = [write.sees for write in plan.writes if write.sees is not None]
     lines += ["", *(prospects.closing(plan.traffic, seeing[0]) if plan.traffic and seeing else [prospects.HOW])]
+    if plan.unseen:
+        lines += ["", f"What {plan.gateway}'s counters cannot see:", *(f"  - {each}" for each in plan.unseen)]
+        lines += [f"  ({plan.verified})"]
     if plan.restored is not None:
         end = "equals" if plan.restored else "does NOT equal"
         lines += ["", f"The route's spec after the last write {end} the one before the first."]

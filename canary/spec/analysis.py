@@ -17,13 +17,29 @@ def _default_metrics() -> tuple[Metric, ...]:
     return (Metric(errors=Errors()), Metric(latency=Latency()))
 
 
+Gateway = Literal[
+    "traefik",
+    "cilium",
+    "contour",
+    "envoy-gateway",
+    "hubble",
+    "istio",
+    "kgateway",
+    "linkerd",
+    "nginx-gateway-fabric-plus",
+    "pods",
+    "none",
+]
+"""The metric packs by name; a test holds it against `analysis.packs`."""
+
+
 class Analysis(Part):
     """How the new version is judged against the old one."""
 
     source: Source = Field(description="Where counters are read.")
-    gateway: Literal["traefik", "cilium", "contour", "envoy-gateway", "kgateway", "none"] = Field(
-        description="Whose counters they are. With none, only query metrics can be judged. Traefik's are tried against "
-        "a running Traefik; the others against a running Envoy, not yet behind their own controllers."
+    gateway: Gateway = Field(
+        description="Whose counters they are: the gateway's; hubble or pods for those of the pods, where the gateway "
+        "does not tell the arms apart; or none, with query metrics only. canary plan prints what they cannot see."
     )
     every: Duration | None = Field(
         default=None,

@@ -153,6 +153,12 @@ def _source(spec: Spec, path: Path) -> Iterator[Objection]:
     source = spec.analysis.source
     yield from _exactly_one(path, {"prometheus": source.prometheus, "scrape": source.scrape})
     prometheus = source.prometheus
+    if source.scrape is not None and spec.analysis.gateway == "pods":
+        yield Objection(
+            (*path, "scrape"),
+            "the names of the pods are not in what they serve: Prometheus adds them",
+            "read the pods' counters through a Prometheus",
+        )
     if prometheus is None or prometheus.url.startswith("https://"):
         return
     if prometheus.bearer_token_file is not None:
@@ -194,10 +200,23 @@ def _metrics(spec: Spec, path: Path) -> Iterator[Objection]:
                 f"without a gateway nobody counts {metric.name}",
                 "name the gateway, or judge by queries of your own only: metrics: [{query: ...}]",
             )
+        if metric.latency and not _has_latency(analysis.gateway):
+            yield Objection(
+                here if "metrics" in analysis.model_fields_set else (*path[:-1], "gateway"),
+                f"{analysis.gateway} keeps no histogram of latencies",
+                "judge errors only: metrics: [{errors: {}}], or latency by what the app counts: gateway: pods",
+            )
         if metric.latency and metric.latency.limit:
             yield from _limits(metric.latency.limit, (*here, "latency", "limit"))
     if all(metric.chosen.dry_run for metric in analysis.metrics):
         yield Objection(path, "every metric is dryRun: nothing could ever decide", "let at least one metric decide")
+
+
+def _has_latency(gateway: str) -> bool:
+    """Whether this gateway's latencies can be judged; `none` has been objected to by then."""
+    from analysis.packs import PACKS
+
+    return gateway not in PACKS or PACKS[gateway].has_latency
 
 
 def _selectors(query: Query, path: Path) -> Iterator[Objection]:

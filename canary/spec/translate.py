@@ -83,6 +83,9 @@ class _Translator:
         later = unsupported.VALUES.get(_dotted(path), {})
         if node and isinstance(node.value, str) and node.value in later:
             return self._problem(path, "this is not supported yet", later[node.value])
+        never = unsupported.REFUSED.get(_dotted(path), {})
+        if node and isinstance(node.value, str) and node.value in never:
+            return self._problem(path, *never[node.value])
         message, hint = _WORDS.get(kind, (fallback, ""))
         spelled = {**context, "expected": str(context.get("expected", "")).replace("'", "")}
         return self._problem(path, message.format(**spelled), hint.format(**spelled), of_type=kind.endswith("_type"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _STRATEGIES = "linear, exponential and steps exist"
-_GATEWAYS = "traefik, cilium, contour, envoy-gateway and kgateway exist, and none with queries of your own"
 
 KEYS: dict[str, str] = {
     "spec.strategy.blueGreen": _STRATEGIES,
@@ -33,18 +32,27 @@ VALUES: dict[str, dict[str, str]] = {
     "spec.strategy": dict.fromkeys(("linear", "exponential", "steps"), "write it as a mapping, such as {linear: {}}"),
     "spec.route.kind": dict.fromkeys(("GRPCRoute", "TLSRoute", "TCPRoute"), "HTTPRoute exists"),
     "spec.workload.kind": dict.fromkeys(("StatefulSet", "DaemonSet", "Rollout"), "Deployment exists"),
-    "spec.analysis.gateway": dict.fromkeys(
-        (
-            "istio",
-            "linkerd",
-            "nginx-gateway-fabric",
-            "kong",
-        ),
-        _GATEWAYS,
-    ),
     "spec.analysis.noData": {"pass": "nothing seen is never taken for good; set dryRun on a metric that may be absent"},
     "spec.promote.by": {"hook": "engine exists"},
     "spec.onConcurrent": dict.fromkeys(("queue", "supersede"), "refuse exists"),
     "spec.firstRelease": {"direct": "refuse exists; deploy the first version with kubectl or your usual tool"},
 }
 """Dotted key without indices: the values that are not built yet, and what exists instead."""
+
+REFUSED: dict[str, dict[str, tuple[str, str]]] = {
+    "spec.analysis.gateway": {
+        "kong": (
+            "Kong counts per rule, not per backend: its counters do not tell stable from canary",
+            "write pods to judge by what the app counts, or none with query metrics that tell the pods apart",
+        ),
+        "nginx-gateway-fabric": (
+            "the open-source NGINX counts nothing per backend",
+            "write nginx-gateway-fabric-plus where the data plane is NGINX Plus; else pods, or none with query metrics",
+        ),
+        "nginx": (
+            "the open-source NGINX counts nothing per backend",
+            "write nginx-gateway-fabric-plus where the data plane is NGINX Plus; else pods, or none with query metrics",
+        ),
+    },
+}
+"""Dotted key without indices: values that can never work, why, and what to write instead."""

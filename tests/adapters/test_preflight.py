@@ -69,6 +69,7 @@ def check(shop: Any, controller: Any) -> Check:
         shares: tuple[Decimal, ...] = SHARES,
         workload: bool = True,
         pool: Pool | None = None,
+        missing: str = "",
         **changes: Any,
     ) -> list[Problem]:
         controller.close()
@@ -95,6 +96,7 @@ def check(shop: Any, controller: Any) -> Check:
             release=release,
             workloads=KubernetesWorkloads(api, **{**workloads, **changes}) if workload else None,
             sources=Told(*(readings or (GOOD,))),
+            missing=missing,
         )
         before, log = versions(shop), shop.requests()
         found = preflights.check()
@@ -421,6 +423,7 @@ def test_a_source_that_is_down_is_quoted(check: Check) -> None:
 def test_a_source_that_knows_nothing_about_stable(check: Check) -> None:
     only_route = Reading(at=0.0, samples=(Sample(Key("", None, Role.TOTAL), "s", 1.0, 7.0),))
     one(check(only_route), "no counters of stable", "spec.analysis.gateway")
+    one(check(only_route, missing="Give it a filter."), "no counters of stable", "Give it a filter.")
 
 
 def test_one_bad_reading_is_not_believed(check: Check) -> None:

@@ -159,13 +159,26 @@ def test_each_arm_reads_its_own_service_and_no_other(  # noqa: PLR0917 - hypothe
 def test_every_pack_feeds_what_the_judge_needs(name: str) -> None:
     feeds = pack(name).feeds(target())
     for arm in Arm:
-        for metric, role in (("errors", Role.TOTAL), ("errors", Role.BAD), ("latency", Role.BUCKET)):
+        needed = [("errors", Role.TOTAL), ("errors", Role.BAD)]
+        for metric, role in needed + [("latency", Role.BUCKET)] * pack(name).has_latency:
             assert any((feed.key.metric, feed.key.arm, feed.key.role) == (metric, arm, role) for feed in feeds)
     for feed in feeds:
         for _, pattern in feed.where:
             re.compile(pattern)
-    assert pack(name).blind
-    assert all(sentence.endswith(".") for sentence in pack(name).blind)
+    one = pack(name)
+    assert one.blind
+    assert all(sentence.endswith(".") for sentence in (*one.blind, one.verified))
+    assert len(one.missing) > 40
+    bounds = {feed.scale for feed in feeds if feed.key.role is Role.BUCKET}
+    assert bounds == {"ms": {0.001}, "s": {1.0}, "": set()}[one.unit]
+    beside = {feed.key.role for feed in one.beside(target())}
+    assert beside <= {Role.STARTED, Role.RETRIED}
+
+
+@pytest.mark.parametrize("name", ["kong", "nginx-gateway-fabric"])
+def test_a_gateway_that_cannot_tell_the_arms_apart_is_refused_with_the_way_out(name: str) -> None:
+    with pytest.raises(PackError, match=r"(?s)(stable from canary|nothing per upstream).*gateway: pods.*query"):
+        pack(name)
 
 
 def test_an_unknown_gateway_is_refused_with_those_there_are() -> None:

@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from analysis.sources import NoLook, Window
 from analysis.sources.prometheus import PrometheusSource
 from analysis.sources.read import Classifier
 from analysis.sources.scrape import ScrapeSource
+from tests.packs.test_pods import exposition as of_pods
 
 pytestmark = pytest.mark.real
 
@@ -239,20 +241,29 @@ def test_expressions_of_ones_own_mean_the_same_here_and_there(nasty: Any) -> Non
         assert theirs == ours, pattern
 
 
-CAPTURED = Path(__file__).parents[1] / "packs" / "captured"
+PACKS_TESTS = Path(__file__).parents[1] / "packs"
+
+
+def of_gateway(name: str) -> str:
+    """What a gateway writes: captured from a real one where the tests can run one, else as it is documented."""
+    if name == "pods":
+        return of_pods("code", "namespace", "pod")
+    written = PACKS_TESTS / "documented" / f"{name}.txt"
+    captured = "traefik-3.7.15" if name == "traefik" else "envoy-1.40.0"
+    return (written if written.exists() else PACKS_TESTS / "captured" / f"{captured}.txt").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(PACKS))
 def test_prometheus_finds_what_a_scrape_of_the_gateway_finds(prometheus: Any, name: str) -> None:
-    """The captured expositions of real gateways, through a real Prometheus and directly."""
-    captured = "traefik-3.7.15" if name == "traefik" else "envoy-1.40.0"
-    prometheus.exposition.shows((CAPTURED / f"{captured}.txt").read_text() + f'turn{{pack="{name}"}} 1\n')
+    """Every gateway's exposition, through a real Prometheus and directly."""
+    prometheus.exposition.shows(of_gateway(name) + f'turn{{pack="{name}"}} 1\n')
     shown = time.time()
     scraped = f'timestamp(turn{{pack="{name}"}})'
     prometheus.until(lambda: (prometheus.value(scraped) or 0.0) > shown, "it is scraped")
-    feeds = pack(name).feeds(TARGET)
+    feeds = pack(name).feeds(TARGET if name == "traefik" else replace(TARGET, route="r"))
     through = PrometheusSource(url=prometheus.url, feeds=feeds).read(timeout=5)
     direct = ScrapeSource(urls=(prometheus.exposition.url,), feeds=feeds).read(timeout=5)
     latest = {(one.key, one.series): one.value for one in through.samples if one.time > shown}
     assert sorted(latest.values()) == sorted(one.value for one in direct.samples)
     assert {key for key, _ in latest} == {one.key for one in direct.samples}
+    assert {key.arm for key, _ in latest} >= set(Arm)

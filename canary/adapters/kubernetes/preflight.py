@@ -67,10 +67,11 @@ class KubernetesPreflights:
         release: str,
         workloads: KubernetesWorkloads | None,
         sources: Sources,
+        missing: str = "",
     ) -> None:
         self._api, self._namespace, self._routes, self._pool = api, namespace, routes, pool
         self._selectors, self._shares, self._release = selectors, tuple(shares), release
-        self._workloads, self._sources = workloads, sources
+        self._workloads, self._sources, self._missing = workloads, sources, missing
         self._objects = Objects(api, namespace)
         self._lease, self._journal = named("canary", routes.name), named("canary", routes.name, "journal")
 
@@ -229,7 +230,12 @@ class KubernetesPreflights:
         if reading.trouble is not None:
             return [Problem(what=f"The metrics cannot be read: {reading.sentence or reading.trouble}.", fix=_SOURCE)]
         service = self._pool.stable.name
-        return [Problem(what=f"The source answers, but has no counters of stable (Service {service}).", fix=_LABELS)]
+        return [
+            Problem(
+                what=f"The source answers, but has no counters of stable (Service {service}).",
+                fix=f"{_LABELS} {self._missing}".strip(),
+            )
+        ]
 
 
 def owners(item: JsonObject, what: str, *, group: str, path: str, touched: str) -> list[Problem]:

@@ -1,0 +1,96 @@
+"""Whose counters a release is judged by: what its file says, and what only the route shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from canary.spec import Release
+
+if TYPE_CHECKING:
+    from analysis.model import Arm
+    from analysis.packs import Target
+    from canary.ports import Routes
+    from strategies import Pool
+
+
+def target_of(file: Release) -> Target:
+    """Whose counters are read, as far as the release file says."""
+    from analysis.model import Arm
+    from analysis.packs import Target
+
+    spec = file.spec
+    workloads = {}
+    if spec.workload is not None:
+        from canary.adapters.kubernetes.derive import DEPLOYMENT_NAME_LIMIT
+        from canary.adapters.kubernetes.paths import named
+
+        stable = spec.workload.name
+        workloads = {Arm.STABLE: stable, Arm.CANARY: named(stable, "canary", limit=DEPLOYMENT_NAME_LIMIT)}
+    return Target(
+        namespace=file.metadata.namespace,
+        route=spec.route.name,
+        services={Arm.STABLE: spec.stable.service, Arm.CANARY: file.canary_service},
+        port=spec.stable.port,
+        ports={Arm.CANARY: file.canary_port},
+        workloads=workloads,
+    )
+
+
+def seen_on(routes: Routes, target: Target, *, pool: Pool, selectors: tuple[str | int, ...] | None) -> Target:
+    """The target with what the route tells. A route that cannot be read tells nothing: preflight says what is wrong."""
+    from canary.ports import PortError
+    from strategies.route.model import SurgeryError
+
+    try:
+        route = routes.read()
+        return replace(
+            target,
+            gateways=_gateways(route, target.namespace),
+            places=places_on(route, pool=pool, selectors=selectors),
+        )
+    except (PortError, SurgeryError, KeyError, AttributeError, TypeError):
+        return target
+
+
+def _gateways(route: Mapping[str, Any], namespace: str) -> tuple[tuple[str, str], ...]:
+    """Namespace and name of the route's Gateways; some metrics carry them."""
+    parents = route["spec"].get("parentRefs") or []
+    found = [parent for parent in parents if parent.get("kind", "Gateway") == "Gateway"]
+    return tuple((parent.get("namespace") or namespace, parent["name"]) for parent in found)
+
+
+def places_on(
+    route: Mapping[str, Any], *, pool: Pool, selectors: tuple[str | int, ...] | None
+) -> dict[Arm, tuple[tuple[int, int], ...]]:
+    """Where each arm's references stand in the chosen rules; the canary's where the engine appends it.
+
+    Args:
+        route: as it is, before the release or during it.
+        pool: stable and canary.
+        selectors: names or indices of rules; None for every rule that sends to stable.
+
+    Raises:
+        SurgeryError: the object is no route, or names an arm twice in one rule.
+    """
+    from analysis.model import Arm
+    from strategies.route.model import rules_of
+
+    stable, canary = [], []
+    for rule in rules_of(route):
+        if selectors is not None and rule.index not in selectors and rule.name not in selectors:
+            continue
+        known, ours = rule.find(pool.stable), rule.find(pool.canary)
+        if known is not None:
+            stable.append((rule.index, known.index))
+            canary.append((rule.index, ours.index if ours else len(rule.refs)))
+    return {Arm.STABLE: tuple(stable), Arm.CANARY: tuple(canary)}
+
+
+def why_none(file: Release) -> str:
+    """What to do when stable has no counters, in the words of the gateway's pack; empty without one."""
+    from analysis.packs import PACKS
+
+    known = PACKS.get(file.spec.analysis.gateway)
+    return known.missing if known else ""

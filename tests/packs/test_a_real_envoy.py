@@ -1,0 +1,155 @@
+"""The Envoy family against a running Envoy: weighted clusters, retries, names with dots, a cluster that is not there.
+
+What each pack reads is compared with what the apps themselves counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from analysis.model import Arm
+from analysis.packs import Target, pack
+from analysis.sources import ROUTE, Key, Role
+from tests.packs.counting import SERVICES, counted, target
+from tests.packs.envoy import App, Envoy, running
+
+REQUESTS = 60
+
+
+def by_filter(route: str) -> dict[Arm, str]:
+    return {arm: f"httproute/shop/{route}/rule/0/backend/{index}" for index, arm in enumerate(Arm)}
+
+
+PLACES = {arm: ((0, index),) for index, arm in enumerate(Arm)}
+GATEWAYS = (("infra", "public"),)
+CLUSTERS = {
+    "kgateway": {arm: f"kube_shop_{service}_8080" for arm, service in SERVICES.items()},
+    "contour": {arm: f"shop_{service}_8080" for arm, service in SERVICES.items()},
+    "cilium": {arm: f"infra/cilium-gateway-public/shop:{service}:8080" for arm, service in SERVICES.items()},
+    "envoy-gateway": by_filter("r"),
+    "merged": {arm: f"service/shop/{service}/8080/http" for arm, service in SERVICES.items()},
+    # Nobody's, and easily taken for ours.
+    "sibling": by_filter("r.x"),
+    "default": dict.fromkeys(Arm, "httproute/shop/r/rule/0"),
+    "longer": {arm: f"kube_shop_{service}_80801" for arm, service in SERVICES.items()},
+    # The canary's cluster is not there.
+    "lost": {Arm.STABLE: "elsewhere", Arm.CANARY: "invalid-backend-cluster"},
+}
+RETRYING = {"kgateway", "merged"}
+READ_AS = {"merged": "envoy-gateway"}
+PACKS = ["kgateway", "contour", "cilium", "envoy-gateway", "merged"]
+
+
+NOBODY = {arm: f"nobody-{arm}" for arm in Arm}
+
+
+def whose(host: str) -> Target:
+    """Both of Envoy Gateway's namings are under one gateway here; each is read on its own."""
+    named = {"merged": {"places": {}}, "envoy-gateway": {"services": NOBODY}}
+    return target(**({"gateways": GATEWAYS, "places": PLACES} | named.get(host, {})))
+
+
+@dataclass
+class Served:
+    """What was asked, answered and counted."""
+
+    text: str
+    first: str
+    answers: Mapping[str, Counter[int]]
+    apps: Mapping[Arm, App]
+
+
+def latencies(text: str, host: str) -> dict[Arm, float]:
+    found = counted(text, pack(READ_AS.get(host, host)).feeds(whose(host)))
+    return {arm: found.get(Key("latency", arm, Role.BUCKET, float("inf")), 0.0) for arm in Arm}
+
+
+def requests(text: str, host: str) -> dict[Arm, float]:
+    """Whole requests, not attempts: retried failures are not among them."""
+    feeds = pack(READ_AS.get(host, host)).feeds(whose(host))
+    totals = tuple(feed for feed in feeds if feed.key.role is Role.TOTAL and "retry" not in feed.family)
+    found = counted(text, totals)
+    return {arm: found.get(Key("errors", arm, Role.TOTAL), 0.0) for arm in Arm}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("envoy")
+    with running(home, CLUSTERS, retries=RETRYING, missing={"invalid-backend-cluster"}) as (envoy, apps):
+        answers = {host: envoy.ask(host, REQUESTS) for host in CLUSTERS}
+        first = envoy.exposition()
+        yield Served(flushed(envoy), first, answers, apps)
+
+
+def flushed(envoy: Envoy) -> str:
+    text = envoy.exposition()
+
+    def whole() -> bool:
+        nonlocal text
+        text = envoy.exposition()
+        return all(latencies(text, host) == requests(text, host) for host in PACKS)
+
+    envoy.until(whole, "every request's latency is published")
+    return text
+
+
+def plain(found: Mapping[Key, float]) -> dict[Any, float]:
+    return {(key.arm, key.role): count for key, count in found.items() if key.metric == "errors"}
+
+
+@pytest.mark.parametrize("host", PACKS)
+def test_every_attempt_that_the_apps_saw_is_counted_once(served: Served, host: str) -> None:
+    """With and without retries; the sibling, the longer port and the default cluster are somebody else's."""
+    found = plain(counted(served.text, pack(READ_AS.get(host, host)).feeds(whose(host))))
+    assert found == {
+        (Arm.STABLE, Role.TOTAL): served.apps[Arm.STABLE].saw[host],
+        (Arm.CANARY, Role.TOTAL): served.apps[Arm.CANARY].saw[host],
+        (Arm.CANARY, Role.BAD): served.apps[Arm.CANARY].failed[host],
+    }
+    assert found[Arm.CANARY, Role.BAD] > 0
+
+
+def test_retries_hide_from_clients_what_the_packs_still_count(served: Served) -> None:
+    for host in RETRYING:
+        assert served.answers[host] == {200: REQUESTS}
+    beside = counted(served.text, pack("kgateway").beside(whose("kgateway")))
+    canary = served.apps[Arm.CANARY]
+    assert beside[Key("errors", Arm.CANARY, Role.RETRIED)] == canary.failed["kgateway"]
+    assert beside[Key("errors", Arm.CANARY, Role.STARTED)] == canary.saw["kgateway"]
+    assert beside[Key("errors", Arm.STABLE, Role.STARTED)] == served.apps[Arm.STABLE].saw["kgateway"]
+
+
+@pytest.mark.parametrize("host", PACKS)
+def test_all_latencies_come_with_the_next_flush_and_each_once(served: Served, host: str) -> None:
+    """A scrape before it has fewer, which is why half of them once seemed to be lost; retried requests have one."""
+    assert latencies(served.text, host) == requests(served.text, host)
+    assert sum(latencies(served.text, host).values()) == REQUESTS
+    early = latencies(served.first, host)
+    assert all(early[arm] <= count for arm, count in latencies(served.text, host).items())
+
+
+def test_a_cluster_that_is_not_there_is_seen_on_the_route(served: Served) -> None:
+    found = counted(served.text, pack("kgateway").feeds(target()))
+    lost = served.answers["lost"][503]
+    assert lost > 0
+    assert found[Key(ROUTE, None, Role.TOTAL)] == found[Key(ROUTE, None, Role.BAD)] == lost
+
+
+def test_a_route_whose_name_has_a_dot_is_read_by_none(served: Served) -> None:
+    """Envoy cuts its clusters' names at the dot and makes the rest part of the family: what is read stays merged."""
+    assert 'envoy_cluster_x_rule_0_backend_1_upstream_rq_xx{envoy_response_code_class="5"' in served.text
+    dotted = target(route="r.x", gateways=GATEWAYS, places=PLACES, services=NOBODY)
+    assert plain(counted(served.text, pack("envoy-gateway").feeds(dotted))) == {}
+
+
+def test_the_default_naming_tells_no_arms_apart_and_says_why(served: Served) -> None:
+    assert 'envoy_cluster_name="httproute/shop/r/rule/0"' in served.text
+    moved = target(places={Arm.STABLE: ((5, 0),), Arm.CANARY: ((5, 1),)}, services=NOBODY)
+    assert plain(counted(served.text, pack("envoy-gateway").feeds(moved))) == {}
+    for word in ("filter", "mergeBackends", "clusterStatName"):
+        assert word in pack("envoy-gateway").missing
