@@ -133,6 +133,7 @@ def role() -> dict[str, Any]:
             _may("coordination.k8s.io", "leases", "get create update patch delete"),
             _may("", "configmaps", "get list create update patch delete"),
             _may("", "events", "create patch"),
+            _may("batch", "jobs", "get patch"),
         ],
     }
 

@@ -32,7 +32,9 @@ PLURALS = {
     "ConfigMap": "configmaps",
     "Job": "jobs",
 }
-OPTIONAL = {("get", "pods"), ("list", "horizontalpodautoscalers"), ("create", "events")}
+OPTIONAL = {("get", "pods"), ("list", "horizontalpodautoscalers"), ("create", "events")} | {
+    (verb, "jobs") for verb in ("get", "patch")
+}
 """Without these a release works: it waits out a dead engine's lease, warns of less, and tells less."""
 
 RELEASE = """\
