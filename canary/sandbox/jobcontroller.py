@@ -113,12 +113,14 @@ class JobController:
                 self._pods.took(await answer.json())
 
     async def _free(self, namespace: str, name: str) -> None:
-        body = json.dumps({"metadata": {"finalizers": None}})
+        known = self._pods.items.get((namespace, name), {"metadata": {}})["metadata"]
+        kept = [one for one in known.get("finalizers") or () if one != TRACKING]
+        body = json.dumps({"metadata": {"finalizers": kept or None}})
         path = f"/api/v1/namespaces/{namespace}/pods/{name}"
         async with self._api.patch(path, data=body, headers=MERGE) as answer:
             if answer.status < 300:
                 freed = await answer.json()
-                if "deletionTimestamp" in freed["metadata"]:
+                if "deletionTimestamp" in freed["metadata"] and not kept:
                     self._pods.items.pop(key_of(freed), None)
                 else:
                     self._pods.took(freed)
@@ -128,7 +130,7 @@ class JobController:
         alive = {job["metadata"]["uid"] for job in self._jobs.items.values()}
         for key, pod in list(self._pods.items.items()):
             ended = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
-            if _owner(pod) not in alive and ended and pod["metadata"].get("finalizers"):
+            if _owner(pod) not in alive and ended and TRACKING in (pod["metadata"].get("finalizers") or ()):
                 await self._free(*key)
 
 

@@ -14,6 +14,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,10 +63,19 @@ class JobPods:
         server: its address.
         pods: the pods of all Jobs; somebody follows it.
         run: directory for logs and mounts.
+        program: what every image is taken to hold; the container's arguments follow it.
     """
 
-    def __init__(self, *, api: aiohttp.ClientSession, server: str, pods: Cache, run: Path) -> None:
-        self._api, self._server, self._pods, self._run = api, server, pods, run
+    def __init__(
+        self,
+        *,
+        api: aiohttp.ClientSession,
+        server: str,
+        pods: Cache,
+        run: Path,
+        program: Sequence[str] = (sys.executable, "-m", "canary"),
+    ) -> None:
+        self._api, self._server, self._pods, self._run, self._program = api, server, pods, run, tuple(program)
         self._running: dict[str, Running] = {}
         self._tokens: dict[str, str] = {}
 
@@ -126,7 +136,7 @@ class JobPods:
             if answer.status >= 300:
                 return
             self._pods.took(await answer.json())
-        command = [sys.executable, "-m", "canary", *words, "--kubeconfig", str(config)]
+        command = [*self._program, *words, "--kubeconfig", str(config)]
         child = Child(command, log=log, env=env)
         self._running[pod["metadata"]["uid"]] = Running(pod=pod, folder=folder, child=child)
         await self._write(pod, _status(pod, {"running": {"startedAt": _now()}}, phase="Running", ready=True))

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{ENGINE}"
 
 
-@pytest.mark.parametrize("name", ["crash", "good"])
+@pytest.mark.parametrize("name", ["crash"])
 def test_a_release_ends_as_promised_with_the_charts_rights(
     alone: None,  # noqa: F811 - the fixture
     objects: Callable[..., dict[tuple[str, str], dict[str, Any]]],

@@ -187,7 +187,10 @@ class Objects:
             return old, not old["metadata"].get("finalizers")
         if old["metadata"].get("finalizers"):
             if "deletionTimestamp" not in old["metadata"]:
-                marked = {**old["metadata"], "deletionTimestamp": self.now(), "deletionGracePeriodSeconds": 0}
+                grace = wishes.get("gracePeriodSeconds")
+                if grace is None:  # only pods have time of their own to end
+                    grace = (old.get("spec") or {}).get("terminationGracePeriodSeconds", 0)
+                marked = {**old["metadata"], "deletionTimestamp": self.now(), "deletionGracePeriodSeconds": grace}
                 old = self._put(resource, {**old, "metadata": marked})
             return old, False
         orphan = wishes.get("propagationPolicy") == "Orphan" or wishes.get("orphanDependents") is True
