@@ -71,14 +71,14 @@ class Followed:
         self._gone = False
         self._connect()
 
-    def until_end(self, *, gate: bool = False) -> tuple[ExitCode, str]:
+    def until_end(self, *, gate: bool = False) -> tuple[ExitCode | None, str]:
         """Blocks until the release has ended, or waits at a gate.
 
         Args:
-            gate: end at a gate as well, with 0.
+            gate: end at a gate as well.
 
         Returns:
-            The exit code, and why.
+            The exit code, None when it waits at a gate, and why.
 
         Raises:
             LostSight: our credentials have been refused for too long.
@@ -88,7 +88,7 @@ class Followed:
                 if self._read():
                     return self._ended()
                 if gate and self._seen.phase == GATED:
-                    return ExitCode.PROMOTED, self._seen.line
+                    return None, self._seen.line
                 if self._gone:
                     return self._deleted()
                 self._seen, line = heartbeat(self._seen, now=self._clock(), moment=_moment())

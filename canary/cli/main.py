@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from canary.cli import abort, demo, files, judging, planning, replaying, running, sandbox, status, submit, watchdog
+from canary.cli import (
+    abort,
+    demo,
+    files,
+    history,
+    judging,
+    planning,
+    replaying,
+    running,
+    sandbox,
+    status,
+    submit,
+    watchdog,
+    watching,
+)
 from canary.core.outcome import MEANING
 
 INTERRUPTED = 130
@@ -67,6 +81,8 @@ app.command(name="run")(running.run)
 app.command(name="submit")(submit.submit)
 app.command(name="abort")(abort.abort)
 app.command(name="status")(status.status)
+app.command(name="watch")(watching.watch)
+app.command(name="history")(history.history)
 app.command(name="watchdog")(watchdog.watchdog)
 app.command(name="demo")(demo.demo)
 app.add_typer(sandbox.app, name="sandbox")

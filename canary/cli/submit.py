@@ -88,8 +88,9 @@ def submit(
     if not wait:
         _conclude(ExitCode.PROMOTED, f"{how} Job {name}", job=name, output=output, attached=attached, over=False)
     code, why = _follow(file, name, kubeconfig, context, gate=until is Until.GATE)
-    over = not (until is Until.GATE and code is ExitCode.PROMOTED and "GATED" in why)
-    _conclude(code, why, job=name, output=output, attached=attached, over=over)
+    if code is None:
+        _conclude(ExitCode.PROMOTED, why, job=name, output=output, attached=attached, over=False)
+    _conclude(code, why, job=name, output=output, attached=attached)
 
 
 # After -------------------------------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ def submit(
 
 def _follow(
     file: Release, name: str, kubeconfig: Path | None, context: str | None, *, gate: bool
-) -> tuple[ExitCode, str]:
+) -> tuple[ExitCode | None, str]:
     from canary.cli.following import Followed, LostSight
     from canary.cli.submitting import journal_of, submissions_of
     from canary.submitting import identity_of

@@ -43,6 +43,14 @@ REFUSALS = 2
 """A write refused this often on an unchanged object is a refusal by admission (invariant 6)."""
 
 
+def handed_over(release: Release) -> Release:
+    """As it is left to the process that goes on: an engine that was evicted in good order has not died.
+
+    Otherwise two drained nodes within one long hold would roll back a good release.
+    """
+    return replace(release, lives=max(0, release.lives - 1))
+
+
 def resumed(release: Release, event: on.Resumed) -> Step:
     """A new incarnation fences itself before it goes on; until then only lowering is allowed."""
     release = replace(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from canary.core import effects as do
 from canary.core import events as on
+from canary.core.backward import handed_over
 from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
@@ -162,6 +163,7 @@ class Decider:
         """Write down where the release stands, for the process that goes on with it."""
         if not self.standing_by:
             self.flush()
+            self.release = handed_over(self.release)
             self._write_journal()
         self._report(message="handed over to the next process", reason="HandedOver", code=ExitCode.HANDED_OVER)
         return ExitCode.HANDED_OVER

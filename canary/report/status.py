@@ -173,7 +173,7 @@ def _course(status: Status, release: Release) -> list[str]:
     lines = [_row("for", f"{since} in {release.phase}{_stage(release)}, {_since(status, release)} in all")]
     if release.outcome is not None:
         lines.append(_row("going back", f"{MEANING[release.outcome.code]}: {release.outcome.reason}"))
-    lines.append(_row("share", f"{words.share(_wanted(release))} wanted, {_shown(status.shares)} in the route"))
+    lines.append(_row("share", f"{words.share(_wanted(release))} wanted, {shown(status.shares)} in the route"))
     if any(status.totals):
         stable, canary, bad = (words.count(number) for number in status.totals)
         lines.append(_row("requests", f"{canary} on the canary, {stable} on stable, {bad} bad on the route"))
@@ -196,7 +196,8 @@ def _since(status: Status, release: Release) -> str:
     return words.span(max(0.0, status.now - release.started)) if release.started else "0.0s"
 
 
-def _shown(shares: tuple[float, ...]) -> str:
+def shown(shares: tuple[float, ...]) -> str:
+    """Shares of several rules in words, each value once."""
     return " and ".join(dict.fromkeys(f"{share:.4g} %" for share in shares)) or "none"
 
 
