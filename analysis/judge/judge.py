@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.judge import shares
+from analysis.judge import shares, unusual
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.book import Asked, Counted
 from analysis.judge.config import JudgeConfig
@@ -78,7 +78,7 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look) -> tuple[JudgeSt
         # What this look showed of stable chooses the bounds of later looks only.
         learn_histograms(config, state, look)
         add_latency(config, state)
-    return state, judgement
+    return state, unusual.told(judgement, look)
 
 
 def _expose(state: JudgeState, look: Look) -> None:

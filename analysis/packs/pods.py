@@ -93,7 +93,7 @@ PODS = Pack(
     blind=(
         UNDELIVERED,
         "All traffic of the pods counts, from wherever it comes, health checks too where the app counts them.",
-        "A pod that dies takes its last counts with it: what it did since the last scrape is not seen.",
+        "What a pod did before its first scrape and after its last is not seen.",
         "Errors are what the app itself calls 5xx.",
     ),
     missing=f"The app must serve the histogram {COUNT} with a label code, status or status_code, and its series must "

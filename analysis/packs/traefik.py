@@ -76,7 +76,8 @@ TRAEFIK = Pack(
         "Its default bounds (0.1, 0.3, 1.2 and 5 s) show no shift between them: set metrics.prometheus.buckets.",
     ),
     missing="Traefik serves its metrics with metrics.prometheus=true; what is counted per Service appears with its "
-    "first request, and on the route only with metrics.prometheus.addRoutersLabels=true.",
+    "first request, and on the route only with metrics.prometheus.addRoutersLabels=true. A "
+    "ServiceMonitor needs honorLabels: true, or Prometheus renames the label service to exported_service.",
     verified="Tried behind a running Traefik 3.7.15 with its kubernetesGateway provider; the names before 3.7.6 from "
     "its sources.",
     unit="s",

@@ -5,6 +5,7 @@ Loaded where it is used, because `requests` is not light.
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -14,7 +15,14 @@ from analysis.sources.model import Trouble
 
 
 class QuerySession(Session):
-    """A session that refuses what is no whole answer, before the client library looks at it."""
+    """A session that refuses what is no whole answer, before the client library looks at it.
+
+    Attributes:
+        date: when the last answer was sent, seconds since the epoch on the server's clock, in whole seconds; None when
+            it did not say.
+    """
+
+    date: float | None = None
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
         """Send, read and check.
@@ -23,8 +31,16 @@ class QuerySession(Session):
             requests.RequestException: of any kind; `Unusable` with what to do.
         """
         answer = super().send(request, **settings)
+        self.date = _date(answer.headers.get("Date"))
         _check(answer, [str(value).removeprefix("Bearer ") for value in request.headers.values()])
         return answer
+
+
+def _date(header: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(header).timestamp() if header else None
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _check(answer: requests.Response, secrets: list[str]) -> None:

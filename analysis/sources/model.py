@@ -56,12 +56,14 @@ class Sample:
         series: the series' identity (its labels), so that each is differenced on its own.
         time: when it was sampled, seconds since the epoch on the sampler's clock.
         value: the counter's value; 0 <= value <= `MOST`.
+        origin: who was sampled (a proxy, an app's pod); empty where the source does not say.
     """
 
     key: Key
     series: str
     time: float
     value: float
+    origin: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no counter can be.
@@ -99,9 +101,13 @@ class Reading:
         samples: what came back.
         trouble: why nothing useful came back; None when the source answered.
         sentence: the trouble in words, with what to do.
+        skew: seconds by which the source's clock is ahead of the reader's, as far as it is known.
+        notes: what was unusual about the answer, as short sentences.
     """
 
     at: float
     samples: tuple[Sample, ...] = ()
     trouble: Trouble | None = None
     sentence: str = ""
+    skew: float = 0.0
+    notes: tuple[str, ...] = ()

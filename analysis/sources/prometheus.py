@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.packs.base import Feed
-from analysis.sources.model import Reading, Sample, Trouble
+from analysis.sources.model import MOST, Reading, Sample, Trouble
 from analysis.sources.read import Classifier
+from analysis.sources.twice import Once, origin_of
 
 if TYPE_CHECKING:
+    from analysis.sources.answers import QuerySession
     from analysis.sources.exchange import Patience
 
 RANGE = 120
 """Seconds of raw samples asked for: two scrapes at the common 60 s."""
+
+SKEW_SEEN = 2.0
+"""Seconds; below this a difference of clocks is not told from a slow answer and whole seconds."""
 
 POINTS_LIMIT = 2_000_000
 """Samples in one answer; more is not what was asked for."""
@@ -55,7 +60,10 @@ class PrometheusSource:
         self._classifier = Classifier(feeds)
         self._queries = {family: f"{text}[{RANGE}s]" for family, text in self._classifier.selectors().items()}
         self._client: Any = None
+        self._session: QuerySession | None = None
         self._patience: Patience | None = None
+        self._once = Once()
+        self._odd: dict[str, None] = {}
 
     def read(self, *, timeout: float) -> Reading:
         """One reading; never longer than `timeout` seconds in all, and never an exception for what a server does."""
@@ -79,12 +87,15 @@ class PrometheusSource:
 
         end = time.monotonic() + timeout
         samples: list[Sample] = []
+        skew = 0.0
         try:
             client = self._connected()
             for family, query in self._queries.items():
                 left = max(end - time.monotonic(), 0.01)
                 # Prometheus itself gives up as well: what nobody waits for need not be computed.
+                asked = self._now()
                 answer = client.custom_query(query, params={"timeout": f"{left:.3f}"}, timeout=left)
+                skew = self._ahead(asked, self._now())
                 samples += self._understood(family, answer)
         except requests.RequestException as error:
             return self._trouble(at, *refused(error, timeout=timeout))
@@ -93,7 +104,22 @@ class PrometheusSource:
             return self._trouble(at, *refused(wrong, timeout=timeout))
         except RecursionError:
             return self._trouble(at, Trouble.NONSENSE, "answered with JSON that is nested too deeply")
-        return Reading(at=at, samples=tuple(samples))
+        return Reading(at=at, samples=tuple(samples), skew=skew, notes=(*self._once.notes(), *self._taken()))
+
+    def _taken(self) -> tuple[str, ...]:
+        """What was odd about the values since this was asked."""
+        odd = tuple(self._odd)
+        self._odd.clear()
+        return odd
+
+    def _ahead(self, asked: float, answered: float) -> float:
+        """Seconds by which Prometheus' clock is ahead of ours; 0 when it is not known, or too little to tell."""
+        date = self._session.date if self._session else None
+        if date is None:
+            return 0.0
+        # The header has whole seconds, so that half a second is missing on average.
+        ahead = date + 0.5 - (asked + answered) / 2
+        return ahead if abs(ahead) > SKEW_SEEN + (answered - asked) else 0.0
 
     def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:
         from analysis.sources.exchange import shown
@@ -112,7 +138,7 @@ class PrometheusSource:
             raise Unusable(Trouble.DOWN, f"was not asked: the authorities' file {self._ca} is not there; mount it")
         token = self._token()
         if self._client is None:
-            session = QuerySession()
+            session = self._session = QuerySession()
             session.verify = self._ca or True
             self._client = PrometheusConnect(url=self._url, retry=Retry(total=0, read=False), session=session)
         self._client.headers = {**self._headers, **({"Authorization": f"Bearer {token}"} if token else {})}
@@ -152,18 +178,24 @@ class PrometheusSource:
             raise TypeError("not a list")
         samples: list[Sample] = []
         points = 0
-        for series in answer:
+        labelled = [(_labels(one), one) for one in answer]
+        for (labels, series), turn in self._once.kept(family, [(labels, (labels, one)) for labels, one in labelled]):
             if "values" not in series and "histograms" in series:
                 sentence = f"keeps {family} as a native histogram: keep the classic buckets (le) as well"
                 raise Unusable(Trouble.NONSENSE, sentence)
-            labels = {str(key): str(value) for key, value in series["metric"].items() if key != "__name__"}
             values = series["values"]
             points += len(values)
             if points > POINTS_LIMIT:
                 raise ValueError("too many samples")
             raw = [(float(moment), float(value)) for moment, value in values]
+            if any(not 0 <= value <= MOST for _, value in raw):
+                self._odd[f"{family} has values that no counter has: left out"] = None
             try:
-                samples += self._classifier.samples(family, labels, raw)
+                samples += self._classifier.samples(family, labels, raw, turn, sampled=f"{origin_of(labels)}#{turn}")
             except BothArms as error:
                 raise Unusable(Trouble.NONSENSE, f"has a series that {error}") from None
         return samples
+
+
+def _labels(series: Any) -> dict[str, str]:
+    return {str(key): str(value) for key, value in series["metric"].items() if key != "__name__"}

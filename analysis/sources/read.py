@@ -85,7 +85,12 @@ class Classifier:
         return known
 
     def samples(
-        self, family: str, labels: Mapping[str, str], points: Iterable[tuple[float, float]], origin: str = ""
+        self,
+        family: str,
+        labels: Mapping[str, str],
+        points: Iterable[tuple[float, float]],
+        origin: str = "",
+        sampled: str = "",
     ) -> list[Sample]:
         """Samples of one series; values that no counter can have are left out.
 
@@ -96,7 +101,8 @@ class Classifier:
             family: name of the series.
             labels: its labels.
             points: (time, value) pairs.
-            origin: which proxy it was scraped from, where there are several.
+            origin: which proxy it was scraped from, where the labels do not tell.
+            sampled: who was sampled; the origin unless given.
         """
         keys = self.keys(family, labels)
         if not keys:
@@ -108,7 +114,7 @@ class Classifier:
         found = []
         for time, value in points:
             if 0 <= value <= MOST and math.isfinite(time):
-                found += [Sample(key, name, time, value) for key, name in names]
+                found += [Sample(key, name, time, value, sampled or origin) for key, name in names]
         return found
 
     def selectors(self) -> dict[str, str]:

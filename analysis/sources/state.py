@@ -49,6 +49,7 @@ class State:
         gone: marks of series that were forgotten, oldest first; the values mean nothing.
         end: end of the last look; None before the first reading.
         changes: when the shares changed, as far as no look has passed it yet.
+        origins: marks of who was sampled, with the time of the newest sample.
     """
 
     series: dict[tuple[Key, str], Last] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class State:
     gone: dict[str, None] = field(default_factory=dict)
     end: float | None = None
     changes: list[float] = field(default_factory=list)
+    origins: dict[str, float] = field(default_factory=dict)
 
 
 def mark(series: str) -> str:
@@ -87,6 +89,7 @@ def encode(state: State) -> dict[str, Any]:
         "gone": list(state.gone),
         "end": state.end,
         "changes": state.changes,
+        "origins": state.origins,
     }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
     tight = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
@@ -132,6 +135,8 @@ def _decode(document: Any) -> State:
     state.pending = {_at(keys, number): _count(value) for number, value in document["pending"]}
     state.gone = dict.fromkeys(str(name) for name in document["gone"])
     state.changes = [_time(change) for change in document["changes"]]
+    # A journal of before has none: whatever is new after it is then no birth, which is the safe side.
+    state.origins = {str(name): _time(time) for name, time in document.get("origins", {}).items()}
     return state
 
 

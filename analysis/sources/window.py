@@ -2,10 +2,12 @@
 
 Rules, each because a naive reading got it wrong:
 
-* Every series is differenced on its own. A series that is born after the first reading counts from zero (its first
-  error is an error; `increase()` loses it). A value below the last one is a reset and counts from zero.
-* A series that was gone for so long that it was forgotten, and comes back, is not born: it counts from the value that
-  it comes back with. (A proxy that could not be scraped for an hour brings the counts of years.)
+* Every series is differenced on its own. A series that is born after the first reading, of a proxy that was there
+  before, counts from zero (its first error is an error; `increase()` loses it). A value below the last one is a reset
+  and counts from zero.
+* A proxy that is seen for the first time may have run for years before: its counters count from the values that they
+  come with. So do series that could not be read for longer than `LOST_AFTER` while looks went on: their counts are of
+  other shares, and one look would hold minutes of them; and series that were forgotten and come back.
 * A look ends at the latest time for which both arms have a sample, and begins where the last one ended. Without a
   new sample there is no look.
 * An arm without any series had no requests, if the source as a whole answered and knows the metric.
@@ -30,6 +32,10 @@ STALE_AFTER = 3
 
 FORGET_AFTER = 900.0
 """Seconds after which a series that is gone is forgotten, so that the journal does not grow."""
+
+LOST_AFTER = 120.0
+"""Seconds without a sample, while others had some, after which what a series counted meanwhile is left out. Prometheus
+is asked for this much of the past at every reading, so that shorter gaps are filled when they can be."""
 
 REMEMBERED = 256
 """Forgotten series that are known again when they come back."""
@@ -70,6 +76,9 @@ class Window:
         self._every = every
         self._state = decode(state) if state else State()
         self._resets = 0
+        self._lost = 0
+        self._skew = 0.0
+        self._newcomers: set[str] = set()
 
     # Looks -------------------------------------------------------------------------------------------------
 
@@ -77,6 +86,7 @@ class Window:
         """Take one reading; a look if it completed one."""
         if reading.trouble is not None:
             return NoLook(missed=True, code=reading.trouble, sentence=reading.sentence)
+        self._skew = reading.skew
         newest = _newest(reading.samples)
         if not newest:
             return NoLook(
@@ -93,6 +103,7 @@ class Window:
     def _begin(self, samples: Iterable[Sample], newest: Mapping[str, float]) -> None:
         for sample in sorted(samples, key=_time):
             self._state.series[sample.key, mark(sample.series)] = Last(sample.time, sample.value)
+            self._state.origins[mark(sample.origin)] = sample.time
         latest = max(newest.values())
         self._state.end = min(newest.get(arm, latest) for arm in Arm)
 
@@ -100,8 +111,10 @@ class Window:
         """Add increments; whether any sample was newer than what was known."""
         moved = False
         back: set[str] = set()
+        there = dict(self._state.origins)
         for sample in sorted(samples, key=_time):
-            name = mark(sample.series)
+            name, origin = mark(sample.series), mark(sample.origin)
+            self._state.origins[origin] = max(sample.time, self._state.origins.get(origin, sample.time))
             last = self._state.series.get((sample.key, name))
             if last is None:
                 self._state.series[sample.key, name] = Last(sample.time, sample.value)
@@ -109,11 +122,11 @@ class Window:
                 if name in self._state.gone:
                     back.add(name)
                     grown = 0.0
+                elif origin not in there:
+                    self._newcomers.add(origin)
+                    grown = 0.0
             elif sample.time > last.time:
-                grown = sample.value - last.value
-                if grown < 0:
-                    grown = sample.value
-                    self._resets += 1
+                grown = self._grown(last, sample)
                 last.time, last.value = sample.time, sample.value
             else:
                 continue
@@ -123,8 +136,19 @@ class Window:
             del self._state.gone[name]
         return moved
 
+    def _grown(self, last: Last, sample: Sample) -> float:
+        end = self._state.end
+        if end is not None and min(end, sample.time) - last.time > LOST_AFTER:
+            self._lost += 1
+            return 0.0
+        grown = sample.value - last.value
+        if grown >= 0:
+            return grown
+        self._resets += 1
+        return sample.value
+
     def _idle(self, reading: Reading, newest: Mapping[str, float]) -> NoLook:
-        age = reading.at - max(_arms(newest))
+        age = reading.at + reading.skew - max(_arms(newest))
         if age > self._patience(reading.samples):
             sentence = f"the newest sample is {age:.0f} s old: is the gateway still scraped?"
             return NoLook(missed=True, code=Trouble.STALE, sentence=sentence)
@@ -151,15 +175,16 @@ class Window:
         # The arm that is ahead was counted up to `high`: a change before that is in its counts.
         spans = any(start <= change <= high for change in self._state.changes)
         self._state.changes = [change for change in self._state.changes if change >= end]
-        look = self._look(start, end, spans)
+        look = self._look(start, end, spans, reading.notes)
         self._state.pending.clear()
         self._state.end = end
-        self._resets = 0
-        self._forget(reading.at)
+        self._resets = self._lost = 0
+        self._newcomers.clear()
+        self._forget(self._state.end)
         return look
 
     def _unaligned(self, end: float, reading: Reading, newest: Mapping[str, float]) -> NoLook:
-        lag = reading.at - end
+        lag = reading.at + reading.skew - end
         behind = min((arm for arm in Arm if arm in newest), key=lambda arm: newest[arm])
         if lag > self._patience(reading.samples):
             sentence = (
@@ -169,16 +194,22 @@ class Window:
         sentence = f"the {behind} arm's samples are behind the other's"
         return NoLook(missed=False, code="UNALIGNED", sentence=sentence)
 
-    def _look(self, start: float, end: float, spans: bool) -> Look:
+    def _look(self, start: float, end: float, spans: bool, told: tuple[str, ...]) -> Look:
         counts = {
             name: {arm: self._counts(name, arm, latency) for arm in Arm} for name, latency in self._metrics.items()
         }
         known = any(key.metric == ROUTE for key, _ in self._state.series)
-        notes = []
+        notes = list(told)
+        if self._skew:
+            notes.append(f"the source's clock is {abs(self._skew):.0f} s {'ahead' if self._skew > 0 else 'behind'}")
         if spans:
             notes.append("a change of the share lies in this look")
         if self._resets:
             notes.append(f"{self._resets} counters began again: a proxy restarted")
+        if self._newcomers:
+            notes.append(f"{len(self._newcomers)} proxies were seen for the first time: they count from now on")
+        if self._lost:
+            notes.append(f"{self._lost} counters were not seen for over {LOST_AFTER:.0f} s: they count from now on")
         return Look(
             start=start,
             end=end,
@@ -208,12 +239,15 @@ class Window:
         for known in [known for known, last in series.items() if now - last.time > FORGET_AFTER]:
             del series[known]
             gone[known[1]] = None
+        origins = self._state.origins
+        for origin in [origin for origin, seen in origins.items() if now - seen > FORGET_AFTER]:
+            del origins[origin]
         for name in list(gone)[: max(0, len(gone) - REMEMBERED)]:
             del gone[name]
 
     def share_changed(self, at: float) -> None:
-        """The weights changed at this time (the sampler's clock): the look that holds it is not judged."""
-        self._state.changes = [*self._state.changes, at][-CHANGES:]
+        """The weights changed at this time (the reader's clock): the look that holds it is not judged."""
+        self._state.changes = [*self._state.changes, at + self._skew][-CHANGES:]
 
     # State -------------------------------------------------------------------------------------------------
 

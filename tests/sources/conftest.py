@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import responses
 
 from analysis.model import Arm
 from analysis.packs import Feed, Target, custom
+from analysis.sources.prometheus import PrometheusSource
+from tests.sources.answering import SECRET, URL
 
 Handler = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -130,21 +133,38 @@ def feeds() -> tuple[Feed, ...]:
     )
 
 
-class Prometheus:
-    """A real Prometheus, scraping one exposition four times a second."""
+@pytest.fixture
+def mocked() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
 
-    def __init__(self, home: Path, exposition: Exposition) -> None:
+
+@pytest.fixture
+def token(tmp_path: Path) -> str:
+    path = tmp_path / "token"
+    path.write_text(SECRET + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def source(feeds: tuple[Feed, ...], token: str) -> PrometheusSource:
+    return PrometheusSource(url=URL, feeds=feeds, token_file=token, headers={"X-Scope-OrgID": "tenant-one"})
+
+
+class Prometheus:
+    """A real Prometheus, scraping one exposition four times a second, by each of the jobs."""
+
+    def __init__(self, home: Path, exposition: Exposition, *, jobs: tuple[str, ...] = ("proxy",)) -> None:
         self.exposition = exposition
         self.port = closed_port()
         self.url = f"http://127.0.0.1:{self.port}"
         config = home / "prometheus.yml"
         scraped = {
-            "job_name": "proxy",
             "scrape_interval": "250ms",
             "scrape_timeout": "250ms",
             "static_configs": [{"targets": [exposition.address]}],
         }
-        config.write_text(json.dumps({"scrape_configs": [scraped]}))
+        config.write_text(json.dumps({"scrape_configs": [{"job_name": job, **scraped} for job in jobs]}))
         beside = Path(sys.executable).with_name("prometheus")
         program = str(beside) if beside.exists() else shutil.which("prometheus")
         assert program is not None, "the tests need 'prometheus': run .ci/needs"
