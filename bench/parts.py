@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from bar import Figure
+from submitting import submitting
 from watchdog import watchdog
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, observe
@@ -302,4 +303,5 @@ PARTS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "memory": memory,
     "setup": setup,
     "watchdog": watchdog,
+    "submit": submitting,
 }

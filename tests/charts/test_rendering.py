@@ -188,7 +188,7 @@ def test_the_notes_say_what_to_do_next(helm: Any, job_values: dict[str, str]) ->
     assert ran.code == 0, ran.err
     notes = ran.out.partition("NOTES:")[2]
     assert "Nothing runs yet" in notes
-    assert "helm template" in notes
+    assert "canary submit FILE" in notes
     assert " 10  rolled back by the judge" in notes
     with_job = helm(*words, *file, *(word for item in job_values.items() for word in ("--set", "=".join(item))))
     assert "logs -f job/canary-user-service-" in with_job.out.partition("NOTES:")[2]

@@ -67,6 +67,8 @@ class Shop:
         text = sandbox.places.admin.read_text()
         self.kubeconfig.write_text(text.replace(text.split("/as/")[1].split('"')[0], token))
         self.release = sandbox.write_release()
+        # As in a real release: long enough for a pod to be replaced between a raise and the traffic that follows it.
+        self.release.write_text(self.release.read_text().replace("timeout: 6s", "timeout: 60s"))
         self.before = canonical(sandbox.request("GET", ROUTE)[1]["spec"])
         sandbox.start_load(rate=scenario.rate, seconds=scenario.load_for)
 
