@@ -62,6 +62,7 @@ def resumed(release: Release, event: on.Resumed) -> Step:
         resumed=event.at,
         suspect="",
         told="",
+        unsure=event.at if release.phase not in {Phase.PENDING, Phase.PREFLIGHT} else release.unsure,
     )
     if event.lost and release.outcome is None and (release.phase, release.stage) not in PROMOTED:
         return _abandoned(release, event)
@@ -122,6 +123,8 @@ def effect_failed(release: Release, event: on.EffectFailed) -> Step:
     """Ask again after a while; a refusal that stands, or an object that is gone, ends the way forward."""
     release = replace(release, failures=release.failures + 1)
     pending = release.pending
+    if isinstance(pending, do.ProvisionWorkload) and event.failure is on.Failure.UNAVAILABLE:
+        release = replace(release, unsure=event.at)
     if isinstance(pending, do.TakeFence) and release.outcome is not None and release.suspended is not None:
         # On the way back the fence is worth a try, never a wait.
         return replace(release, pending=release.suspended, suspended=None), (release.suspended,)

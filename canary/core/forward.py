@@ -365,33 +365,6 @@ def drained(release: Release, at: float) -> bool:
     return quiet or at - settling.since >= release.policy.drain
 
 
-def detached(release: Release, event: on.CanaryDetached) -> Step:
-    """The route is the user's own again; the workload goes last, unless users may still be sent to it."""
-    left = (*release.leftovers, *event.kept, *event.alarms)
-    release = replace(enter(release, release.phase, event.at, Stage.REMOVING), leftovers=left)
-    said: Step = (release, ())
-    for sentence in event.alarms:
-        said = chain(said, do.Tell, reason="NotRestored", message=sentence, alarm=True)
-    if event.alarms:
-        reason = f"the route could not be put back: {' '.join(event.alarms)}"
-        return chain(said, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=reason)
-    if release.policy.has_workload:
-        return chain(said, do.RemoveWorkload)
-    return join(said, finish, event.at)
-
-
-def workload_removed(release: Release, event: on.WorkloadRemoved) -> Step:
-    """Nothing of ours is left."""
-    return finish(release, event.at)
-
-
-def finish(release: Release, at: float) -> Step:
-    """End with what was decided; without a decision to roll back the release is promoted."""
-    if release.outcome is not None:
-        return end(release, Phase.ROLLED_BACK, at, release.outcome.code, release.outcome.reason)
-    return end(release, Phase.SUCCEEDED, at, ExitCode.PROMOTED, "every step held; the new version serves all traffic")
-
-
 def _with_look(release: Release, event: on.Looked) -> Release:
     if release.settling is None:
         return release

@@ -1,7 +1,7 @@
 """The state machine: every transition of a release is in the table below, and nowhere else.
 
 How to read it. A row says: in these phases, when this happened, this function decides, and the release may then
-be in these phases (or stay). The functions live in `forward` and `backward`; they are pure, and take the time from
+be in these phases (or stay). The functions live in `forward`, `backward`, `ending`; they are pure and take the time from
 the event. `advance` is total: what has no row is ignored (an answer that comes too late, a look in a phase without
 judging), except in a final phase, where an event is an error of the caller. An answer counts only when it names the
 effect that is pending. Three things are true in every phase that is not final, whatever the row says:
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from canary.core import backward, forward
+from canary.core import backward, ending, forward
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.moves import Step
@@ -94,14 +94,14 @@ TABLE: tuple[Row, ...] = (
     _row(P.PROMOTING, on.RouteAccepted, backward.accepted_while_leaving, P.CLEANING),
     _row(P.PROMOTING, on.Looked, forward.look_while_promoting, P.CLEANING),
     _row(P.PROMOTING, on.Ticked, forward.tick_while_promoting, P.CLEANING),
-    _row(P.CLEANING, on.CanaryDetached, forward.detached, P.SUCCEEDED),
-    _row(P.CLEANING, on.WorkloadRemoved, forward.workload_removed, P.SUCCEEDED),
+    _row(P.CLEANING, on.CanaryDetached, ending.detached, P.SUCCEEDED),
+    _row(P.CLEANING, on.WorkloadRemoved, ending.workload_removed, P.SUCCEEDED),
     _row(P.ROLLING_BACK, on.ShareWritten, backward.write_lowered),
     _row(P.ROLLING_BACK, on.RouteAccepted, backward.accepted_while_leaving),
     _row(P.ROLLING_BACK, on.Looked, backward.look_while_draining),
     _row(P.ROLLING_BACK, on.Ticked, backward.tick_while_rolling_back),
-    _row(P.ROLLING_BACK, on.CanaryDetached, forward.detached, P.ROLLED_BACK),
-    _row(P.ROLLING_BACK, on.WorkloadRemoved, forward.workload_removed, P.ROLLED_BACK),
+    _row(P.ROLLING_BACK, on.CanaryDetached, ending.detached, P.ROLLED_BACK),
+    _row(P.ROLLING_BACK, on.WorkloadRemoved, ending.workload_removed, P.ROLLED_BACK),
     _row(TOUCHED, on.RouteChanged, backward.route_changed, P.ROLLING_BACK),
     _row(TOUCHED, on.StableChanged, backward.stable_changed, P.ROLLING_BACK),
     _row(TOUCHED, on.CapacityChanged, backward.capacity_changed, P.ROLLING_BACK),

@@ -41,6 +41,9 @@ PROMOTED = {
 FIRST_RETRY = 0.25
 """Seconds before a failed effect is asked for again; doubled with each failure."""
 
+LATE_CREATE = 10.0
+"""Seconds for which a create that nobody waits for any more may still come: creates cannot be fenced, only swept."""
+
 LAST_RETRY = 10.0
 """Cap of that wait, seconds."""
 
@@ -107,7 +110,8 @@ def roll_back(release: Release, at: float, code: ExitCode, reason: str) -> Step:
         )
     if release.phase in {Phase.PENDING, Phase.PREFLIGHT}:
         return end(release, Phase.ROLLED_BACK, at, code, reason)
-    decided = replace(release, outcome=Outcome(code=code, reason=reason, decided=at), suspect="")
+    unsure = at if isinstance(release.pending, do.ProvisionWorkload) else release.unsure
+    decided = replace(release, outcome=Outcome(code=code, reason=reason, decided=at), suspect="", unsure=unsure)
     if release.phase is Phase.PROMOTING:
         step = ask(enter(decided, Phase.PROMOTING, at, Stage.REVERTING), do.RevertStable)
     else:

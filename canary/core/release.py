@@ -149,6 +149,7 @@ class Release:
         verdict, may_proceed, sentence: the judge's newest word in this step, and its reason.
         approved: index of the newest step whose gate a person opened; -1 for none.
         told: the last reason for waiting that people were told, so that it is told once.
+        unsure: when a create of ours may last have been left unanswered in a network; 0 for never.
         leftovers: what a finished rollback could not put right or had to leave, one sentence each.
     """
 
@@ -182,6 +183,7 @@ class Release:
     sentence: str = ""
     approved: int = -1
     told: str = ""
+    unsure: float = 0.0
     leftovers: tuple[str, ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from analysis.model import Judgement, Verdict
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.machine import advance
-from canary.core.moves import ANSWERED
+from canary.core.moves import ANSWERED, LATE_CREATE
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, FULL, NONE, Phase, Policy, Release, StepPolicy
 
@@ -313,6 +313,7 @@ def key(state: State) -> Any:
         ago(release.resumed),
         ago(release.since),
         ago(release.renewed),
+        release.unsure and now - release.unsure >= LATE_CREATE,
         release.share,
         release.fenced,
         seen,

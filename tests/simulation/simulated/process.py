@@ -184,9 +184,7 @@ class Process:
             if self._first is None:
                 self._first, self._asked = view, now
             elif view.version != self._first.version:
-                self.code = ExitCode.HELD_BY_ANOTHER
-                self.die("finds the lease alive")
-                return
+                self._first, self._asked = view, now  # it drives this very release: we stand by
             elif now - self._asked >= LEASE_DURATION:
                 view = leases.acquire(self.name, steal=self._first.version)
         if not view.ours:

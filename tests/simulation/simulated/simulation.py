@@ -18,7 +18,7 @@ from canary.adapters.memory import (
     World,
 )
 from canary.core import events as on
-from canary.core.moves import PROMOTED
+from canary.core.moves import LATE_CREATE, PROMOTED
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release
 from canary.ports import Conflict, NotFound, Refused, Stored, Unavailable, WorkloadFailure
@@ -41,8 +41,8 @@ LIVES = 8
 LATEST = 20.0
 """Seconds for which a request of a dead process may lie in the network: the lease less the time between renewals."""
 
-LATEST_CREATE = 2.0
-"""Seconds for which a create may lie in the network: nothing fences it, and nobody sweeps after the end."""
+LATEST_CREATE = LATE_CREATE - 1.0
+"""Seconds for which a create may lie in the network: nothing fences it, and it is swept up for as long as that."""
 
 
 class Simulation:

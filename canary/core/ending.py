@@ -1,0 +1,43 @@
+"""The end of a release, promoted or rolled back: the route is the user's own again, and what was made is taken away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from canary.core import effects as do
+from canary.core import events as on
+from canary.core.moves import LATE_CREATE, Step, ask, chain, end, enter, join, tell_once
+from canary.core.outcome import ExitCode
+from canary.core.release import Phase, Release, Stage
+
+
+def detached(release: Release, event: on.CanaryDetached) -> Step:
+    """The route is the user's own again; the workload goes last, unless users may still be sent to it."""
+    left = (*release.leftovers, *event.kept, *event.alarms)
+    release = replace(enter(release, release.phase, event.at, Stage.REMOVING), leftovers=left)
+    said: Step = (release, ())
+    for sentence in event.alarms:
+        said = chain(said, do.Tell, reason="NotRestored", message=sentence, alarm=True)
+    if event.alarms:
+        reason = f"the route could not be put back: {' '.join(event.alarms)}"
+        return chain(said, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=reason)
+    if release.policy.has_workload:
+        return chain(said, do.RemoveWorkload)
+    return join(said, finish, event.at)
+
+
+def workload_removed(release: Release, event: on.WorkloadRemoved) -> Step:
+    """Nothing of ours is left; where a create may still come, a second look confirms it."""
+    until = release.unsure + LATE_CREATE
+    if not release.unsure or event.at >= until:
+        return finish(release, event.at)
+    release, _ = ask(release, do.RemoveWorkload)
+    wait = f"a second look in {until - event.at:.0f} s: a request of before may still make something"
+    return tell_once(replace(release, retry_at=until), "LookingAgain", wait)
+
+
+def finish(release: Release, at: float) -> Step:
+    """End with what was decided; without a decision to roll back the release is promoted."""
+    if release.outcome is not None:
+        return end(release, Phase.ROLLED_BACK, at, release.outcome.code, release.outcome.reason)
+    return end(release, Phase.SUCCEEDED, at, ExitCode.PROMOTED, "every step held; the new version serves all traffic")
