@@ -129,9 +129,9 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
     from canary.adapters.kubernetes.origin import here
     from canary.adapters.kubernetes.paths import named
     from canary.adapters.kubernetes.removal import remove_made
-    from canary.cli.assemble import take_lease
     from canary.cli.case import journal_of
     from canary.cli.finishing import finish
+    from canary.cli.taking import take_lease
 
     found = journal_of(world.journals)
     if found is not None:

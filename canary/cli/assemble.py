@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
 from canary.cli.counters import seen_on, target_of, why_none
-from canary.cli.resuming import resumable, subject_of
+from canary.cli.resuming import readable, resumable, subject_of
+from canary.cli.taking import given_back, same_release, sweep_before, take_lease
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.core.release import Release as Running
@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     from analysis.packs import Feed, Target
     from canary.adapters.kubernetes import Api
     from canary.engine.observer import Question
-    from canary.ports import Leases, Reporters, Sources
+    from canary.ports import Reporters, Sources
     from strategies import Pool
-
-LEASE_DURATION = 30.0
-"""Seconds for which a lease must stand unchanged before its holder counts as dead."""
-
-LEASE_POLL = 2.0
-"""Seconds between looks at somebody else's lease."""
 
 
 @dataclass(slots=True)
@@ -102,6 +96,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     )
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
+    from canary.adapters.kubernetes.objects import Objects
     from canary.adapters.kubernetes.origin import here, known_dead
     from canary.adapters.kubernetes.paths import NAME_LABEL, named
     from canary.cli.ended import tell_the_end
@@ -124,13 +119,22 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         origin=here(),
         route=f"{file.spec.route.kind}/{route}",
     )
-    dead = partial(known_dead, api=api, namespace=namespace)
-    lost = take_lease(leases, holder, dead=dead, say=say, monotonic=clock.monotonic)
     journals = KubernetesJournals(
         api, namespace=namespace, name=named("canary", route, "journal"), labels={NAME_LABEL: file.metadata.name}
     )
     identity = identity_of(file)
-    stored, journal = resumable(journals.load(), identity, lost=lost)
+    readable(journals.load())  # one that nobody can read leaves the lease alone
+    seen = take_lease(
+        leases,
+        holder,
+        dead=partial(known_dead, api=api, namespace=namespace),
+        say=say,
+        monotonic=clock.monotonic,
+        same=partial(same_release, journals, identity),
+    )
+    with given_back(leases, holder):
+        stored, journal = resumable(journals.load(), identity, seen=seen)
+    sweep_before(stored, journal, Objects(api, namespace))
     if journal is not None and journal.release.outcome is not None and journal.release.phase in FINAL:
         tell = tell_the_end(journal.release, journal.release.outcome, leases=leases, holder=holder, reporters=reporters)
         return Prepared(run=tell, abort=lambda *_: None, hand_over=lambda: None)
@@ -204,7 +208,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         observer=observer,
         background=lanes,
         identity=identity,
-        stored=stored,
+        stored=stored.version if stored else None,
         journal=journal,
         subject=subject_of(file),
     )
@@ -218,55 +222,6 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         return code
 
     return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
-
-
-def take_lease(
-    leases: Leases,
-    holder: str,
-    *,
-    dead: Callable[[str], bool],
-    say: Callable[[str], None],
-    monotonic: Callable[[], float],
-    sleep: Callable[[float], None] = time.sleep,
-) -> str:
-    """Take the lease: at once from a holder that a witness calls dead, else after its silence for a whole duration.
-
-    Not waiting is safe, because the lease promises nothing: raises are fenced by the token on the route, and what is
-    taken is the very version that named the dead holder, so a holder that came in between keeps it. A replacement
-    thus acts within a second or two of its start wherever its predecessor's death can be seen: a process of the same
-    machine, or a pod whose containers have all terminated. A paused process and a lost node cannot be told from a slow
-    one, and are waited out.
-
-    Args:
-        leases: the port.
-        holder: our name on it.
-        dead: whether the process of an origin is known to be dead.
-        say: gets a line while a silent holder is waited for.
-        monotonic, sleep: time, in seconds.
-
-    Returns:
-        The holder that it was taken from; empty when nobody held it.
-
-    Raises:
-        Failure: its holder is alive.
-    """
-    view = leases.acquire(holder)
-    began, first, lost = monotonic(), view, ""
-    while not view.ours:
-        if view.version != first.version:
-            raise Failure(
-                f"another engine ({view.holder}) drives a release on this route",
-                code=ExitCode.HELD_BY_ANOTHER,
-                hint="wait for it to end, or abort it",
-            )
-        silent = monotonic() - began
-        if silent >= LEASE_DURATION or dead(view.origin):
-            view, lost = leases.acquire(holder, steal=first.version), first.holder
-            continue
-        say(f"the lease is held by {view.holder}; taken over in {LEASE_DURATION - silent:.0f} s if it stays silent")
-        sleep(LEASE_POLL)
-        view = leases.acquire(holder)
-    return lost
 
 
 def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from canary.adapters.kubernetes.own_job import own_job
 from canary.cli.boundary import Failure
@@ -13,44 +13,57 @@ from canary.core.release import FINAL
 if TYPE_CHECKING:
     from canary.engine.journal import Journal
     from canary.engine.subject import Subject
+    from canary.ports import Stored
     from canary.spec import Release
 
 
-def resumable(stored: Any, identity: str, *, lost: str) -> tuple[str | None, Journal | None]:
+def readable(stored: Stored | None) -> Journal | None:
+    """The route's journal; None when there is none.
+
+    Raises:
+        Failure: it cannot be read; whoever finishes releases will see the lease run out and put the traffic back.
+    """
+    from canary.engine.journal import JournalError, decode
+
+    try:
+        return decode(stored.text) if stored is not None else None
+    except JournalError as error:
+        raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE, hint="nothing was touched") from error
+
+
+def resumable(
+    stored: Stored | None, identity: str, *, seen: tuple[str, ...] = ()
+) -> tuple[Stored | None, Journal | None]:
     """The journal to go on with, of this very release. One that has ended is written over: the file is run again.
 
     But an engine that was killed between its journal's last word and the lease's return left nobody who knows the end:
-    whoever replaces it ends as the journal says, instead of releasing the same version once more.
+    whoever replaces it ends as the journal says, instead of releasing the same version once more. So does whoever stood
+    by for it.
 
     Args:
         stored: the journal's text and version; None when there is none.
         identity: of the release file.
-        lost: the holder whose lease was taken over; empty when nobody held it.
+        seen: the holders of the lease that were waited for or taken over from.
 
     Raises:
         Failure: it is of another release that has not ended, or cannot be read.
     """
-    from canary.engine.journal import JournalError, decode
-
-    if stored is None:
+    journal = readable(stored)
+    if journal is None:
         return None, None
-    try:
-        journal = decode(stored.text)
-    except JournalError as error:
-        raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE, hint="nothing was touched") from error
     if journal.release.phase in FINAL:
-        ours = bool(lost) and journal.release.incarnation == lost
+        ours = journal.release.incarnation in seen
         # A watchdog may have finished it meanwhile: the same Job's next pod must not begin it once more.
         job = own_job(os.environ) or ""
         ours = ours or (bool(job) and journal.subject is not None and journal.subject.job == job)
-        return stored.version, journal if ours and journal.identity == identity else None
+        return stored, journal if ours and journal.identity == identity else None
     if journal.identity != identity:
         raise Failure(
             "another release of this route has not ended: its engine died, or runs with another file",
             code=ExitCode.HELD_BY_ANOTHER,
             hint="run that release again, with its own file: it will go on, or roll back",
         )
-    return stored.version, journal
+    return stored, journal
 
 
 def subject_of(file: Release) -> Subject:

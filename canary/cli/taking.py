@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
@@ -11,7 +12,9 @@ from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 
 if TYPE_CHECKING:
-    from canary.ports import Journals, Leases
+    from canary.adapters.kubernetes.objects import Objects
+    from canary.engine.journal import Journal
+    from canary.ports import Journals, Leases, Stored
 
 LEASE_DURATION = 30.0
 """Seconds for which a lease must stand unchanged before its holder counts as dead."""
@@ -95,3 +98,41 @@ def same_release(journals: Journals, identity: str) -> bool:
     except JournalError:
         return False
     return journal is None or journal.release.phase in FINAL or journal.identity == identity
+
+
+@contextlib.contextmanager
+def given_back(leases: Leases, holder: str) -> Iterator[None]:
+    """A lease that was taken for nothing is given back: the watchdog must not wait for us."""
+    from canary.ports import PortError
+
+    try:
+        yield
+    except Failure:
+        with contextlib.suppress(PortError):
+            leases.release(holder)
+        raise
+
+
+def sweep_before(stored: Stored | None, journal: Journal | None, objects: Objects) -> None:
+    """Take away what a dead process of the release before made after its end: nothing could fence its creates.
+
+    What cannot be taken away is found by preflight, which says how.
+
+    Args:
+        stored: the route's journal as it stands.
+        journal: the one that is gone on with: its own end sweeps; None where a release begins.
+        objects: the namespace.
+    """
+    from canary.adapters.kubernetes.marks import lift
+    from canary.adapters.kubernetes.removal import remove_made
+    from canary.engine.journal import decode
+    from canary.ports import PortError
+
+    if journal is not None or stored is None:
+        return
+    release = decode(stored.text).release
+    if release.phase not in FINAL or not release.policy.has_workload:
+        return
+    with contextlib.suppress(PortError):
+        remove_made(objects, release.uid)
+        lift(objects, release.uid)

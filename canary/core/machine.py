@@ -1,7 +1,7 @@
 """The state machine: every transition of a release is in the table below, and nowhere else.
 
 How to read it. A row says: in these phases, when this happened, this function decides, and the release may then
-be in these phases (or stay). The functions live in `forward`, `backward`, `ending`; they are pure and take the time from
+be in these phases (or stay). The functions live in `forward`, `backward`, `ending`; they are pure, and time comes with
 the event. `advance` is total: what has no row is ignored (an answer that comes too late, a look in a phase without
 judging), except in a final phase, where an event is an error of the caller. An answer counts only when it names the
 effect that is pending. Three things are true in every phase that is not final, whatever the row says:

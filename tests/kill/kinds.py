@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from canary.cli.assemble import LEASE_DURATION
+from canary.cli.taking import LEASE_DURATION
 from canary.core.outcome import ExitCode
 from canary.sandbox.load import newest
 from canary.sandbox.processes import Child

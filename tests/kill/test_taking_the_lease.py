@@ -19,8 +19,8 @@ from canary.adapters.kubernetes import Api, KubernetesLeases, ServerClock, conne
 from canary.adapters.kubernetes.leases import HANDOVER, ORIGIN
 from canary.adapters.kubernetes.origin import here, known_dead
 from canary.adapters.memory import ManualClock, MemoryLeases, World
-from canary.cli.assemble import LEASE_DURATION, LEASE_POLL, take_lease
 from canary.cli.boundary import Failure
+from canary.cli.taking import LEASE_DURATION, LEASE_POLL, take_lease
 from canary.core.outcome import ExitCode
 from canary.sandbox.processes import Child, module
 
@@ -37,7 +37,8 @@ class Wait:
         world = World()
         self.clock, self.leases = world.clock, MemoryLeases(world)
         self.said: list[str] = []
-        self.lost = ""
+        self.seen: tuple[str, ...] = ()
+        self.same: Callable[[], bool] = lambda: False
         self.each: Callable[[], None] = lambda: None
 
     def sleep(self, seconds: float) -> None:
@@ -47,8 +48,14 @@ class Wait:
     def take(self, *, dead: Callable[[str], bool]) -> float:
         """Take it; returns how long that took."""
         began = self.clock.monotonic()
-        self.lost = take_lease(
-            self.leases, "me", dead=dead, say=self.said.append, monotonic=self.clock.monotonic, sleep=self.sleep
+        self.seen = take_lease(
+            self.leases,
+            "me",
+            dead=dead,
+            say=self.said.append,
+            monotonic=self.clock.monotonic,
+            same=self.same,
+            sleep=self.sleep,
         )
         return self.clock.monotonic() - began
 
@@ -60,20 +67,20 @@ def wait() -> Wait:
 
 def test_a_free_lease_is_taken_at_once(wait: Wait) -> None:
     assert wait.take(dead=lambda _: False) == 0.0
-    assert (wait.leases.holder, wait.lost) == ("me", "")
+    assert (wait.leases.holder, wait.seen) == ("me", ())
 
 
-def test_a_lease_that_is_given_back_while_it_is_waited_for_was_not_lost(wait: Wait) -> None:
+def test_a_lease_that_is_given_back_while_it_is_waited_for_is_taken_and_its_holder_remembered(wait: Wait) -> None:
     wait.leases.acquire("other")
     wait.each = lambda: wait.leases.release("other")
     assert wait.take(dead=lambda _: False) == LEASE_POLL
-    assert (wait.leases.holder, wait.lost) == ("me", "")
+    assert (wait.leases.holder, wait.seen) == ("me", ("other",))
 
 
 def test_a_silent_holder_of_whom_nothing_is_known_is_waited_out_for_the_whole_duration(wait: Wait) -> None:
     wait.leases.acquire("other")
     assert LEASE_DURATION <= wait.take(dead=lambda _: False) <= LEASE_DURATION + LEASE_POLL
-    assert (wait.leases.holder, wait.lost) == ("me", "other")
+    assert (wait.leases.holder, wait.seen) == ("me", ("other",))
     assert "held by other" in wait.said[0]
 
 
@@ -97,6 +104,57 @@ def test_a_holder_that_renews_keeps_its_lease(wait: Wait, known: bool) -> None:
         wait.take(dead=lambda _: known and wait.clock.monotonic() > 1.0)
     assert raised.value.code is ExitCode.HELD_BY_ANOTHER
     assert wait.leases.holder == "other"
+
+
+def test_beside_a_holder_that_drives_this_very_release_we_stand_by_until_it_ends(wait: Wait) -> None:
+    wait.same = lambda: True
+    wait.leases.acquire("other")
+
+    def each() -> None:
+        if wait.clock.monotonic() < 500:
+            wait.leases.renew("other")
+        else:
+            wait.leases.release("other")
+
+    wait.each = each
+    assert 500 <= wait.take(dead=lambda _: False) <= 500 + LEASE_POLL
+    assert (wait.leases.holder, wait.seen) == ("me", ("other",))
+    assert [line for line in wait.said if "standing by" in line] == [
+        "another engine (other) drives this very release: standing by until it ends"
+    ]
+
+
+def test_when_the_one_that_we_stand_by_for_dies_its_silence_is_counted_from_its_last_word(wait: Wait) -> None:
+    wait.same = lambda: True
+    wait.leases.acquire("other")
+
+    def each() -> None:
+        if wait.clock.monotonic() < 100:
+            wait.leases.renew("other")
+
+    wait.each = each
+    took = wait.take(dead=lambda _: False)
+    assert 100 + LEASE_DURATION - LEASE_POLL <= took <= 100 + LEASE_DURATION + 2 * LEASE_POLL
+    assert wait.seen == ("other",)
+
+
+def test_everybody_who_held_it_meanwhile_is_remembered(wait: Wait) -> None:
+    """Of three, one ends the release and another tells its end: the last must still know whose end it is."""
+    wait.same = lambda: True
+    wait.leases.acquire("first")
+
+    def each() -> None:
+        now = wait.clock.monotonic()
+        if now < 10:
+            wait.leases.renew("first")
+        elif now < 20:
+            wait.leases.seize("second")
+        else:
+            wait.leases.release("second")
+
+    wait.each = each
+    wait.take(dead=lambda _: False)
+    assert wait.seen == ("first", "second")
 
 
 def test_who_came_in_between_keeps_what_the_dead_one_left(wait: Wait) -> None:
