@@ -85,6 +85,13 @@ def test_an_engine_that_sleeps_at_any_call_while_another_finishes_raises_nothing
     assert set(codes(calm(calls=(CallFault(number=number, kind="pause", seconds=150.0),)))) == {0}
 
 
+@pytest.mark.parametrize("quality", ["good", "bad"])
+@pytest.mark.parametrize("at", range(2, 60, 6))
+def test_a_second_engine_of_the_same_release_stands_by_and_ends_with_its_code(at: float, quality: str) -> None:
+    ended = codes(calm(quality=quality, script=(Happening(at=at, kind="second-engine"),)))
+    assert set(ended) == {0 if quality == "good" else 10}
+
+
 @pytest.mark.parametrize("number", range(34, 48))
 def test_an_engine_that_sleeps_at_any_call_of_the_promotion_does_not_promote_after_a_rollback(number: int) -> None:
     """Between reading stable and patching it: another engine meets the deadline and rolls back meanwhile."""
