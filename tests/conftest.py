@@ -4,7 +4,12 @@ They mostly wait, and only a few may run at a time (`tests.sandbox.conftest.alon
 workers would wait for each other.
 """
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("no-stopwatch", deadline=None)  # a busy machine is no bug
+if hypothesis.settings.get_current_profile_name() == "default":  # the mutation run has one of its own
+    hypothesis.settings.load_profile("no-stopwatch")
 
 SANDBOXED = ("tests/sandbox/", "tests/kill/", "tests/charts/test_in_the_sandbox")
 
