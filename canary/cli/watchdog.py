@@ -15,7 +15,7 @@ import typer
 from canary.cli.boundary import Failure
 from canary.cli.target import Context, Kubeconfig, Namespace
 from canary.core.outcome import ExitCode
-from canary.core.vigil import MORE, SILENT, Ended, Rescue, Vigil
+from canary.core.vigil import MORE, RATE, SILENT, Ended, Rescue, Vigil
 
 if TYPE_CHECKING:
     from canary.adapters.kubernetes import Api
@@ -81,7 +81,7 @@ def watchdog(
         None if everywhere else namespace or namespace_of(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
     )
     health = Health()
-    vigil = Vigil(salt=uuid.uuid4().hex, window=float(replicas), silent=silent)
+    vigil = Vigil(salt=uuid.uuid4().hex, limit=max(1, RATE // replicas), silent=silent)
     guard = Guard(api, KubernetesFleets(api, namespace=where), clock=ServerClock(api), health=health, vigil=vigil)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: guard.stop.set())

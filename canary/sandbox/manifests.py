@@ -154,7 +154,7 @@ def watchdog_access() -> list[dict[str, Any]]:
             _may("gateway.networking.k8s.io", "httproutes", "get patch"),
             _may("", "configmaps", "get patch create"),
             _may("apps", "deployments", "get list patch delete"),
-            _may("", "services", "list delete"),
+            _may("", "services", "get list delete"),
             _may("", "pods", "list"),
             _may("discovery.k8s.io", "endpointslices", "list"),
             _may("", "events", "create"),

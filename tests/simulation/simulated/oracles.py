@@ -20,11 +20,12 @@ def play_scenario(given: Scenario) -> Simulation:
     simulation = Simulation(given)
     simulation.run()
     if not simulation.violations:
-        _check_end(simulation)
+        check_end(simulation)
     return simulation
 
 
-def _check_end(sim: Simulation) -> None:
+def check_end(sim: Simulation) -> None:
+    """What must hold when nobody is left to act."""
     final = [code for code in sim.codes if code not in RETRIED]
     if not final:
         _check_incomplete(sim)

@@ -23,7 +23,7 @@ from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import EndpointsObserved, Ports, ReadingTaken, RouteObserved
 from canary.ports import Endpoints, LeaseView, Mark, PortError, Workloads
 from simulated.observing import ScriptedObserver, WatchedObserver
-from simulated.world import POOL
+from simulated.world import POOL, SUBJECT
 
 if TYPE_CHECKING:
     from simulated.simulation import Simulation
@@ -252,6 +252,7 @@ class Process:
             identity="same",
             stored=stored.version if stored else None,
             journal=journal,
+            subject=SUBJECT,
         )
         self._beat = sim.clock.monotonic()
         self._keeper = LeaseKeeper(

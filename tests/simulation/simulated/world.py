@@ -12,12 +12,23 @@ from analysis.sources import ROUTE, Key, Reading, Role, Sample
 from canary.adapters.memory import MemoryJournals, MemoryRoutes, MemoryWorkloads, World
 from canary.adapters.memory.patching import copied
 from canary.adapters.memory.routes import MANAGER
+from canary.engine.subject import Subject, Workload
 from simulated.scenario import Scenario
 from strategies import Pool, RefId
 
 NAMESPACE = "shop"
 POOL = Pool(
     stable=RefId("Service", "", NAMESPACE, "shop", 8080), canary=RefId("Service", "", NAMESPACE, "shop-canary", 8080)
+)
+SUBJECT = Subject(
+    name="shop",
+    namespace=NAMESPACE,
+    route="shop",
+    stable="shop",
+    canary="shop-canary",
+    stable_port=8080,
+    canary_port=8080,
+    workload=Workload(name="shop", image="shop:v2"),
 )
 OURS = "canary-engine.io/"
 Object = dict[str, Any]
