@@ -58,7 +58,7 @@ class Asked:
     Attributes:
         relative, absolute: the tolerance.
         prior, worth: stable's rate before anything was seen, and the requests that it counts for.
-        phi0: dispersion from stable's own history.
+        phi0: dispersion from stable's own history, one for all tests or one for each.
         config: the promises.
     """
 
@@ -66,11 +66,11 @@ class Asked:
     absolute: Array
     prior: float
     worth: float
-    phi0: float
+    phi0: float | Array
     config: JudgeConfig
 
     @classmethod
-    def of(cls, config: JudgeConfig, *, relative: Array, absolute: Array) -> Asked:
+    def of(cls, config: JudgeConfig, *, relative: Array, absolute: Array, phi0: Array | None = None) -> Asked:
         """With the priors that the config knows."""
         known = config.prior_rate is not None
         return cls(
@@ -78,7 +78,7 @@ class Asked:
             absolute=absolute,
             prior=config.prior_rate if config.prior_rate is not None else rates.DEFAULT_PRIOR,
             worth=rates.PRIOR_REQUESTS if known else rates.DEFAULT_WORTH,
-            phi0=config.phi0,
+            phi0=config.phi0 if phi0 is None else phi0,
             config=config,
         )
 
@@ -232,7 +232,7 @@ class Book:
     def _worse(self, counts: Counted, asked: Asked, part: float | Array) -> Wealth:
         """Stable against what it was before the canary had traffic, with the same tolerance."""
         tolerated = bound(self.baseline, asked.relative, asked.absolute)
-        phi = np.full(len(self), max(1.0, asked.phi0))
+        phi = np.full(len(self), np.maximum(1.0, asked.phi0))
         grown = _one_arm(self.worse, counts.x_s, counts.n_s, tolerated, part=part, asked=asked, phi=phi)
         return grown.at_most(np.array(asked.config.threshold + HEADROOM))
 

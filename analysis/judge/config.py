@@ -27,6 +27,7 @@ class MetricConfig:
         min_requests: canary requests in a step before the step may proceed undecided.
         rate_limit: largest share of bad requests whatever stable does; None without.
         quantile_limits: for latency, (quantile, seconds) that may not be exceeded.
+        phi0: dispersion from stable's own history of this metric; None where only the question's is known.
     """
 
     name: str
@@ -39,6 +40,7 @@ class MetricConfig:
     min_requests: int = 50
     rate_limit: float | None = None
     quantile_limits: tuple[tuple[float, float], ...] = ()
+    phi0: float | None = None
 
     @property
     def part(self) -> float:
@@ -69,6 +71,11 @@ class JudgeConfig:
     prior_rate: float | None = None
     phi0: float = 1.0
     check_share: bool = True
+
+    def phi0_of(self, name: str) -> float:
+        """Dispersion of one metric from stable's own history; 1 where none is known."""
+        known = (metric.phi0 for metric in self.metrics if metric.name == name and metric.phi0 is not None)
+        return next(known, self.phi0)
 
     @property
     def threshold(self) -> float:

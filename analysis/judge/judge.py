@@ -90,7 +90,8 @@ def _expose(state: JudgeState, look: Look) -> None:
 def _asked(config: JudgeConfig, state: JudgeState) -> Asked:
     relative = np.array([test.relative for test in state.tests])
     absolute = np.array([test.absolute for test in state.tests])
-    return Asked.of(config, relative=relative, absolute=absolute)
+    phi0 = np.array([config.phi0_of(test.metric) for test in state.tests])
+    return Asked.of(config, relative=relative, absolute=absolute, phi0=phi0)
 
 
 def _counted(state: JudgeState, look: Look) -> Counted:

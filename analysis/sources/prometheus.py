@@ -6,6 +6,7 @@ each family is asked for as a range vector of raw samples, and differenced by th
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +29,12 @@ SKEW_SEEN = 2.0
 
 POINTS_LIMIT = 2_000_000
 """Samples in one answer; more is not what was asked for."""
+
+STRETCH = 1800.0
+"""Seconds of the past asked for at once."""
+
+PAST_LIMIT = 3_000_000
+"""Samples of the past in all: some hundreds of MiB."""
 
 TOKEN_LIMIT = 65536
 """Characters of a bearer token."""
@@ -79,7 +86,9 @@ class PrometheusSource:
             lambda: self._read(at, timeout), timeout=timeout, slow=lambda: self._trouble(at, *slow)
         )
 
-    def _read(self, at: float, timeout: float) -> Reading:
+    def _read(
+        self, at: float, timeout: float, *, queries: Mapping[str, str] | None = None, at_time: float | None = None
+    ) -> Reading:
         import requests
         from prometheus_api_client.exceptions import PrometheusApiClientException
 
@@ -90,11 +99,12 @@ class PrometheusSource:
         skew = 0.0
         try:
             client = self._connected()
-            for family, query in self._queries.items():
+            moment = {} if at_time is None else {"time": f"{at_time:.3f}"}
+            for family, query in (self._queries if queries is None else queries).items():
                 left = max(end - time.monotonic(), 0.01)
                 # Prometheus itself gives up as well: what nobody waits for need not be computed.
                 asked = self._now()
-                answer = client.custom_query(query, params={"timeout": f"{left:.3f}"}, timeout=left)
+                answer = client.custom_query(query, params={"timeout": f"{left:.3f}", **moment}, timeout=left)
                 skew = self._ahead(asked, self._now())
                 samples += self._understood(family, answer)
         except requests.RequestException as error:
@@ -120,6 +130,33 @@ class PrometheusSource:
         # The header has whole seconds, so that half a second is missing on average.
         ahead = date + 0.5 - (asked + answered) / 2
         return ahead if abs(ahead) > SKEW_SEEN + (answered - asked) else 0.0
+
+    def past(self, *, seconds: float, timeout: float, done: Callable[[float], None] | None = None) -> Reading:
+        """All raw samples of the last `seconds`, in one reading.
+
+        Args:
+            seconds: how far back.
+            timeout: seconds for one request; there is one for each family and stretch of `STRETCH` seconds.
+            done: told the part that was read, 0 to 1.
+        """
+        now = self._now()
+        found: list[Sample] = []
+        stretches = max(1, math.ceil(seconds / STRETCH))
+        texts = self._classifier.selectors()
+        for number in range(stretches):
+            end = now - (stretches - 1 - number) * STRETCH
+            length = min(STRETCH, seconds - (stretches - 1 - number) * STRETCH)
+            queries = {family: f"{text}[{math.ceil(length)}s]" for family, text in texts.items()}
+            one = self._read(now, timeout, queries=queries, at_time=end)
+            if one.trouble is not None:
+                return one
+            found += one.samples
+            if len(found) > PAST_LIMIT:
+                sentence = f"holds more than {PAST_LIMIT:,} samples of that time: ask for less of the past"
+                return self._trouble(now, Trouble.NONSENSE, sentence)
+            if done is not None:
+                done((number + 1) / stretches)
+        return Reading(at=now, samples=tuple(found))
 
     def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:
         from analysis.sources.exchange import shown

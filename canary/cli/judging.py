@@ -8,12 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from canary.cli.boundary import Failure
 from canary.core.outcome import ExitCode
+
+if TYPE_CHECKING:
+    from analysis.offline import Run
 
 
 def judge(
@@ -49,7 +52,7 @@ def judge(
 
     Example:  canary judge counts.csv --absolute 0.01
     """
-    from analysis.offline import BadTable, Question, read
+    from analysis.offline import Question
     from analysis.offline import judge as judge_runs
 
     try:
@@ -62,17 +65,28 @@ def judge(
         )
     except ValueError as error:
         raise Failure(str(error), code=ExitCode.USAGE) from error
+    runs = runs_in(file)
+    for result in judge_runs(runs, question):
+        typer.echo(json.dumps(result.line(), ensure_ascii=False))
+
+
+def runs_in(file: Path) -> Iterator[Run]:
+    """The runs in a CSV file, or on standard input when the path is `-`.
+
+    Raises:
+        Failure: it cannot be read.
+    """
+    from analysis.offline import BadTable, read
+
     name = "<stdin>" if str(file) == "-" else str(file)
     try:
         with _opened(file) as lines:
-            runs = read(lines)
+            return read(lines)
     except BadTable as error:
         raise Failure(f"{name}:{error.line}: {error}", code=ExitCode.USAGE, hint=error.hint) from error
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise Failure(f"{name} cannot be read: {words}", code=ExitCode.USAGE, hint="check the path") from error
-    for result in judge_runs(runs, question):
-        typer.echo(json.dumps(result.line(), ensure_ascii=False))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 
 from canary.cli import (
     abort,
+    calibrating,
     demo,
     files,
     history,
@@ -76,6 +77,7 @@ app.command(name="validate")(files.validate)
 app.command(name="schema")(files.print_schema)
 app.command(name="plan")(planning.plan)
 app.command(name="judge")(judging.judge)
+app.command(name="calibrate")(calibrating.calibrate)
 app.command(name="replay")(replaying.replay)
 app.command(name="run")(running.run)
 app.command(name="submit")(submit.submit)
