@@ -66,8 +66,13 @@ def no_data(idle: tuple[int, int], *, baking: bool, requests: int) -> Finding | 
     stable, canary = idle
     if canary >= IDLE_LOOKS or (not requests and canary):
         sentence = f"no request on the canary for {canary} looks"
-        return Finding(metric="traffic", verdict=Verdict.NO_DATA, code="NO_REQUESTS", sentence=sentence)
+        return _silent("NO_REQUESTS", sentence, canary)
     if stable >= IDLE_LOOKS and not baking:
         sentence = f"no request on stable for {stable} looks, so there is nothing to compare with"
-        return Finding(metric="traffic", verdict=Verdict.NO_DATA, code="NO_STABLE_REQUESTS", sentence=sentence)
+        return _silent("NO_STABLE_REQUESTS", sentence, stable)
     return None
+
+
+def _silent(code: str, sentence: str, looks: int) -> Finding:
+    numbers = MappingProxyType({"idle_looks": float(looks)})
+    return Finding(metric="traffic", verdict=Verdict.NO_DATA, code=code, sentence=sentence, numbers=numbers)
