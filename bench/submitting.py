@@ -39,7 +39,9 @@ def submitting(repeat: int) -> Iterator[Figure]:
         kubeconfig = sandbox.places.run / "ci.kubeconfig"
         kubeconfig.write_text(admin.replace(admin.split("/as/")[1].split('"')[0], token))
         sandbox.start_load(rate=100.0, seconds=1800.0)
-        command = module("canary", "submit", str(sandbox.write_release()), "--kubeconfig", str(kubeconfig))
+        release = sandbox.write_release()
+        release.write_text(release.read_text().replace("deadline: 4m", "deadline: 2h"))
+        command = module("canary", "submit", str(release), "--kubeconfig", str(kubeconfig))
         with (sandbox.places.run / "followed.log").open("w") as sink, _submit(command, sink.fileno()) as first:
             _until_it_holds(sandbox)
             attached = [_attach(command) for _ in range(max(repeat, 3))]

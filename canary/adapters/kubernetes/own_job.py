@@ -16,7 +16,7 @@ from canary.adapters.kubernetes.budget import Budget
 from canary.adapters.kubernetes.paths import JOB
 from canary.core.outcome import ExitCode
 from canary.ports import Conflict, JsonObject, NotFound, PortError, Progress, Refused
-from canary.submitting.changes import KEPT, Change, changes_of, code_of, noted
+from canary.submitting.changes import KEPT, LONGEST, Change, changes_of, code_of, noted
 from canary.submitting.job import JOB_NAME, MESSAGE_FILE
 
 PATIENCE = Budget(total=5.0, attempt=2.0)
@@ -142,6 +142,11 @@ class JobReporter:
         job = self._api.get(self._path, doing=doing, deadline=self._api.deadline(PATIENCE))
         known = changes_of(job)
         last = known[-1].number if known else 0
+        # What stands already was written by us, and the answer was lost.
+        stands = {(one.at, one.line) for one in known}
+        batch = tuple((one, text) for one, text in batch if (round(one.at, 3), text[:LONGEST]) not in stands)
+        if not batch:
+            return
         fresh = tuple(
             Change(number=last + place, at=one.at, phase=one.phase, line=text, code=_code(one))
             for place, (one, text) in enumerate(batch, start=1)
