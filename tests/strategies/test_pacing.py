@@ -56,4 +56,4 @@ def test_a_release_that_fits_is_looked_at_as_asked() -> None:
 def test_a_look_a_second_for_two_hours_in_six_steps() -> None:
     k = young(every=1, lasts=7200, steps=6)
     assert interval(120, every=1, k=k) == 1
-    assert 5 < interval(1200, every=1, k=k) < 10
+    assert 4 < interval(1200, every=1, k=k) < 10
