@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
-from canary.cli.counters import seen_on, target_of, why_none
+from canary.cli.checking import preflights_of, sources_of, workloads_of
 from canary.cli.resuming import readable, resumable, subject_of
 from canary.cli.taking import given_back, same_release, sweep_before, take_lease
 from canary.core.outcome import ExitCode
@@ -88,10 +88,8 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     from canary.adapters.kubernetes import (
         KubernetesJournals,
         KubernetesLeases,
-        KubernetesPreflights,
         KubernetesRecords,
         KubernetesRoutes,
-        KubernetesWorkloads,
         ServerClock,
     )
     from canary.adapters.kubernetes.api import FIELD_MANAGER
@@ -146,35 +144,11 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     )
     labels = {"canary-engine.io/release": release.uid, "canary-engine.io/service": file.spec.stable.service}
     routes = KubernetesRoutes(api, namespace=namespace, name=route)
-    workload = file.spec.workload
-    workloads = None
-    if workload is not None and file.spec.image is not None:
-        workloads = KubernetesWorkloads(
-            api,
-            namespace=namespace,
-            release=release.uid,
-            deployment=workload.name,
-            container=workload.container,
-            image=file.spec.image,
-            stable_service=file.spec.stable.service,
-            canary_service=file.canary_service,
-            port=file.spec.stable.port,
-        )
-    pool = _pool(file)
+    workloads = workloads_of(file, api, release=release.uid)
+    pool = pool_of(file)
     selectors = file.spec.route.rules
-    sources = source_of(file, seen_on(routes, target_of(file), pool=pool, selectors=selectors), now=clock.now)
-    preflights = KubernetesPreflights(
-        api,
-        namespace=namespace,
-        routes=routes,
-        pool=pool,
-        selectors=selectors,
-        shares=[step.share for step in release.policy.steps],
-        release=release.uid,
-        workloads=workloads,
-        sources=sources,
-        missing=why_none(file),
-    )
+    sources = sources_of(file, routes, now=clock.now)
+    preflights = preflights_of(file, api, release=release.uid, routes=routes, workloads=workloads, sources=sources)
     ports = Ports(
         clock=clock,
         routes=routes,
@@ -288,7 +262,8 @@ def _exact(file: Release) -> bool:
     return gateway != "none" and pack(gateway).exact
 
 
-def _pool(file: Release) -> Pool:
+def pool_of(file: Release) -> Pool:
+    """Stable's and the canary's reference."""
     from strategies import Pool, RefId
 
     namespace = file.metadata.namespace

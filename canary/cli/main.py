@@ -12,6 +12,7 @@ from canary.cli import (
     abort,
     calibrating,
     demo,
+    doctor,
     files,
     history,
     judging,
@@ -79,6 +80,7 @@ app.command(name="plan")(planning.plan)
 app.command(name="judge")(judging.judge)
 app.command(name="calibrate")(calibrating.calibrate)
 app.command(name="replay")(replaying.replay)
+app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(running.run)
 app.command(name="submit")(submit.submit)
 app.command(name="abort")(abort.abort)

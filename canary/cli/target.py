@@ -110,7 +110,7 @@ def _file(which: str) -> Release | None:
 
 
 def _of_file(which: str, file: Release, namespace: str | None, route: str | None) -> Target:
-    from canary.cli.assemble import _pool
+    from canary.cli.assemble import pool_of
 
     if namespace not in {None, file.metadata.namespace}:
         raise Failure(
@@ -119,7 +119,7 @@ def _of_file(which: str, file: Release, namespace: str | None, route: str | None
             hint="leave -n out, or name the route instead of the file",
         )
     named = route or file.spec.route.name
-    return Target(namespace=file.metadata.namespace, route=named, pool=_pool(file), file=which)
+    return Target(namespace=file.metadata.namespace, route=named, pool=pool_of(file), file=which)
 
 
 def _route_named(api: Api, namespace: str, name: str) -> str:

@@ -130,6 +130,20 @@ def place(release: Release) -> str:
     return f"bake after {steps} steps" if release.baking else f"step {release.step + 1} of {steps}"
 
 
+def headline(status: Status) -> str:
+    """Which release, where it stands and whether its engine lives, in one line."""
+    release = status.release
+    named = f"release {status.on_route or (release.uid if release else '')}"
+    engine = {
+        True: "its engine is alive",
+        False: "its engine is DEAD",
+        None: "nobody can tell whether its engine lives",
+    }
+    if release is None or release.phase in FINAL:
+        return f"{named}, of which the journal says nothing; {engine[status.alive]}"
+    return f"{named}, {release.phase}, {place(release)}; {engine[status.alive]}"
+
+
 def text(status: Status) -> str:
     """One screen: where it stands first, then why, then what to do."""
     head = f"{status.namespace}/{status.route}"

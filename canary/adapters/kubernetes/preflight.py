@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 import strategies as cut
@@ -81,12 +81,25 @@ class KubernetesPreflights:
         Raises:
             Unavailable: the API server could not be asked; nothing is known.
         """
-        found = self._section(self._check_access)
-        for check in (self._check_route, self._check_workload, self._check_notes, self._check_metrics):
+        return list(dict.fromkeys(problem for _, problems in self.sections() for problem in problems))
+
+    def sections(self) -> Iterator[tuple[str, list[Problem]]]:
+        """The checks one by one, as (what is checked, what was found), each run when it is asked for.
+
+        Raises:
+            Unavailable: the API server could not be asked; nothing is known.
+        """
+        lacking = self._section(self._check_access)
+        yield "permissions", lacking
+        for name, check in (
+            ("route", self._check_route),
+            ("workload", self._check_workload),
+            ("lease and journal", self._check_notes),
+            ("metrics", self._check_metrics),
+        ):
             problems = self._section(check)
             # What is not permitted was said already, with the rule that is missing.
-            found += [each for each in problems if each.code is not ExitCode.NOT_PERMITTED or not found]
-        return list(dict.fromkeys(found))
+            yield name, [each for each in problems if each.code is not ExitCode.NOT_PERMITTED or not lacking]
 
     def _section(self, check: Callable[[], list[Problem]]) -> list[Problem]:
         """One check's findings; what it could not read is a finding as well."""
