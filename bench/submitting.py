@@ -40,7 +40,9 @@ def submitting(repeat: int) -> Iterator[Figure]:
         kubeconfig.write_text(admin.replace(admin.split("/as/")[1].split('"')[0], token))
         sandbox.start_load(rate=100.0, seconds=1800.0)
         release = sandbox.write_release()
-        release.write_text(release.read_text().replace("deadline: 4m", "deadline: 2h"))
+        release.write_text(
+            release.read_text().replace("deadline: 4m", "deadline: 2h").replace("timeout: 6s", "timeout: 2m")
+        )
         command = module("canary", "submit", str(release), "--kubeconfig", str(kubeconfig))
         with (sandbox.places.run / "followed.log").open("w") as sink, _submit(command, sink.fileno()) as first:
             _until_it_holds(sandbox)
