@@ -20,10 +20,10 @@ Array = NDArray[np.float64]
 EFFECTS = np.geomspace(1.3, 60.0, 8)
 """Odds ratios over the bound that are bet on: from just visible to nearly everything failing."""
 
-EFFECT_WEIGHTS = np.array([1.0 / math.sqrt(i) for i in range(1, 9)]) / sum(1.0 / math.sqrt(i) for i in range(1, 9))
+EFFECT_WEIGHTS = np.arange(1.0, 9.0) ** -0.75 / (np.arange(1.0, 9.0) ** -0.75).sum()
 """Small effects get more: large ones win fast with little."""
 
-INVESTED = 0.8
+INVESTED = 0.75
 """Part of the wealth in the accounts at the start; the rest is cash for what begins later."""
 
 STEP_SHARE = 0.2

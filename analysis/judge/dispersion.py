@@ -30,6 +30,10 @@ KEEP = 2.0 ** (-1.0 / HALF_LIFE)
 WINSOR = 25.0
 """A block's squared residual counts at most this many times the running mean."""
 
+WINSOR_WORSE = 4.0
+"""The same where the canary was worse than remembered: a regression that begins must not pass for a burst, and bursts
+show themselves on stable too, where they make the canary look better."""
+
 PRIOR_BLOCKS = 10.0
 """What the value from history counts for, in blocks."""
 
@@ -99,7 +103,7 @@ class Dispersion:
             return Dispersion(odds, z, v, looks, self.total, self.inverse, self.blocks)
         inverse = np.where(full, 1.0 / np.maximum(v, LEAST_VARIANCE), 0.0)
         running = (PRIOR_BLOCKS + self.total) / (PRIOR_BLOCKS + self.blocks)
-        square = np.minimum(z * z * inverse, WINSOR * running)
+        square = np.minimum(z * z * inverse, np.where(z > 0, WINSOR_WORSE, WINSOR) * running)
         left = ~full
         return Dispersion(
             odds,

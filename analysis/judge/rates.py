@@ -22,6 +22,15 @@ ERRORS_REMEMBERED = 30.0
 LONGEST = 5_000.0
 """Cap of the half-life in looks: a service without errors must be able to change."""
 
+FELL = 4.5
+"""Nats by which a look must speak for fewer errors than remembered (three standard deviations) to count as a fall."""
+
+FELL_TO = 0.25
+"""Of what was expected; a look with more errors is no fall, however many requests speak for it."""
+
+KEPT_AFTER_FALL = 0.25
+"""Of the memory, at each look of a fall: an outage that is over is forgotten within a few looks, not within minutes."""
+
 PRIOR_REQUESTS = 200.0
 """What stable's own history counts for."""
 
@@ -43,9 +52,22 @@ def half_life(x: Array, looks: Array) -> Array:
     return np.clip(ERRORS_REMEMBERED / np.maximum(per_look, 1e-9), HALF_LIFE, LONGEST)
 
 
+def fell(x: Array, n: Array, *, x_s: Array, n_s: Array) -> NDArray[np.bool_]:
+    """Whether stable now fails far less often than is remembered of it.
+
+    Args:
+        x, n: remembered errors and requests.
+        x_s, n_s: of this look.
+    """
+    expected = np.maximum(x, 1e-300) * n_s / np.maximum(n, 1.0)
+    found = np.maximum(x_s, 1e-300)
+    nats = expected - x_s + x_s * np.log(found / np.maximum(expected, 1e-300))
+    return (x_s <= FELL_TO * expected) & (nats >= FELL)
+
+
 def remember(x: Array, n: Array, looks: Array, *, x_s: Array, n_s: Array) -> tuple[Array, Array, Array]:
     """The remembered errors, requests and looks after one more look."""
-    keep = np.exp2(-1.0 / half_life(x, looks))
+    keep = np.where(fell(x, n, x_s=x_s, n_s=n_s), KEPT_AFTER_FALL, np.exp2(-1.0 / half_life(x, looks)))
     return x * keep + x_s, n * keep + n_s, looks * keep + 1.0
 
 

@@ -1,0 +1,94 @@
+"""This judge on streams, by the same code as `canary judge`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from judging.streams import BOUNDS, Array, Stream
+
+from analysis.judge import JudgeConfig
+from analysis.judge.dispersion import Dispersion
+from analysis.offline import Question, Run, judge
+
+GROUP = 1.05
+"""Runs whose dispersion from history differs by less than this factor are judged together, by the smaller one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What was said of each run.
+
+    Attributes:
+        condemned: the look of the verdict UNHEALTHY, from 0; infinite where there was none.
+        healthy: the look at which each step was first called HEALTHY, shape (runs, steps); infinite where never.
+    """
+
+    condemned: Array
+    healthy: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known(Question):
+    """A question of a service with a history.
+
+    Attributes:
+        phi0: its dispersion.
+        prior_rate: stable's error rate; None where unknown.
+    """
+
+    phi0: float = 1.0
+    prior_rate: float | None = None
+
+    def config(self, run: Run) -> JudgeConfig:
+        """With what history knows."""
+        # By name: a dataclass with slots is another class than the one that `super` would mean.
+        return replace(Question.config(self, run), phi0=self.phi0, prior_rate=self.prior_rate)
+
+
+def judged(stream: Stream, question: Question) -> Verdicts:
+    """What this judge says of each run."""
+    results = list(judge((_run(stream, i) for i in range(stream.runs)), question))
+    condemned = [_look(result.unhealthy_t, stream) for result in results]
+    healthy = np.full((stream.runs, len(stream.steps)), np.inf)
+    for i, result in enumerate(results):
+        found = [_look(time, stream) for _, time in result.steps]
+        healthy[i, : len(found)] = found
+    return Verdicts(condemned=np.array(condemned), healthy=healthy)
+
+
+def _look(time: float | None, stream: Stream) -> float:
+    return np.inf if time is None else round(time / stream.every)
+
+
+def _run(stream: Stream, i: int) -> Run:
+    looks = np.arange(stream.looks)
+    named = [str(step) for step in (np.searchsorted(stream.steps, looks, side="right") - 1).tolist()]
+    buckets = {} if stream.buckets is None else {"latency": (np.array(BOUNDS), stream.buckets[i])}
+    return Run(
+        name=str(i), times=looks * stream.every, steps=tuple(named), counts={"errors": stream.counts[i]}, buckets=buckets
+    )
+
+
+def judged_with_history(stream: Stream, question: Known, phi0: Array) -> Verdicts:
+    """The same, each run with its own dispersion from history, shape (runs,)."""
+    group = np.floor(np.log(np.maximum(phi0, 1.0)) / np.log(GROUP))
+    found = Verdicts(
+        condemned=np.full(stream.runs, np.inf), healthy=np.full((stream.runs, len(stream.steps)), np.inf)
+    )
+    for each in np.unique(group).tolist():
+        mine = np.flatnonzero(group == each)
+        part = replace(stream, counts=stream.counts[mine])
+        said = judged(part, replace(question, phi0=float(GROUP**each)))
+        found.condemned[mine], found.healthy[mine] = said.condemned, said.healthy
+    return found
+
+
+def dispersion(history: Stream) -> Array:
+    """phi0 of each run: what the comparison of two arms that are both stable scattered in its past."""
+    seen = Dispersion.fresh(history.runs)
+    rates = history.counts[:, :, 0, 1].sum(axis=1) / np.maximum(history.counts[:, :, 0, 0].sum(axis=1), 1.0)
+    for look in range(history.looks):
+        (n_s, x_s), (n_c, x_c) = np.moveaxis(history.counts[:, look], 0, -1)
+        seen = seen.look(x_s=x_s, n_s=n_s, x_c=x_c, n_c=n_c, a=rates)
+    return seen.observed()
