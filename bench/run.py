@@ -3,6 +3,8 @@
     make bench                      everything but the long run
     make bench ARGS="memory"        3,600 looks of a real release, about a quarter of an hour
     make bench ARGS="reaction -n 9"
+    make bench ARGS="table"         the judge and other engines' rules on the same requests: build/bench/judging.html
+    make bench ARGS="judging"       the table, and every promise of the judge at full size, about half an hour
 
 Each figure is printed as minimum, median and maximum beside its bar. A bar that is missed makes the exit code 1;
 nothing in the tests asserts a time, because machines differ and are shared.
@@ -14,9 +16,12 @@ import argparse
 import sys
 
 from bar import Figure, machine, show
-from parts import PARTS
+from judging import bars
+from parts import PARTS as PLAYED
 
-LONG = {"memory", "setup"}
+PARTS = PLAYED | {"table": bars.table, "judging": bars.judging}
+
+LONG = {"memory", "setup", "judging", "table"}
 """Left out unless named."""
 
 

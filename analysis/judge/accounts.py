@@ -23,7 +23,7 @@ EFFECTS = np.geomspace(1.3, 60.0, 8)
 EFFECT_WEIGHTS = np.arange(1.0, 9.0) ** -0.75 / (np.arange(1.0, 9.0) ** -0.75).sum()
 """Small effects get more: large ones win fast with little."""
 
-INVESTED = 0.75
+INVESTED = 0.7
 """Part of the wealth in the accounts at the start; the rest is cash for what begins later."""
 
 STEP_SHARE = 0.2

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.judge import rates
 from analysis.judge.accounts import CAP, EFFECTS, Wealth
 from analysis.judge.config import JudgeConfig
-from analysis.judge.dispersion import Dispersion
+from analysis.judge.dispersion import WINSOR, Dispersion
 from analysis.judge.evalue import bound, comparable, log_evalue_one_arm, log_ratio, odds_above
 from analysis.judge.interval import GRID, Interval
 
@@ -257,7 +257,7 @@ class Book:
         memory = np.stack(rates.remember(x, n, looks, x_s=counts.x_s, n_s=counts.n_s), axis=1)
         # Stable's look against what is expected of it, as if that were known from very many requests.
         known = np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
-        sway = self.sway.look(x_s=a * known, n_s=known, x_c=counts.x_s, n_c=counts.n_s, a=a)
+        sway = self.sway.look(x_s=a * known, n_s=known, x_c=counts.x_s, n_c=counts.n_s, a=a, worse=WINSOR)
         return replace(self, memory=np.where(seen, memory, self.memory), sway=sway)
 
     def _remember(self, counts: Counted, a: Array) -> Book:

@@ -88,8 +88,16 @@ class Dispersion:
         largest: Array = np.maximum(1.0, np.where(self.blocks >= FEWEST, mean, 0.0).max(axis=1))
         return largest
 
-    def look(self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array) -> Dispersion:
-        """After one look; looks without requests on both arms say nothing."""
+    def look(
+        self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array, worse: float = WINSOR_WORSE
+    ) -> Dispersion:
+        """After one look; looks without requests on both arms say nothing.
+
+        Args:
+            x_s, n_s, x_c, n_c: bad and all requests on stable and canary.
+            a: stable's rate from past looks.
+            worse: `WINSOR_WORSE`, or `WINSOR` where only one arm can burst.
+        """
         usable = (n_s > 0) & (n_c > 0)
         m = x_s + x_c
         weight = self._omega(n_s, n_c) * n_c
@@ -103,7 +111,7 @@ class Dispersion:
             return Dispersion(odds, z, v, looks, self.total, self.inverse, self.blocks)
         inverse = np.where(full, 1.0 / np.maximum(v, LEAST_VARIANCE), 0.0)
         running = (PRIOR_BLOCKS + self.total) / (PRIOR_BLOCKS + self.blocks)
-        square = np.minimum(z * z * inverse, np.where(z > 0, WINSOR_WORSE, WINSOR) * running)
+        square = np.minimum(z * z * inverse, np.where(z > 0, worse, WINSOR) * running)
         left = ~full
         return Dispersion(
             odds,

@@ -25,8 +25,9 @@ LONGEST = 5_000.0
 FELL = 4.5
 """Nats by which a look must speak for fewer errors than remembered (three standard deviations) to count as a fall."""
 
-FELL_TO = 0.25
-"""Of what was expected; a look with more errors is no fall, however many requests speak for it."""
+FELL_TO = 0.05
+"""Of what was expected: the end of an outage. What sways a service less than that is part of what stable is like, and a
+bake is held against it."""
 
 KEPT_AFTER_FALL = 0.25
 """Of the memory, at each look of a fall: an outage that is over is forgotten within a few looks, not within minutes."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+
+from analysis.offline import Question
 from judging.ours import judged
 from judging.peers import Flagger, Kayenta
 from judging.streams import Stream, draw
 from judging.table import hurt
-
-from analysis.offline import Question
 
 RATE = 0.005
 

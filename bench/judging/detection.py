@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from judging.ours import judged
+from bar import Figure
+
+from judging.ours import Known, judged
 from judging.streams import Array, Stream, draw
 from judging.yardstick import shortest
-
-from analysis.offline import Question
 
 ALPHA = 0.01
 RELATIVE, ABSOLUTE = 0.5, 0.002
@@ -26,6 +26,9 @@ BEYOND = (1.5, 2.0, 5.0, 20.0)
 SHARES = (1.0, 5.0, 20.0, 50.0)
 TIMES = (5.0, 10.0, 30.0, 100.0)
 """T* in looks: how much traffic there is."""
+
+FEWEST = 2.0
+"""Requests on an arm in one look, on average."""
 
 PATIENCE = 12.0
 """Times T* after which a run is given up: it counts as that long, and as not detected."""
@@ -68,22 +71,26 @@ class Trouble:
         )
         return one / self.time
 
-    def stream(self, chance: np.random.Generator, runs: int, *, before: Array | None = None, onset: int = 0) -> Stream:
+    def stream(self, chance: np.random.Generator, runs: int, *, before: Array) -> Stream:
         """Releases with this trouble.
 
         Args:
             chance: the only source of it.
             runs: how many.
-            before: rates of both arms before it begins, shape (onset,); stable's own where None.
-            onset: the look at which it begins.
+            before: rates of both arms until it begins, one for each look.
         """
-        looks = onset + int(np.ceil(PATIENCE * self.time))
-        stable = np.full(looks, self.rate)
-        if before is not None:
-            stable[:onset] = before
-        canary = np.where(np.arange(looks) < onset, stable, self.canary)
+        after = int(np.ceil(PATIENCE * self.time))
+        stable = np.concatenate([before, np.full(after, self.rate)])
+        canary = np.concatenate([before, np.full(after, self.canary)])
         return draw(
-            chance, runs, rps=self.requests, share=self.share, stable=stable, canary=canary, every=1.0, looks=looks
+            chance,
+            runs,
+            rps=self.requests,
+            share=self.share,
+            stable=stable,
+            canary=canary,
+            every=1.0,
+            looks=len(stable),
         )
 
 
@@ -106,21 +113,51 @@ class Seen:
 
 
 def everything() -> list[Trouble]:
-    """All that is measured."""
-    return [Trouble(rate=r, beyond=b, share=s, time=t) for r, b, s, t in product(RATES, BEYOND, SHARES, TIMES)]
+    """All that is measured: where a look has requests on both arms, without which nothing can be compared."""
+    made = (Trouble(rate=r, beyond=b, share=s, time=t) for r, b, s, t in product(RATES, BEYOND, SHARES, TIMES))
+    return [one for one in made if one.requests * min(one.share, 100.0 - one.share) / 100.0 >= FEWEST]
 
 
-def seen(trouble: Trouble, *, runs: int, seed: Sequence[int], onset: int = 0, before: Array | None = None) -> Seen:
-    """Play one trouble.
+def after_an_outage(pause: int) -> Callable[[float], Array]:
+    """Both arms fail 60 % for 60 looks, and then as before for a while.
+
+    Args:
+        pause: looks between the outage and the trouble.
+    """
+
+    def before(rate: float) -> Array:
+        rates = np.full(180 + 60 + pause, rate)
+        rates[180:240] = 0.6
+        return rates
+
+    return before
+
+
+BEFORE: dict[str, Callable[[float], Array]] = {
+    "after 300 looks": lambda rate: np.full(300, rate),
+    "after 37 looks": lambda rate: np.full(37, rate),
+    "60 looks after a shared outage": after_an_outage(60),
+    "300 looks after a shared outage": after_an_outage(300),
+}
+"""What both arms did before the trouble began."""
+
+LATE = (5.0, 10.0, 30.0)
+"""T* of troubles that begin late: an hour is enough for them."""
+
+
+def seen(trouble: Trouble, *, runs: int, seed: Sequence[int], before: Callable[[float], Array] | None = None) -> Seen:
+    """Play one trouble, in a service whose error rate is known from its history.
 
     Args:
         trouble: which.
         runs: how many releases.
         seed: of its chance.
-        onset, before: as in `Trouble.stream`.
+        before: rates of both arms until it begins, from stable's; None where it begins with the first look.
     """
-    stream = trouble.stream(np.random.default_rng(list(seed)), runs, before=before, onset=onset)
-    question = Question(relative=RELATIVE, absolute=ABSOLUTE, false_rollback=ALPHA, looks=PLAN)
+    rates = np.zeros(0) if before is None else before(trouble.rate)
+    onset = len(rates)
+    stream = trouble.stream(np.random.default_rng(list(seed)), runs, before=rates)
+    question = Known(relative=RELATIVE, absolute=ABSOLUTE, false_rollback=ALPHA, looks=PLAN, prior_rate=trouble.rate)
     condemned = judged(stream, question).condemned
     early = condemned < onset
     took = (condemned[~early] - onset + 1.0) / trouble.time
@@ -131,3 +168,15 @@ def seen(trouble: Trouble, *, runs: int, seed: Sequence[int], onset: int = 0, be
         by6=float((took <= 6.0).mean()),
         early=float(early.mean()),
     )
+
+
+def figures(name: str, found: Sequence[Seen]) -> Iterator[Figure]:
+    """How these were seen."""
+    means = [one.mean for one in found]
+    yield Figure(name=f"detection: {name}, T*, mean over {len(found)}", values=[float(np.mean(means))], bar=1.6)
+    yield Figure(name=f"detection: {name}, T*, by trouble", values=means, bar=2.0, worst=True)
+    for times, part, allowed in ((4, [one.by4 for one in found], 5.0), (6, [one.by6 for one in found], 1.0)):
+        late = [100.0 * (1.0 - one) for one in part]
+        title = f"detection: {name}, % not detected by {times} T*"
+        yield Figure(name=f"{title}, mean", values=[float(np.mean(late))], bar=allowed)
+        yield Figure(name=f"{title}, by trouble", values=late)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from judging.streams import BOUNDS, Array, Stream
 
 from analysis.judge import JudgeConfig
 from analysis.judge.dispersion import Dispersion
 from analysis.offline import Question, Run, judge
+from judging.streams import BOUNDS, Array, Stream
 
-GROUP = 1.05
+GROUP = 1.25
 """Runs whose dispersion from history differs by less than this factor are judged together, by the smaller one."""
 
 
@@ -66,16 +66,18 @@ def _run(stream: Stream, i: int) -> Run:
     named = [str(step) for step in (np.searchsorted(stream.steps, looks, side="right") - 1).tolist()]
     buckets = {} if stream.buckets is None else {"latency": (np.array(BOUNDS), stream.buckets[i])}
     return Run(
-        name=str(i), times=looks * stream.every, steps=tuple(named), counts={"errors": stream.counts[i]}, buckets=buckets
+        name=str(i),
+        times=looks * stream.every,
+        steps=tuple(named),
+        counts={"errors": stream.counts[i]},
+        buckets=buckets,
     )
 
 
 def judged_with_history(stream: Stream, question: Known, phi0: Array) -> Verdicts:
     """The same, each run with its own dispersion from history, shape (runs,)."""
     group = np.floor(np.log(np.maximum(phi0, 1.0)) / np.log(GROUP))
-    found = Verdicts(
-        condemned=np.full(stream.runs, np.inf), healthy=np.full((stream.runs, len(stream.steps)), np.inf)
-    )
+    found = Verdicts(condemned=np.full(stream.runs, np.inf), healthy=np.full((stream.runs, len(stream.steps)), np.inf))
     for each in np.unique(group).tolist():
         mine = np.flatnonzero(group == each)
         part = replace(stream, counts=stream.counts[mine])

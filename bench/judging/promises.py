@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from analysis.offline import Question
 from judging.ours import Known, dispersion, judged, judged_with_history
 from judging.streams import CANARY, Array, Stream, chunks, draw, gamma_bursts, skewed, waves
 from judging.yardstick import confirming
-
-from analysis.offline import Question
 
 ALPHA, BETA = 0.01, 0.05
 RELATIVE, ABSOLUTE = 0.5, 0.002

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from judging.streams import BOUNDS, Array, Stream, draw, gamma_bursts, skewed
 from scipy.special import ndtr
+
+from judging.streams import BOUNDS, Array, Stream, draw, gamma_bursts, skewed
 
 LOOKS = 720
 RPS = 50.0

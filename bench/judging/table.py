@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from judging.ours import judged
-from judging.peers import RULES
-from judging.scenarios import LOOKS, RATE, SCENARIOS, SHARE, Scenario
-from judging.streams import CANARY, Array, Stream
-from judging.yardstick import shortest
 from scipy import stats
 
 from analysis.offline import Question
 from analysis.offline.question import COUNTS
+from judging.ours import judged
+from judging.peers import RULES
+from judging.scenarios import RATE, SCENARIOS, SHARE, Scenario
+from judging.streams import CANARY, Array, Stream
+from judging.yardstick import shortest
 
 OURS = "this judge"
 
@@ -28,7 +28,7 @@ class Row:
         rule: whose.
         stopped: seconds until each run's rollback, infinite where there was none.
         hurt: failed requests on the canary until then, or in all.
-        best: T* in seconds, where it is known.
+        best: T* in seconds, where it is known; at least a look, since nobody sees anything sooner.
     """
 
     scenario: Scenario
@@ -104,7 +104,7 @@ def _best(scenario: Scenario, stream: Stream) -> float | None:
         absolute=absolute,
         alpha=Question().false_rollback,
     )
-    return looks * stream.every
+    return max(looks, 1.0) * stream.every
 
 
 def markdown(found: Iterable[Row]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def markdown(found: Iterable[Row]) -> Iterator[str]:
     for row in found:
         low, high = row.interval
         wrong = row.scenario.harmful is False and row.share > 0
-        ratio = f"{row.median / max(row.best, 5.0):.1f}" if row.best and np.isfinite(row.median) else ""
+        ratio = f"{row.median / row.best:.1f}" if row.best and np.isfinite(row.median) else ""
         cells = (
             row.scenario.name,
             row.rule,
@@ -125,7 +125,3 @@ def markdown(found: Iterable[Row]) -> Iterator[str]:
             f"{row.hurt.mean():,.0f}",
         )
         yield f"| {' | '.join(cells)} |"
-
-
-SECONDS = LOOKS * 5.0
-"""How long a scenario lasts."""

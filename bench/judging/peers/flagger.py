@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from judging.peers.windows import Counters
 from judging.streams import CANARY, Array, Stream
 

@@ -8,8 +8,9 @@ however small they are. As R's `wilcox.test(conf.int = TRUE)`, which it follows.
 from __future__ import annotations
 
 import numpy as np
-from judging.streams import Array
 from scipy.special import ndtri
+
+from judging.streams import Array
 
 CONFIDENCE = 0.98
 

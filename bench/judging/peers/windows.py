@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from judging.streams import BAD, BOUNDS, TOTAL, Array, Stream
 
 UPPER = np.array(BOUNDS)
