@@ -19,7 +19,7 @@ from analysis.judge.tests import Limit, Test
 
 Array = NDArray[np.float64]
 
-VERSION = 3
+VERSION = 4
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12
