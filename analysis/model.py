@@ -59,6 +59,22 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """What was measured of a gauge on one arm since the previous look.
+
+    Attributes:
+        points: its new values, oldest first; finite.
+        dropped: values that were no numbers.
+        code, sentence: what was wrong with the newest reading, as a stable short word and for people; "" for nothing.
+    """
+
+    points: tuple[float, ...] = ()
+    dropped: int = 0
+    code: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """One reading with a new sample in it: what happened between two sampling times, on both arms alike.
 
@@ -68,6 +84,8 @@ class Look:
         counts: per metric name, the increments of each arm. A metric without data for an arm lacks that arm.
         route: increments seen on the route itself, before any backend was chosen; requests that never
             reached an arm (no endpoints, refused) show up here only. None where the source has no such series.
+        gauges: per metric name, what was measured of series that count nothing; where one value is for both arms, it
+            is the canary's.
         spans_change: the shares changed during the look; it is counted, never judged (Simpson's paradox).
         notes: what was unusual about the reading, as short sentences (a reset, a dropped sample, a merged look).
     """
@@ -76,6 +94,7 @@ class Look:
     end: float
     counts: Mapping[str, Mapping[Arm, Counts]]
     route: Counts | None = None
+    gauges: Mapping[str, Mapping[Arm, Gauge]] = field(default_factory=dict)
     spans_change: bool = False
     notes: tuple[str, ...] = ()
 
@@ -117,6 +136,9 @@ class Judgement:
         may_proceed: still undecided, but every guard that DESIGN.md asks of an undecided step holds
             (estimates within bound, evidence not pointing to harm, enough requests judged).
         sentence: the reason in one sentence: the most telling finding's.
+        absent: what a step that ends without some metric's data should do, by that metric's own policy, the strictest
+            first: `fail`, `extend` or `hold`; "" while nothing is absent, or where only the release's policy holds.
+        absence: which metric, in one sentence.
     """
 
     verdict: Verdict
@@ -127,3 +149,5 @@ class Judgement:
     requests: int
     may_proceed: bool
     sentence: str
+    absent: str = ""
+    absence: str = ""

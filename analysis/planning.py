@@ -143,7 +143,7 @@ def _questions(config: JudgeConfig, errors: float) -> Iterable[_Question]:
     """
     whole = normaliser(config)
     for metric in config.metrics:
-        if metric.dry_run or metric.kind == "counts":
+        if metric.dry_run or metric.own or metric.kind == "counts":
             continue
         if metric.kind == "errors":
             level = config.threshold - math.log(metric.part / whole)

@@ -12,6 +12,7 @@ from analysis.judge.config import JudgeConfig, MetricConfig
 from analysis.judge.judge import begin_step, learn, observe
 from analysis.judge.power import detectable, requests_needed
 from analysis.judge.state import JudgeState, start
+from analysis.judge.tests import levels
 
 __all__ = [
     "VERSION",
@@ -23,6 +24,7 @@ __all__ = [
     "detectable",
     "encode",
     "learn",
+    "levels",
     "observe",
     "requests_needed",
     "start",

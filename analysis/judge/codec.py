@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import classical
+from analysis.judge import pace
 from analysis.judge.accounts import EFFECTS, Wealth
 from analysis.judge.book import Book
 from analysis.judge.dispersion import Dispersion
@@ -55,6 +57,7 @@ def encode(state: JudgeState) -> dict[str, Any]:
             name: [[str(bound), count] for bound, count in histogram.items()]
             for name, histogram in state.histograms.items()
         },
+        **_own(state),
         "now": [
             state.looks,
             *state.idle,
@@ -66,6 +69,14 @@ def encode(state: JudgeState) -> dict[str, Any]:
             state.condemned,
         ],
     }
+
+
+def _own(state: JudgeState) -> dict[str, Any]:
+    """What only releases with classical metrics, or metrics with a pace of their own, remember."""
+    found = {"held": pace.encode(state.held)} if state.held else {}
+    if state.beside.seen:
+        found["beside"] = classical.encode(state.beside)
+    return found if state.began is None else found | {"began": state.began}
 
 
 def decode(data: Mapping[str, Any]) -> JudgeState:
@@ -119,6 +130,9 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         exposed=bool(exposed),
         baking=bool(baking),
         condemned=bool(condemned),
+        beside=classical.decode(data["beside"]) if "beside" in data else classical.Beside(),
+        held=pace.decode(data.get("held", {})),
+        began=None if data.get("began") is None else float(data["began"]),
     )
 
 

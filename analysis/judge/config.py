@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from analysis.classical import ClassicalConfig, ScoreConfig
+
 PARTS = {"errors": 0.5, "latency": 0.25, "limits": 0.15, "counts": 0.10}
 """How the one alpha is split before weights; what is not used goes back in proportion. [judged]"""
 
@@ -28,6 +30,11 @@ class MetricConfig:
         rate_limit: largest share of bad requests whatever stable does; None without.
         quantile_limits: for latency, (quantile, seconds) that may not be exceeded.
         phi0: dispersion from stable's own history of this metric; None where only the question's is known.
+        own: counted by a query of the user's own, so that its part of alpha is that of counts.
+        delay: seconds of each step in which it is left out.
+        every: seconds of counting that make one look of it; 0 judges it at every look.
+        no_data: what a step without data for it does at its longest hold: `fail`, `extend`, `hold`, or `pass`, with
+            which it is no part of the step; "" as the release says for all.
     """
 
     name: str
@@ -41,11 +48,15 @@ class MetricConfig:
     rate_limit: float | None = None
     quantile_limits: tuple[tuple[float, float], ...] = ()
     phi0: float | None = None
+    own: bool = False
+    delay: float = 0.0
+    every: float = 0.0
+    no_data: str = ""
 
     @property
     def part(self) -> float:
         """Its part of alpha before normalising."""
-        return PARTS[self.kind] * self.weight * (CRITICAL if self.critical else 1.0)
+        return PARTS["counts" if self.own else self.kind] * self.weight * (CRITICAL if self.critical else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,9 @@ class JudgeConfig:
         min_looks: judged looks before a step can be HEALTHY.
         prior_rate: stable's error rate from its own history; None where none is known.
         phi0: dispersion from stable's own history; 1 where none is known.
+        classical: metrics that are judged by fixed tests, rules or Kayenta's score.
+        score: that score; None without.
+        no_data: what a metric without data does that says nothing of its own: `fail` or `hold`.
         check_share: hold a step whose requests do not fit its share; off where the gateway does not keep shares.
     """
 
@@ -71,6 +85,9 @@ class JudgeConfig:
     prior_rate: float | None = None
     phi0: float = 1.0
     check_share: bool = True
+    classical: tuple[ClassicalConfig, ...] = ()
+    score: ScoreConfig | None = None
+    no_data: str = "fail"
 
     def phi0_of(self, name: str) -> float:
         """Dispersion of one metric from stable's own history; 1 where none is known."""

@@ -104,7 +104,7 @@ def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     x_s, n_s, x_c, n_c = numbers.counts
     what = "errors" if not test.bound else f"slower than {words.time(test.bound)}"
     if test.metric not in {"errors", "latency"}:
-        what = test.metric
+        what = test.metric if not test.bound else f"{test.metric} {what}"
     if not n_c:
         return f"no canary requests for {test.metric} in this step"
     canary = f"canary {words.percent(x_c / n_c)} {what} ({words.count(x_c)} of {words.count(n_c)})"
@@ -189,7 +189,9 @@ def overall(verdict: Verdict, findings: Iterable[Finding], *, may_proceed: bool,
     if verdict is Verdict.HEALTHY:
         return f"within what is tolerated: {telling}"
     if verdict is Verdict.UNDECIDED and may_proceed:
-        missed = max(found, key=_missed)
+        missed = max((one for one in found if "visible" in one.numbers), key=_missed, default=None)
+        if missed is None:
+            return telling
         what = missed.metric.replace("latency over", "slower than")
         return f"{telling}; could have missed up to {words.percent(missed.numbers.get('visible', 1.0))} {what}"
     return telling

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.judge import shares, unusual
+from analysis import classical
+from analysis.judge import pace, shares, unusual
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.book import Asked, Counted
 from analysis.judge.config import JudgeConfig
 from analysis.judge.state import JudgeState, add_latency, learn_histograms
+from analysis.judge.tests import levels
 from analysis.judge.verdict import judgement_of
 from analysis.model import Arm, Judgement, Look, Verdict
 
@@ -35,6 +39,7 @@ def begin_step(
     state.split = Wealth.fresh(2)
     state.looks, state.idle, state.first = 0, (0, 0), True
     state.share, state.last_share, state.baking = share, last_share, baking
+    state.beside, state.held, state.began = classical.begin_step(state.beside, last=share >= last_share), {}, None
     return state
 
 
@@ -61,13 +66,22 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look) -> tuple[JudgeSt
     """
     state = state.copy()
     _expose(state, look)
+    state.began = look.start if state.began is None else state.began
+    stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
+    state.beside = classical.observe(
+        config.classical, config.score, state.beside, look, levels=levels(config), baking=state.baking
+    )
+    look, state.held, left = pace.paced(config, state.held, look, began=state.began)
     asked, counts = _asked(config, state), _counted(state, look)
     a, phi = state.book.rates(asked), state.book.phi(asked)
     part = STEP_SHARE if state.first else 1.0 / max(config.planned_looks, 2)
     judge = state.book.bake if state.baking else state.book.compare
+    before = state.book
     state.book = judge(counts, asked, part=part)
+    if left:
+        waits = np.array([test.metric in left for test in state.tests], dtype=bool)
+        state.book = replace(state.book, quiet=np.where(waits, before.quiet, state.book.quiet))
     state.over = state.over.look(state.limits, look, part=part, threshold=config.threshold)
-    stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
     if config.check_share and not state.baking and 0 < state.share < 100:
         state.split = shares.look(state.split, stable=stable, canary=canary, share=state.share, part=part)
     state.idle = (0 if stable else state.idle[0] + 1, 0 if canary else state.idle[1] + 1)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import classical
 from analysis.judge.accounts import Wealth
 from analysis.judge.book import Book
 from analysis.judge.config import JudgeConfig
 from analysis.judge.limits import Limits
+from analysis.judge.pace import Held
 from analysis.judge.tests import Limit, Test, latency_tests, limits_of, plain_tests
 from analysis.model import Arm, Look
 
@@ -38,6 +40,9 @@ class JudgeState:
         baking: no second arm is left.
         histograms: stable's cumulative latency histogram per metric, until bounds are chosen.
         condemned: UNHEALTHY was said; it stands.
+        beside: what is remembered of the metrics that are not judged sequentially.
+        held: counts of metrics whose own interval is not over yet.
+        began: start of this step's first judged look; None before it.
     """
 
     tests: tuple[Test, ...]
@@ -54,6 +59,9 @@ class JudgeState:
     baking: bool = False
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     condemned: bool = False
+    beside: classical.Beside = field(default_factory=classical.Beside)
+    held: Mapping[str, Held] = field(default_factory=dict)
+    began: float | None = None
 
     def copy(self) -> JudgeState:
         """An independent copy: the judge never changes what it was given."""
@@ -64,7 +72,13 @@ def start(config: JudgeConfig) -> JudgeState:
     """A new release: a new alpha, no evidence."""
     tests = plain_tests(config)
     limits = tuple(limit for metric in config.metrics if metric.kind != "latency" for limit in limits_of(metric, {}))
-    return JudgeState(tests=tests, limits=limits, book=Book.fresh(len(tests)), over=Limits.fresh(len(limits)))
+    return JudgeState(
+        tests=tests,
+        limits=limits,
+        book=Book.fresh(len(tests)),
+        over=Limits.fresh(len(limits)),
+        beside=classical.fresh(config.classical),
+    )
 
 
 def learn_histograms(config: JudgeConfig, state: JudgeState, look: Look) -> None:

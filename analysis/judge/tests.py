@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from analysis.classical import FixedTest
 from analysis.judge.config import PARTS, JudgeConfig, MetricConfig
 from analysis.model import Arm, Counts, Look
 
@@ -23,6 +24,9 @@ CONFIRMED = (0.5, 0.05, 0.01)
 
 CLEAN = 0.001
 """Least absolute tolerance at a bound that no request of stable's was over: too few were seen to say how rare it is."""
+
+LEAST_PART = 1e-6
+"""Of a fixed test that is only reported: its p-value is told as if it had this little of alpha."""
 
 LEARNED_REQUESTS = 200
 """Stable requests seen before bounds are chosen: fewer would choose by chance."""
@@ -196,4 +200,15 @@ def normaliser(config: JudgeConfig) -> float:
     parts = [metric.part for metric in config.metrics if not metric.dry_run]
     limited = [metric for metric in config.metrics if metric.rate_limit is not None or metric.quantile_limits]
     parts += [PARTS["limits"] * metric.weight for metric in limited if not metric.dry_run]
+    parts += [one.part for one in config.classical]
     return sum(parts) or 1.0
+
+
+def levels(config: JudgeConfig) -> dict[str, float]:
+    """Per fixed test, the share of alpha that one look of it may spend."""
+    whole = normaliser(config)
+    return {
+        one.name: max(one.part, LEAST_PART) / whole * config.false_rollback / one.how.looks
+        for one in config.classical
+        if isinstance(one.how, FixedTest)
+    }

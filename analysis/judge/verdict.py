@@ -8,7 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import classical
 from analysis.judge import shares
+from analysis.judge.absence import absence_of
 from analysis.judge.book import Asked, upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import bound, comparable
@@ -16,7 +18,7 @@ from analysis.judge.explain import HARM_HINT, Numbers, finding_of, limit_finding
 from analysis.judge.holds import both_worse, no_data, share_finding
 from analysis.judge.power import detectable_rates
 from analysis.judge.state import JudgeState
-from analysis.judge.tests import normaliser
+from analysis.judge.tests import levels, normaliser
 from analysis.judge.words import log
 from analysis.model import Finding, Judgement, Verdict
 
@@ -30,6 +32,9 @@ COARSE = 0.15
 
 EXACTLY = 1e9
 """Requests after which a rate may be taken as known."""
+
+PASS = "pass"  # noqa: S105 - a policy's name
+"""The policy of a metric that is no part of a step in which nothing of it is seen."""
 
 ONE_SIDED = 1.645
 """Normal quantile of 95 % on one side: an undecided step's upper end."""
@@ -49,20 +54,30 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
     tolerated = _tolerated(state, asked, a)
     findings = _findings(config, state, asked, a=a, phi=phi, weights=weights, harm=harm, tolerated=tolerated)
     limited, over = _limit_findings(config, state)
-    combined = _combined([*zip(weights.tolist(), harm.tolist(), strict=True), *over])
+    beside = classical.word_of(
+        config.classical,
+        config.score,
+        state.beside,
+        levels=levels(config),
+        whole=normaliser(config),
+        threshold=config.threshold,
+        baking=state.baking,
+    )
+    combined = _combined([*zip(weights.tolist(), harm.tolist(), strict=True), *over, *beside.pairs])
     requests = int(max(state.book.step[:, 3], default=0))
     idle = no_data(state.idle, baking=state.baking, requests=requests)
     holds = _holds(config, state, requests)
-    everything = sorted([*findings, *limited], key=_guilt, reverse=True)
+    everything = sorted([*findings, *limited, *beside.findings], key=_guilt, reverse=True)
     verdict = Verdict.UNDECIDED
-    if state.condemned or combined >= config.threshold:
+    if state.condemned or beside.condemned or combined >= config.threshold:
         verdict = Verdict.UNHEALTHY
     elif idle is not None:
         verdict = Verdict.NO_DATA
-    elif combined < HARM_HINT and not holds and _all_healthy(config, state, findings, limited):
+    elif combined < HARM_HINT and not holds and _all_healthy(config, state, findings, limited, beside):
         verdict = Verdict.HEALTHY
     unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not holds
-    may_proceed = unsuspected and _may_proceed(config, state, asked, tolerated)
+    may_proceed = unsuspected and not beside.waits and _may_proceed(config, state, asked, tolerated, beside)
+    absent, absence = absence_of(config, state, findings, beside)
     told = (idle, *holds, *everything) if idle else (*holds, *everything)
     return Judgement(
         verdict=verdict,
@@ -78,12 +93,14 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
             may_proceed=may_proceed,
             stands=combined < config.threshold,
         ),
+        absent=absent,
+        absence=absence,
     )
 
 
-def _guilt(finding: Finding) -> float:
-    # Rounded, so that a state which was stored and read again sorts equals alike.
-    return round(finding.numbers.get("share_of_evidence", float("-inf")), 6)
+def _guilt(finding: Finding) -> tuple[bool, float]:
+    # Rounded, so that a state which was stored and read again sorts equals alike. A broken rule has no evidence.
+    return finding.verdict is Verdict.UNHEALTHY, round(finding.numbers.get("share_of_evidence", float("-inf")), 6)
 
 
 def _findings(
@@ -223,11 +240,14 @@ def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Findin
     return found
 
 
-def _all_healthy(config: JudgeConfig, state: JudgeState, findings: list[Finding], limited: list[Finding]) -> bool:
+def _all_healthy(
+    config: JudgeConfig, state: JudgeState, findings: list[Finding], limited: list[Finding], beside: classical.Word
+) -> bool:
     """Whether every metric that decides is confirmed, by enough looks and enough requests."""
-    if state.looks < config.min_looks:
+    if state.looks < config.min_looks or beside.waits:
         return False
-    compared = {test.metric for test in state.tests}
+    optional = {metric.name for metric in config.metrics if metric.no_data == PASS}
+    compared = {test.metric for test in state.tests} | optional
     if any(metric.name not in compared and not metric.dry_run for metric in config.metrics):
         return False
     dry = {metric.name for metric in config.metrics if metric.dry_run}
@@ -235,22 +255,32 @@ def _all_healthy(config: JudgeConfig, state: JudgeState, findings: list[Finding]
     deciding = [
         finding.verdict is Verdict.HEALTHY and state.book.step[row, 3] >= least[test.metric]
         for row, (test, finding) in enumerate(zip(state.tests, findings, strict=True))
-        if test.confirm and not test.dry_run
+        if test.confirm and not test.dry_run and not (test.metric in optional and finding.verdict is Verdict.NO_DATA)
     ]
-    limits = [finding.verdict is Verdict.HEALTHY for finding in limited if finding.metric not in dry]
-    return bool(deciding) and all(deciding) and all(limits)
+    limits = [
+        finding.verdict is Verdict.HEALTHY
+        for finding in limited
+        if finding.metric not in dry and not (finding.metric in optional and not finding.numbers["canary_total"])
+    ]
+    return (bool(deciding) or beside.any) and all(deciding) and all(limits)
 
 
 def _least(config: JudgeConfig) -> dict[str, int]:
     return {metric.name: metric.min_requests for metric in config.metrics}
 
 
-def _may_proceed(config: JudgeConfig, state: JudgeState, asked: Asked, tolerated: Array) -> bool:
+def _may_proceed(
+    config: JudgeConfig, state: JudgeState, asked: Asked, tolerated: Array, beside: classical.Word
+) -> bool:
     """Whether an undecided step may go on at its maximum hold: every guard of the promise to users holds."""
-    counted = np.array([not test.dry_run for test in state.tests], dtype=bool)
-    compared = {test.metric for test in state.tests}
-    if not counted.any() or any(m.name not in compared and not m.dry_run for m in config.metrics):
+    optional = {metric.name for metric in config.metrics if metric.no_data == PASS}
+    unseen = [test.metric in optional and not state.book.step[row, 3] for row, test in enumerate(state.tests)]
+    counted = np.array([not test.dry_run for test in state.tests], dtype=bool) & ~np.array(unseen, dtype=bool)
+    compared = {test.metric for test in state.tests} | optional
+    if any(m.name not in compared and not m.dry_run for m in config.metrics):
         return False
+    if not counted.any():
+        return beside.any
     least = _least(config)
     x_c, n_c = state.book.step[:, 2], state.book.step[:, 3]
     enough = n_c >= np.array([max(1, least[test.metric]) for test in state.tests])

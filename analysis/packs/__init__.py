@@ -10,6 +10,7 @@ from analysis.packs.envoy_gateway import ENVOY_GATEWAY
 from analysis.packs.istio import ISTIO
 from analysis.packs.linkerd import LINKERD
 from analysis.packs.nginx import NGINX_PLUS
+from analysis.packs.own import GaugeFeed, gauge, histogram, tells_arms_apart
 from analysis.packs.pods import HUBBLE, PODS
 from analysis.packs.refused import REFUSED
 from analysis.packs.traefik import TRAEFIK
@@ -36,12 +37,16 @@ __all__ = [
     "PACKS",
     "REFUSED",
     "Feed",
+    "GaugeFeed",
     "Pack",
     "PackError",
     "Target",
     "custom",
     "escape_regex",
+    "gauge",
+    "histogram",
     "pack",
     "quote",
     "selector",
+    "tells_arms_apart",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analysis import judge
@@ -232,7 +232,7 @@ class _Life:
             raise ValueError(f"the look that ended at {row['end']} is not there")
         left_out = set(row.get("left_out", ()))
         counts = {name: arms for name, arms in self.last.counts.items() if name not in left_out}
-        return Look(start=self.last.start, end=self.last.end, counts=counts, route=self.last.route)
+        return replace(self.last, counts=counts)
 
 
 def _refuse_version(row: Row) -> None:

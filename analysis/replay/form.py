@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from analysis.judge import VERSION, JudgeConfig
-from analysis.model import Arm, Counts, Judgement, Look
+from analysis.model import Arm, Counts, Gauge, Judgement, Look
 
 Treated = Literal["judged", "learned", "counted", "again"]
 """What became of a look: judged; learned from, before a step was settled; only counted, because a change of the share
@@ -60,6 +60,11 @@ def look_row(look: Look, *, treated: Treated, left_out: frozenset[str] = frozens
         },
         "as": treated,
     }
+    if look.gauges:
+        row["gauges"] = {
+            metric: {arm.value: list(asdict(one).values()) for arm, one in arms.items()}
+            for metric, arms in look.gauges.items()
+        }
     if look.route is not None:
         row["route"] = _counts(look.route)
     if look.notes:
@@ -86,6 +91,10 @@ def look_of(row: Mapping[str, Any]) -> Look:
         end=float(row["end"]),
         counts=counts,
         route=_read_counts(row["route"]) if "route" in row else None,
+        gauges={
+            metric: {Arm(arm): _read_gauge(one) for arm, one in arms.items()}
+            for metric, arms in row.get("gauges", {}).items()
+        },
         spans_change=row["as"] == "counted",
         notes=tuple(row.get("notes", ())),
     )
@@ -105,6 +114,11 @@ def _read_counts(values: Any) -> Counts:
     total, bad, *more = values
     buckets = tuple((float(bound), int(count)) for bound, count in (more[0] if more else ()))
     return Counts(total=int(total), bad=int(bad), buckets=buckets)
+
+
+def _read_gauge(values: Any) -> Gauge:
+    points, dropped, code, sentence = values
+    return Gauge(points=tuple(map(float, points)), dropped=int(dropped), code=str(code), sentence=str(sentence))
 
 
 @dataclass(slots=True)

@@ -93,12 +93,35 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One reading of a gauge on one arm.
+
+    Attributes:
+        metric, arm: which.
+        points: (time, value) pairs, oldest first; values may be no numbers.
+        every: seconds between the values that are wanted.
+        skew: seconds by which the times' clock is ahead of the reader's.
+        code: why there are none: a `Trouble`, `SEVERAL_SERIES` or `QUERY_REFUSED`; "" for nothing.
+        sentence: that in words, with what to do.
+    """
+
+    metric: str
+    arm: Arm
+    points: tuple[tuple[float, float], ...] = ()
+    every: float = 0.0
+    skew: float = 0.0
+    code: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One reading of everything that is needed.
 
     Attributes:
         at: when it was asked for, seconds since the epoch on the reader's clock.
         samples: what came back.
+        gauges: what came back of the series that count nothing; those that were not due are missing.
         trouble: why nothing useful came back; None when the source answered.
         sentence: the trouble in words, with what to do.
         skew: seconds by which the source's clock is ahead of the reader's, as far as it is known.
@@ -107,6 +130,7 @@ class Reading:
 
     at: float
     samples: tuple[Sample, ...] = ()
+    gauges: tuple[Measured, ...] = ()
     trouble: Trouble | None = None
     sentence: str = ""
     skew: float = 0.0

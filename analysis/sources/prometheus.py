@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.packs.base import Feed
+from analysis.packs.own import GaugeFeed
+from analysis.sources.measuring import Measuring
 from analysis.sources.model import MOST, Reading, Sample, Trouble
 from analysis.sources.read import Classifier
 from analysis.sources.twice import Once, origin_of
@@ -46,6 +49,7 @@ class PrometheusSource:
     Args:
         url: address, without /api.
         feeds: what is needed.
+        gauges: series that count nothing.
         headers: headers to send.
         token_file: file with a bearer token, read anew at each reading.
         ca: file with authorities to trust.
@@ -57,6 +61,7 @@ class PrometheusSource:
         *,
         url: str,
         feeds: tuple[Feed, ...],
+        gauges: tuple[GaugeFeed, ...] = (),
         headers: Mapping[str, str] | None = None,
         token_file: str | None = None,
         ca: str | None = None,
@@ -64,7 +69,7 @@ class PrometheusSource:
     ) -> None:
         self._url, self._now, self._ca = url.rstrip("/"), now, ca
         self._headers, self._token_file = dict(headers or {}), token_file
-        self._classifier = Classifier(feeds)
+        self._classifier, self._measuring = Classifier(feeds), Measuring(gauges)
         self._queries = {family: f"{text}[{RANGE}s]" for family, text in self._classifier.selectors().items()}
         self._client: Any = None
         self._session: QuerySession | None = None
@@ -99,12 +104,9 @@ class PrometheusSource:
         skew = 0.0
         try:
             client = self._connected()
-            moment = {} if at_time is None else {"time": f"{at_time:.3f}"}
             for family, query in (self._queries if queries is None else queries).items():
-                left = max(end - time.monotonic(), 0.01)
-                # Prometheus itself gives up as well: what nobody waits for need not be computed.
                 asked = self._now()
-                answer = client.custom_query(query, params={"timeout": f"{left:.3f}", **moment}, timeout=left)
+                answer = _ask(client, query, max(end - time.monotonic(), 0.01), at=at_time)
                 skew = self._ahead(asked, self._now())
                 samples += self._understood(family, answer)
         except requests.RequestException as error:
@@ -114,7 +116,9 @@ class PrometheusSource:
             return self._trouble(at, *refused(wrong, timeout=timeout))
         except RecursionError:
             return self._trouble(at, Trouble.NONSENSE, "answered with JSON that is nested too deeply")
-        return Reading(at=at, samples=tuple(samples), skew=skew, notes=(*self._once.notes(), *self._taken()))
+        gauges = self._measuring.measure(partial(_ask, client), at=at, end=end, skew=skew) if at_time is None else ()
+        notes = (*self._once.notes(), *self._taken())
+        return Reading(at=at, samples=tuple(samples), gauges=gauges, skew=skew, notes=notes)
 
     def _taken(self) -> tuple[str, ...]:
         """What was odd about the values since this was asked."""
@@ -236,3 +240,12 @@ class PrometheusSource:
 
 def _labels(series: Any) -> dict[str, str]:
     return {str(key): str(value) for key, value in series["metric"].items() if key != "__name__"}
+
+
+def _ask(client: Any, query: str, left: float, *, at: float | None = None) -> Any:
+    """Query within so many seconds, as of a moment or of now.
+
+    Prometheus gives up as well: what nobody waits for need not be computed.
+    """
+    moment = {} if at is None else {"time": f"{at:.3f}"}
+    return client.custom_query(query, params={"timeout": f"{left:.3f}", **moment}, timeout=left)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
 from canary.cli.checking import preflights_of, sources_of, workloads_of
+from canary.cli.reads import with_tests
 from canary.cli.resuming import readable, resumable, subject_of
 from canary.cli.taking import given_back, same_release, sweep_before, take_lease
 from canary.core.outcome import ExitCode
@@ -21,10 +22,9 @@ from canary.spec import Release
 from canary.submitting import identity_of
 
 if TYPE_CHECKING:
-    from analysis.packs import Feed, Target
     from canary.adapters.kubernetes import Api
     from canary.engine.observer import Question
-    from canary.ports import Reporters, Sources
+    from canary.ports import Reporters
     from strategies import Pool
 
 
@@ -169,7 +169,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         state=journal.surgery if journal else None,
     )
     observer = Observer(
-        question_of(file, release),
+        with_tests(question_of(file, release)),
         window=journal.window if journal else None,
         state=journal.judge if journal else None,
         totals=journal.totals if journal else (0, 0, 0),
@@ -196,47 +196,6 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         return code
 
     return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
-
-
-def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
-    """Everything that is read: what the metrics need, and the route's own counters."""
-    from analysis.packs import PackError, custom, pack
-
-    names = {metric.name for metric in file.spec.analysis.metrics}
-    feeds: list[Feed] = []
-    if file.spec.analysis.gateway != "none":
-        try:
-            known = pack(file.spec.analysis.gateway).feeds(target)
-        except PackError as error:
-            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
-        # Errors are always read: they are how requests are counted, and how traffic is seen to follow.
-        feeds += [feed for feed in known if feed.key.metric in names | {"errors", ""}]
-    for metric in file.spec.analysis.metrics:
-        if metric.query is not None:
-            feeds += custom(metric.name, bad=metric.query.bad, total=metric.query.total, target=target)
-    return tuple(feeds)
-
-
-def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sources:
-    """Where the counters are read."""
-    from analysis.sources.prometheus import PrometheusSource
-    from analysis.sources.scrape import ScrapeSource
-
-    feeds = feeds_of(file, target)
-    source = file.spec.analysis.source
-    if source.scrape is not None:
-        return ScrapeSource(urls=source.scrape.urls, feeds=feeds, now=now)
-    prometheus = source.prometheus
-    if prometheus is None:
-        raise Failure("the release file names no source", code=ExitCode.INVALID_RELEASE_FILE)
-    return PrometheusSource(
-        url=prometheus.url,
-        feeds=feeds,
-        headers=prometheus.headers,
-        token_file=prometheus.bearer_token_file,
-        ca=prometheus.tls.ca if prometheus.tls else None,
-        now=now,
-    )
 
 
 def question_of(file: Release, release: Running) -> Question:

@@ -138,8 +138,8 @@ def past_of(file: Release, seconds: float, progress: Progress) -> Reading:
     """
     from analysis.model import Arm
     from analysis.sources.prometheus import PrometheusSource
-    from canary.cli.assemble import feeds_of
     from canary.cli.counters import target_of
+    from canary.cli.reads import feeds_of
 
     prometheus = file.spec.analysis.source.prometheus
     if prometheus is None:

@@ -33,8 +33,9 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
 
 def sources_of(file: Release, routes: Routes, *, now: Callable[[], float]) -> Sources:
     """Where the counters of stable and canary are read."""
-    from canary.cli.assemble import pool_of, source_of
+    from canary.cli.assemble import pool_of
     from canary.cli.counters import seen_on, target_of
+    from canary.cli.reads import source_of
 
     return source_of(
         file, seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules), now=now

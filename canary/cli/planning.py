@@ -54,6 +54,7 @@ def plan(
     --route route.yaml --rate 50 --errors 0.2%
     """
     from canary.adapters.memory.patching import apply
+    from canary.cli.question import judge_config
     from canary.report.planned import planned, text
     from strategies.route.model import SurgeryError
 
@@ -61,7 +62,7 @@ def plan(
     sight = None if rate is None else _sight(file, rate, errors)
     found = None if route is None else _route(route, file.metadata.namespace, file.spec.route.name)
     try:
-        result = planned(file, found, apply=apply, sight=sight)
+        result = planned(file, found, apply=apply, sight=sight, config=judge_config(file, looks=1))
     except SurgeryError as error:
         hint = "the engine's preflight would refuse the release for this; nothing was touched"
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error

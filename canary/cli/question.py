@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from analysis import classical
 from analysis.judge import JudgeConfig, MetricConfig
 from canary.spec import Release
-from canary.spec.metrics import Errors, Latency, Query
+from canary.spec.analysis import Analysis
+from canary.spec.metrics import Errors, Latency, Metric
+from canary.spec.plan import steps_of
+from canary.spec.queries import FixedTest, GaugeTolerance, Grouped, Query, Threshold
 
 
 def judge_config(file: Release, *, looks: int) -> JudgeConfig:
@@ -14,26 +20,109 @@ def judge_config(file: Release, *, looks: int) -> JudgeConfig:
         file: the release.
         looks: that the plan is expected to take.
     """
-    metrics = []
-    for metric in file.spec.analysis.metrics:
-        chosen: Errors | Latency | Query = metric.chosen
-        metrics.append(
-            MetricConfig(
-                name=metric.name,
-                kind="errors" if metric.errors else "latency" if metric.latency else "counts",
-                relative=chosen.tolerance.relative,
-                absolute=chosen.tolerance.absolute,
-                weight=chosen.weight,
-                critical=chosen.critical,
-                dry_run=chosen.dry_run,
-                min_requests=chosen.min_requests,
-                rate_limit=chosen.limit.rate if isinstance(chosen, Errors | Query) and chosen.limit else None,
-                quantile_limits=chosen.limit.quantiles if isinstance(chosen, Latency) and chosen.limit else (),
-            )
-        )
+    analysis = file.spec.analysis
+    steps = len(steps_of(file.spec.strategy))
+    own = [metric.query for metric in analysis.metrics if metric.query and not metric.query.sequential]
+    metrics = [_metric(metric) for metric in analysis.metrics if metric.query is None or metric.query.sequential]
+    if not metrics:
+        # Errors are always read: reported, they show the requests that everything else rests on.
+        metrics.append(replace(_metric(Metric(errors=Errors())), dry_run=True))
     return JudgeConfig(
         metrics=tuple(metrics),
-        false_rollback=file.spec.analysis.false_rollback,
-        false_healthy=file.spec.analysis.false_healthy,
+        false_rollback=analysis.false_rollback,
+        false_healthy=analysis.false_healthy,
         planned_looks=looks,
+        classical=tuple(_classical(query, steps=steps) for query in own),
+        score=_score(analysis),
+        no_data="hold" if analysis.no_data == "hold" else "fail",
     )
+
+
+def _metric(metric: Metric) -> MetricConfig:
+    chosen: Errors | Latency | Query = metric.chosen
+    tolerance = chosen.tolerated if isinstance(chosen, Query) else chosen.tolerance
+    limit, latency = chosen.limit, bool(metric.latency or (metric.query and metric.query.histogram))
+    return MetricConfig(
+        name=metric.name,
+        kind="errors" if metric.errors else "latency" if latency else "counts",
+        relative=tolerance.relative,
+        absolute=tolerance.absolute,
+        weight=chosen.weight,
+        critical=chosen.critical,
+        dry_run=chosen.dry_run,
+        min_requests=chosen.min_requests,
+        rate_limit=getattr(limit, "rate", None),
+        quantile_limits=getattr(limit, "quantiles", ()) if latency else (),
+        own=metric.query is not None,
+        delay=chosen.initial_delay or 0.0,
+        every=chosen.every or 0.0,
+        no_data=chosen.no_data or "",
+    )
+
+
+def _classical(query: Query, *, steps: int) -> classical.ClassicalConfig:
+    from analysis.packs import tells_arms_apart
+
+    return classical.ClassicalConfig(
+        name=query.name,
+        how=_how(query, steps),
+        weight=query.weight,
+        critical=query.critical,
+        dry_run=query.dry_run,
+        min_requests=query.min_requests,
+        delay=query.initial_delay or 0.0,
+        no_data=query.no_data or "",
+        both=query.gauge is None or tells_arms_apart(query.gauge),
+    )
+
+
+def _how(query: Query, steps: int) -> classical.FixedTest | classical.Threshold | classical.Grouped:
+    match query.test or query.threshold or query.score:
+        case FixedTest() as test:
+            tolerance = query.tolerated if query.gauge is None else test.tolerance or GaugeTolerance()
+            exact = test.kind == "fisher"
+            return classical.FixedTest(
+                kind=test.kind,
+                after=test.after,
+                looks=steps if test.steps == "each" else 1,
+                last_only=test.steps == "last",
+                worse=test.worse or "higher",
+                relative=0.0 if exact else tolerance.relative,
+                absolute=0.0 if exact else tolerance.absolute,
+                min_samples=test.min_samples,
+            )
+        case Threshold() as rule:
+            return classical.Threshold(
+                least=rule.min, most=rule.max, failures=rule.failure_limit, successes=rule.consecutive_successes
+            )
+        case Grouped() as part:
+            size = part.effect_size
+            return classical.Grouped(
+                group=part.group,
+                direction=part.direction,
+                allowed_increase=size.allowed_increase,
+                allowed_decrease=size.allowed_decrease,
+                critical_increase=size.critical_increase,
+                critical_decrease=size.critical_decrease,
+                nan=part.nan_strategy,
+                outliers=part.outliers,
+                outlier_factor=part.outlier_factor,
+                must_have_data=part.must_have_data,
+            )
+        case _:
+            raise ValueError(f"{query.name} says nothing of how it is judged")  # a valid release file's always does
+
+
+def _score(analysis: Analysis) -> classical.ScoreConfig | None:
+    score = analysis.score
+    if score is None:
+        return None
+    return classical.ScoreConfig(
+        passes=score.passes, marginal=score.marginal, after=score.after, weights=tuple(score.groups.items())
+    )
+
+
+def gauge_every(analysis: Analysis, query: Query) -> float:
+    """Seconds between two values of a gauge: its own pace, and no more values than are kept until its look."""
+    until = query.test.after if query.test else analysis.score.after if query.score and analysis.score else 0.0
+    return max(query.every or analysis.interval, until / classical.MOST_POINTS)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
+from canary.core.absence import no_data
 from canary.core.moves import (
     Step,
     ask,
@@ -180,7 +181,7 @@ def look_while_settling(release: Release, event: on.Looked) -> Step:
 def settled(release: Release, at: float) -> Step:
     """Begin to judge the step."""
     phase = Phase.BAKING if release.baking else Phase.JUDGING
-    release = replace(enter(release, phase, at), verdict=Verdict.NO_DATA, may_proceed=False, sentence="")
+    release = replace(enter(release, phase, at), verdict=Verdict.NO_DATA, may_proceed=False, sentence="", absent="")
     step = ask(release, do.RestartJudge, step=release.step, share=release.share, baking=release.baking)
     return chain(step, do.Tell, reason="Settled", message=f"traffic follows {percent(release.share)}")
 
@@ -216,6 +217,8 @@ def look_while_judging(release: Release, event: on.Looked) -> Step:
         verdict=judgement.verdict,
         may_proceed=judgement.may_proceed,
         sentence=judgement.sentence,
+        absent=judgement.absent,
+        absence=judgement.absence,
     )
     if judgement.verdict is Verdict.UNHEALTHY:
         return roll_back(release, event.at, ExitCode.JUDGED_BAD, judgement.sentence)
@@ -224,7 +227,7 @@ def look_while_judging(release: Release, event: on.Looked) -> Step:
 
 def look_missed(release: Release, event: on.LookMissed) -> Step:
     """Nothing new to judge is NO_DATA, never healthy; the evidence so far is kept by the judge."""
-    release = replace(release, verdict=Verdict.NO_DATA, may_proceed=False, sentence=event.reason)
+    release = replace(release, verdict=Verdict.NO_DATA, may_proceed=False, sentence=event.reason, absent="")
     return hold(release, event.at)
 
 
@@ -245,14 +248,8 @@ def hold(release: Release, at: float) -> Step:
         return join(tell(release, "Healthy", f"HEALTHY: {release.sentence}"), next_step, at)
     if held < step.hold_max:
         return release, ()
-    return no_data(release, at) if release.verdict is Verdict.NO_DATA else undecided(release, at)
-
-
-def no_data(release: Release, at: float) -> Step:
-    """Nothing was seen by the end of the hold."""
-    if release.policy.no_data == "rollback":
-        return roll_back(release, at, ExitCode.NO_EVIDENCE, f"no data by the end of the hold: {release.sentence}")
-    return tell_once(release, "NoData", f"holding without data: {release.sentence}")
+    unseen = release.absent or release.verdict is Verdict.NO_DATA
+    return no_data(release, at) if unseen else undecided(release, at)
 
 
 def undecided(release: Release, at: float) -> Step:

@@ -147,6 +147,7 @@ class Release:
         short: stable has fewer ready endpoints than at the start: no raise.
         suspect: the sentence of an outside change that waits for its confirming read.
         verdict, may_proceed, sentence: the judge's newest word in this step, and its reason.
+        absent, absence: what a step that ends without some metric's data does, and which metric.
         approved: index of the newest step whose gate a person opened; -1 for none.
         told: the last reason for waiting that people were told, so that it is told once.
         unsure: when a create of ours may last have been left unanswered in a network; 0 for never.
@@ -181,6 +182,8 @@ class Release:
     verdict: Verdict = Verdict.NO_DATA
     may_proceed: bool = False
     sentence: str = ""
+    absent: str = ""
+    absence: str = ""
     approved: int = -1
     told: str = ""
     unsure: float = 0.0

@@ -14,10 +14,13 @@ from typing import Any
 from analysis import judge
 from analysis.model import Arm, Judgement, Look
 from analysis.replay import form
-from analysis.sources import NoLook, Reading, Window
+from analysis.sources import NoLook, Reading, Window, gauges
 from canary import __version__
 from canary.core import events as on
 from canary.core.release import Phase, Release, Stage
+
+GAUGES = "gauges"
+"""Where the journal's window keeps what was read of gauges."""
 
 JUDGED = frozenset({Phase.JUDGING, Phase.GATED, Phase.BAKING})
 """Phases in which every look is judged; PROMOTING is judged too until stable is updated."""
@@ -79,7 +82,10 @@ class Observer:
         self._question = question
         latency = question.latency
         metrics = {metric.name: metric.name in latency for metric in question.config.metrics}
-        self._window = Window(metrics=metrics, every=question.every, state=window or None)
+        metrics |= {metric.name: False for metric in question.config.classical if metric.counts}
+        counted = {key: value for key, value in (window or {}).items() if key != GAUGES}
+        self._window = Window(metrics=metrics, every=question.every, state=counted or None)
+        self._gauges = gauges.decode((window or {}).get(GAUGES, {}))
         self._judge = judge.decode(state) if state else judge.start(question.config)
         self._seen = (0, 0)
         self._last: Look | None = None
@@ -102,8 +108,10 @@ class Observer:
     def take(self, reading: Reading, *, release: Release, at: float) -> on.Event | None:
         """The event that a reading amounts to; None when it holds no new sample and none was due."""
         result = self._window.advance(reading)
+        self._gauges.advance(reading)
         if isinstance(result, NoLook):
             return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
+        result = replace(result, gauges=self._gauges.take())
         judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
         if judged and not self._knows(release):
             self.restart(share=release.share, baking=release.baking, at=at)
@@ -171,6 +179,7 @@ class Observer:
     def share_changed(self, *, at: float) -> None:
         """The weights changed just now: the look that holds this moment compares nothing."""
         self._window.share_changed(at)
+        self._gauges.share_changed(at)
         self._seen, self._last = (0, 0), None
 
     def restart(self, *, share: Decimal, baking: bool, at: float) -> None:
@@ -190,7 +199,7 @@ class Observer:
         totals = self.totals
         return {
             "judge": judge.encode(self._judge),
-            "window": self._window.encode(),
+            "window": self._window.encode() | ({GAUGES: measured} if (measured := self._gauges.encode()) else {}),
             "totals": (totals.stable, totals.canary, totals.route_bad or 0),
         }
 

@@ -15,7 +15,7 @@ from typing import Any
 from analysis.judge import JudgeConfig
 from analysis.packs import PACKS
 from analysis.planning import Prospect, Traffic, prospect
-from canary.report import prospects, words
+from canary.report import beside, prospects, words
 from canary.spec import Release
 from canary.spec.plan import steps_of
 from strategies.plan import Step
@@ -69,6 +69,7 @@ class Planned:
         gateway: whose counters decide; none when only queries do.
         unseen: what these counters cannot see, one sentence each.
         verified: on what they were tried.
+        rules: how the metrics are judged that are not judged at every look, one sentence each.
     """
 
     release: str
@@ -81,6 +82,7 @@ class Planned:
     gateway: str = "none"
     unseen: tuple[str, ...] = ()
     verified: str = ""
+    rules: tuple[str, ...] = ()
 
 
 def planned(
@@ -89,6 +91,7 @@ def planned(
     *,
     apply: Apply | None = None,
     sight: tuple[JudgeConfig, Traffic] | None = None,
+    config: JudgeConfig | None = None,
 ) -> Planned:
     """The plan of a release, with weights and writes when its route is given.
 
@@ -97,6 +100,7 @@ def planned(
         route: the route as it is; needs `apply`.
         apply: what a JSON Patch makes of a document.
         sight: the judge's config and the traffic to expect; adds what each step can see.
+        config: the judge's; adds how metrics are judged that are not judged at every look.
 
     Raises:
         SurgeryError: the route has no room for this plan, or does not send to stable.
@@ -137,6 +141,7 @@ def planned(
         gateway=spec.analysis.gateway,
         unseen=known.blind if known else (),
         verified=known.verified if known else "",
+        rules=tuple(beside.rules(config)) if config else (),
     )
 
 
@@ -214,6 +219,8 @@ def text(plan: Planned) -> str:
     if plan.unseen:
         lines += ["", f"What {plan.gateway}'s counters cannot see:", *(f"  - {each}" for each in plan.unseen)]
         lines += [f"  ({plan.verified})"]
+    if plan.rules:
+        lines += ["", "Beside the test at every look:", *(f"{'':2}{rule}" for rule in plan.rules)]
     if plan.restored is not None:
         end = "equals" if plan.restored else "does NOT equal"
         lines += ["", f"The route's spec after the last write {end} the one before the first."]

@@ -19,6 +19,8 @@ def lines(prospect: Prospect, *, hold_max: float) -> Iterator[str]:
     """
     canary, stable = (_range(*counts) for counts in (prospect.canary, prospect.stable))
     yield f"requests: {canary} on the canary, {stable} on stable"
+    if not prospect.sights:
+        return
     if prospect.blind:
         yield "SEES NOTHING: not even a canary that fails always would be told from stable in this step's longest hold"
     for sight in prospect.sights:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from canary.spec.base import Part
 from canary.spec.metrics import Errors, Latency, Metric
+from canary.spec.names import MetricName
 from canary.spec.quantities import Duration, Fraction
 from canary.spec.source import Source
 
@@ -31,6 +32,23 @@ Gateway = Literal[
     "none",
 ]
 """The metric packs by name; a test holds it against `analysis.packs`."""
+
+Percent = Annotated[float, Field(ge=0, le=100, strict=True)]
+
+
+class Score(Part):
+    """A score over gauges as Kayenta's NetflixACA judge computes it, outside of falseRollback."""
+
+    # What Kayenta's examples use; it has no defaults itself.
+    passes: Percent = Field(default=95.0, alias="pass", description="A step passes from this score on. Default: 95.")
+    marginal: Percent = Field(default=75.0, description="From this score down the release is rolled back. Default: 75.")
+    after: Duration = Field(
+        gt=0, description="How long after a step is judged it is computed, and how often while it is in between."
+    )
+    groups: dict[MetricName, Percent] = Field(
+        default_factory=dict,
+        description="Weight of each group, percent; groups without one share what is left of 100.",
+    )
 
 
 class Analysis(Part):
@@ -67,6 +85,7 @@ class Analysis(Part):
         max_length=16,
         description="What is judged. Default: errors and latency.",
     )
+    score: Score | None = Field(default=None, description="A score over the gauges that have score: {group: ...}.")
     # Small steps at modest traffic end undecided however good the release is; what was guarded is in the report.
     undecided: Literal["extend", "pause", "proceed", "rollback"] = Field(
         default="proceed",

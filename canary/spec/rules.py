@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from canary.spec.metric_rules import metrics
+from canary.spec.objection import Objection, Path, exactly_one
 from canary.spec.plan import steps_of
 from canary.spec.quantities import format_duration
 from canary.spec.strategy import Exponential, Linear, Strategy
 from strategies.plan import MOST_STEPS, Plan
 
 if TYPE_CHECKING:
-    from canary.spec.metrics import LatencyLimit, Query
     from canary.spec.release import Bake, Spec
     from canary.spec.strategy import Hold, Step
-
-Path = tuple[str | int, ...]
 
 ALL = Decimal(100)
 """All the traffic: the bake."""
@@ -29,20 +27,6 @@ SHORTEST_LOOK, LONGEST_LOOK = 0.2, 600.0
 """Seconds. Counters move no faster than proxies publish them; slower than ten minutes nothing is guarded."""
 
 
-class Objection(NamedTuple):
-    """One combination that cannot work.
-
-    Attributes:
-        path: keys and indices from the top of the file to the value to change.
-        message: what is wrong.
-        hint: what would be right.
-    """
-
-    path: Path
-    message: str
-    hint: str
-
-
 def objections(spec: Spec) -> Iterator[Objection]:
     """Everything about a release whose single values are all right that still cannot work."""
     at: Path = ("spec",)
@@ -50,20 +34,11 @@ def objections(spec: Spec) -> Iterator[Objection]:
     yield from _strategy(spec, (*at, "strategy"))
     yield from _source(spec, (*at, "analysis", "source"))
     yield from _analysis(spec, (*at, "analysis"))
-    yield from _metrics(spec, (*at, "analysis", "metrics"))
+    yield from metrics(spec, (*at, "analysis", "metrics"))
     yield from _hold(spec.bake, (*at, "bake"))
     yield from _gates(spec, (*at, "gates"))
     yield from _times(spec, at)
     yield from _waits(spec, (*at, "analysis"))
-
-
-def _exactly_one(path: Path, kinds: Mapping[str, object]) -> Iterator[Objection]:
-    given = [name for name, value in kinds.items() if value is not None]
-    names = ", ".join(kinds)
-    if not given:
-        yield Objection(path, "this names no kind", f"write one of {names}")
-    for name in given[1:]:
-        yield Objection((*path, name), f"{given[0]} is already given here", f"keep one of {', '.join(given)}")
 
 
 def _arms(spec: Spec, at: Path) -> Iterator[Objection]:
@@ -89,7 +64,7 @@ def _arms(spec: Spec, at: Path) -> Iterator[Objection]:
 
 def _strategy(spec: Spec, path: Path) -> Iterator[Objection]:
     strategy = spec.strategy
-    yield from _exactly_one(
+    yield from exactly_one(
         path, {"linear": strategy.linear, "exponential": strategy.exponential, "steps": strategy.steps}
     )
     if strategy.linear:
@@ -151,7 +126,7 @@ def _hold(hold: Hold | Bake, path: Path) -> Iterator[Objection]:
 
 def _source(spec: Spec, path: Path) -> Iterator[Objection]:
     source = spec.analysis.source
-    yield from _exactly_one(path, {"prometheus": source.prometheus, "scrape": source.scrape})
+    yield from exactly_one(path, {"prometheus": source.prometheus, "scrape": source.scrape})
     prometheus = source.prometheus
     if source.scrape is not None and spec.analysis.gateway == "pods":
         yield Objection(
@@ -181,77 +156,6 @@ def _analysis(spec: Spec, path: Path) -> Iterator[Objection]:
     if analysis.every is not None and not SHORTEST_LOOK <= analysis.every <= LONGEST_LOOK:
         least, most = format_duration(SHORTEST_LOOK), format_duration(LONGEST_LOOK)
         yield Objection((*path, "every"), "looks cannot be taken at this pace", f"write {least} to {most}")
-
-
-def _metrics(spec: Spec, path: Path) -> Iterator[Objection]:
-    analysis, seen = spec.analysis, set[str]()
-    for index, metric in enumerate(analysis.metrics):
-        here = (*path, index)
-        kinds = {"errors": metric.errors, "latency": metric.latency, "query": metric.query}
-        yield from _exactly_one(here, kinds)
-        if metric.name in seen:
-            yield Objection(here, f"there is a metric named {metric.name} already", "judge each metric once")
-        seen.add(metric.name)
-        if metric.query:
-            yield from _selectors(metric.query, (*here, "query"))
-        if analysis.gateway == "none" and not metric.query:
-            yield Objection(
-                here if "metrics" in analysis.model_fields_set else path[:-1],
-                f"without a gateway nobody counts {metric.name}",
-                "name the gateway, or judge by queries of your own only: metrics: [{query: ...}]",
-            )
-        if metric.latency and not _has_latency(analysis.gateway):
-            yield Objection(
-                here if "metrics" in analysis.model_fields_set else (*path[:-1], "gateway"),
-                f"{analysis.gateway} keeps no histogram of latencies",
-                "judge errors only: metrics: [{errors: {}}], or latency by what the app counts: gateway: pods",
-            )
-        if metric.latency and metric.latency.limit:
-            yield from _limits(metric.latency.limit, (*here, "latency", "limit"))
-    if all(metric.chosen.dry_run for metric in analysis.metrics):
-        yield Objection(path, "every metric is dryRun: nothing could ever decide", "let at least one metric decide")
-
-
-def _has_latency(gateway: str) -> bool:
-    """Whether this gateway's latencies can be judged; `none` has been objected to by then."""
-    from analysis.packs import PACKS
-
-    return gateway not in PACKS or PACKS[gateway].has_latency
-
-
-def _selectors(query: Query, path: Path) -> Iterator[Objection]:
-    """Selectors that could not be read; the packs know which, and need to be asked with any Services at all."""
-    from analysis.model import Arm
-    from analysis.packs import PackError, Target, custom
-
-    services = {Arm.STABLE: "stable", Arm.CANARY: "canary"}
-    target = Target(namespace="namespace", route="route", services=services, port=1)
-    for key, selector in (("bad", query.bad), ("total", query.total)):
-        try:
-            for feed in custom(query.name, bad=selector, total=selector, target=target):
-                for _, pattern in feed.where:
-                    re.compile(pattern)
-        except PackError as error:
-            said = " ".join(str(error).removeprefix(f"{query.name}: ").split())
-            yield Objection((*path, key), said, 'write a counter, such as requests_total{service="$arm"}')
-        except re.error as error:
-            yield Objection((*path, key), f"a matcher is not a regular expression: {error}", "correct it")
-
-
-def _limits(limit: LatencyLimit, path: Path) -> Iterator[Objection]:
-    if not limit.quantiles:
-        yield Objection(path, "this limits nothing", "write a quantile and its limit, such as p99: 800ms")
-    before = 0.0
-    for quantile, seconds in limit.quantiles:
-        key = f"p{quantile * 100:.4g}"
-        if seconds <= 0:
-            yield Objection((*path, key), "no request is that fast", "write more than 0")
-        elif seconds < before:
-            least = format_duration(before)
-            yield Objection(
-                (*path, key), "a higher quantile cannot be faster than a lower one", f"write at least {least}"
-            )
-        before = max(before, seconds)
 
 
 def _times(spec: Spec, at: Path) -> Iterator[Objection]:

@@ -14,14 +14,7 @@ KEYS: dict[str, str] = {
     "spec.gates.approvers": "a gate is opened by whoever may write to the release's objects; leave approvers out",
     "spec.routes": "one route: {kind: HTTPRoute, name: ...} exists",
     "spec.analysis.metrics.latency.slower": "tolerance: {relative, absolute} in shares of requests exists",
-    "spec.analysis.metrics.query.histogram": "bad and total exist",
-    "spec.analysis.metrics.query.gauge": "bad and total exist",
-    "spec.analysis.metrics.query.value": "bad and total exist",
-    **{
-        f"spec.analysis.metrics.{kind}.{key}": "analysis.every and analysis.warmup hold for all metrics"
-        for kind in ("errors", "latency", "query")
-        for key in ("initialDelay", "every")
-    },
+    "spec.analysis.metrics.query.value": "gauge exists",
     "spec.analysis.pods": "pods are judged together",
     "spec.analysis.boundary": "the boundary is the one with the guarantee",
     "spec.promote.inPlace": "the engine makes a second set of pods",
@@ -32,7 +25,9 @@ VALUES: dict[str, dict[str, str]] = {
     "spec.strategy": dict.fromkeys(("linear", "exponential", "steps"), "write it as a mapping, such as {linear: {}}"),
     "spec.route.kind": dict.fromkeys(("GRPCRoute", "TLSRoute", "TCPRoute"), "HTTPRoute exists"),
     "spec.workload.kind": dict.fromkeys(("StatefulSet", "DaemonSet", "Rollout"), "Deployment exists"),
-    "spec.analysis.noData": {"pass": "nothing seen is never taken for good; set dryRun on a metric that may be absent"},
+    "spec.analysis.noData": {
+        "pass": "nothing seen is never taken for good; a metric that may be absent says noData: pass itself"
+    },
     "spec.promote.by": {"hook": "engine exists"},
     "spec.onConcurrent": dict.fromkeys(("queue", "supersede"), "refuse exists"),
     "spec.firstRelease": {"direct": "refuse exists; deploy the first version with kubectl or your usual tool"},

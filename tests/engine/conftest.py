@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
@@ -14,7 +14,7 @@ import pytest
 
 from analysis.judge import JudgeConfig, MetricConfig
 from analysis.model import Arm
-from analysis.sources import ROUTE, Key, Reading, Role, Sample
+from analysis.sources import ROUTE, Key, Measured, Reading, Role, Sample
 from canary.adapters.memory import (
     MemoryJournals,
     MemoryLeases,
@@ -66,6 +66,7 @@ class Gateway:
     def __init__(self, world: World, routes: MemoryRoutes, chance: Random) -> None:
         self.rate = 200.0
         self.errors = {Arm.STABLE: 0.002, Arm.CANARY: 0.002}
+        self.gauges: dict[str, dict[Arm, float | str]] = {}
         self.accepts = True
         self.down = False
         self._world, self._routes, self._chance = world, routes, chance
@@ -102,7 +103,17 @@ class Gateway:
         every = [sum(column) for column in zip(*self._totals.values(), strict=True)]
         samples.append(Sample(Key(ROUTE, None, Role.TOTAL), "route", at, every[0]))
         samples.append(Sample(Key(ROUTE, None, Role.BAD), "route", at, every[1]))
-        return Reading(at=at, samples=tuple(samples))
+        return Reading(at=at, samples=tuple(samples), gauges=tuple(self._measured(at)))
+
+    def _measured(self, at: float) -> Iterator[Measured]:
+        """Each gauge around its value; a text is why there is none."""
+        for metric, arms in self.gauges.items():
+            for arm, value in arms.items():
+                if isinstance(value, str):
+                    yield Measured(metric=metric, arm=arm, every=1.0, code="SERIES_ABSENT", sentence=value)
+                else:
+                    point = (at, value + self._chance.gauss(0.0, 1.0))
+                    yield Measured(metric=metric, arm=arm, every=1.0, points=(point,))
 
     def answer_in_status(self) -> None:
         route = self._routes.current
@@ -133,7 +144,8 @@ class Tasks:
 class Play:
     """One engine on one world; `start` may be called again after a crash."""
 
-    def __init__(self, *, seed: int = 1, **policy: Any) -> None:
+    def __init__(self, *, seed: int = 1, judged: dict[str, Any] | None = None, **policy: Any) -> None:
+        self.judged = judged or {}
         self.world = World()
         self.routes = MemoryRoutes(self.world, a_route())
         self.gateway = Gateway(self.world, self.routes, Random(seed))
@@ -183,9 +195,8 @@ class Play:
             reporters=(self.reporters,),
         )
         errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
-        question = Question(
-            config=JudgeConfig(metrics=(errors,), planned_looks=90), every=1.0, warmup=0.0, last_share=50.0
-        )
+        config = JudgeConfig(metrics=(errors,), planned_looks=90, **self.judged)
+        question = Question(config=config, every=1.0, warmup=0.0, last_share=50.0)
         self.tasks = Tasks(deque())
         self.decider = Decider(
             release=release,

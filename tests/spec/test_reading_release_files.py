@@ -308,8 +308,3 @@ def test_a_name_too_long_to_append_to_needs_the_canary_s_own(minimal: str) -> No
     long = minimal.replace("service: user-service,", f"service: {'a' * 60},")
     assert "too long to append" in problems(long)[0]
     assert parse(long + "  canary: {service: next}\n").canary_service == "next"
-
-
-def test_a_wait_per_metric_is_refused_and_not_ignored(minimal: str) -> None:
-    told = problems(minimal + "    metrics: [{errors: {initialDelay: 5s}}]\n")
-    assert "spec.analysis.metrics[0].errors.initialDelay: this is not supported yet" in told[0]

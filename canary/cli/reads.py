@@ -1,0 +1,86 @@
+"""From a release file to what is read, and where."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from canary.cli.boundary import Failure
+from canary.core.outcome import ExitCode
+from canary.spec import Release
+
+if TYPE_CHECKING:
+    from analysis.packs import Feed, GaugeFeed, Target
+    from canary.engine.observer import Question
+    from canary.ports import Sources
+
+
+def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
+    """Everything that is read: what the metrics need, and the route's own counters."""
+    from analysis.packs import PackError, custom, histogram, pack
+
+    names = {metric.name for metric in file.spec.analysis.metrics}
+    feeds: list[Feed] = []
+    if file.spec.analysis.gateway != "none":
+        try:
+            known = pack(file.spec.analysis.gateway).feeds(target)
+        except PackError as error:
+            raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
+        # Errors are always read: they are how requests are counted, and how traffic is seen to follow.
+        feeds += [feed for feed in known if feed.key.metric in names | {"errors", ""}]
+    for metric in file.spec.analysis.metrics:
+        query = metric.query
+        if query is not None and query.bad is not None and query.total is not None:
+            feeds += custom(metric.name, bad=query.bad, total=query.total, target=target)
+        elif query is not None and query.histogram is not None:
+            feeds += histogram(metric.name, buckets=query.histogram, unit=query.unit or "s", target=target)
+    return tuple(feeds)
+
+
+def gauges_of(file: Release, target: Target) -> tuple[GaugeFeed, ...]:
+    """Everything that is read and counts nothing."""
+    from analysis.packs import gauge
+    from canary.cli.question import gauge_every
+
+    analysis = file.spec.analysis
+    queries = [metric.query for metric in analysis.metrics if metric.query]
+    return tuple(
+        feed
+        for query in queries
+        if query.gauge is not None
+        for feed in gauge(query.name, query=query.gauge, every=gauge_every(analysis, query), target=target)
+    )
+
+
+def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sources:
+    """Where the counters are read."""
+    from analysis.sources.prometheus import PrometheusSource
+    from analysis.sources.scrape import ScrapeSource
+
+    feeds = feeds_of(file, target)
+    source = file.spec.analysis.source
+    if source.scrape is not None:
+        return ScrapeSource(urls=source.scrape.urls, feeds=feeds, now=now)
+    prometheus = source.prometheus
+    if prometheus is None:
+        raise Failure("the release file names no source", code=ExitCode.INVALID_RELEASE_FILE)
+    return PrometheusSource(
+        url=prometheus.url,
+        feeds=feeds,
+        gauges=gauges_of(file, target),
+        headers=prometheus.headers,
+        token_file=prometheus.bearer_token_file,
+        ca=prometheus.tls.ca if prometheus.tls else None,
+        now=now,
+    )
+
+
+def with_tests(question: Question) -> Question:
+    """The same question; where a test will look, scipy.stats is loaded aside, since it takes a second."""
+    from analysis.classical import FixedTest
+
+    if any(isinstance(metric.how, FixedTest) for metric in question.config.classical):
+        threading.Thread(target=importlib.import_module, args=("scipy.stats",), daemon=True).start()
+    return question
