@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Arm(StrEnum):
@@ -28,6 +29,21 @@ class Verdict(StrEnum):
     NO_DATA = "NO_DATA"
 
 
+class Pod(NamedTuple):
+    """What one pod had of a look.
+
+    Attributes:
+        name: as the source's labels name it: a pod, or an address.
+        node: where it runs; empty where the labels do not say.
+        total, bad: its requests.
+    """
+
+    name: str
+    node: str
+    total: int
+    bad: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Increments of one arm for one metric during one look.
@@ -37,11 +53,15 @@ class Counts:
         bad: how many of them were bad; 0 <= bad <= total.
         buckets: for latency, pairs (upper bound in seconds, requests at or under it), cumulative and
             ascending; the last bound is `inf` and its count equals `total`. Empty for plain counts.
+        started: requests begun during the look; None where the source does not tell.
+        pods: the same per pod, where the source's labels allow it; empty elsewhere.
     """
 
     total: int
     bad: int = 0
     buckets: tuple[tuple[float, int], ...] = ()
+    started: int | None = None
+    pods: tuple[Pod, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse counts that cannot have happened.
@@ -88,6 +108,8 @@ class Look:
             is the canary's.
         spans_change: the shares changed during the look; it is counted, never judged (Simpson's paradox).
         notes: what was unusual about the reading, as short sentences (a reset, a dropped sample, a merged look).
+        pods: ready pods of each arm, as far as somebody counts them.
+        missed: readings since the last look that made none, by the reason's code.
     """
 
     start: float
@@ -97,6 +119,8 @@ class Look:
     gauges: Mapping[str, Mapping[Arm, Gauge]] = field(default_factory=dict)
     spans_change: bool = False
     notes: tuple[str, ...] = ()
+    pods: Mapping[Arm, int] = field(default_factory=lambda: MappingProxyType({}))
+    missed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def requests(self, arm: Arm) -> int:
         """The largest request count that any metric saw on this arm (they count the same requests)."""
@@ -139,6 +163,7 @@ class Judgement:
         absent: what a step that ends without some metric's data should do, by that metric's own policy, the strictest
             first: `fail`, `extend` or `hold`; "" while nothing is absent, or where only the release's policy holds.
         absence: which metric, in one sentence.
+        basis: what the judgement rests on, in one sentence: what could have been missed, dispersion, pods, shares.
     """
 
     verdict: Verdict
@@ -151,3 +176,4 @@ class Judgement:
     sentence: str
     absent: str = ""
     absence: str = ""
+    basis: str = ""

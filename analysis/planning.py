@@ -143,8 +143,8 @@ def _questions(config: JudgeConfig, errors: float) -> Iterable[_Question]:
     """
     whole = normaliser(config)
     for metric in config.metrics:
-        if metric.dry_run or metric.own or metric.kind == "counts":
-            continue
+        if metric.dry_run or metric.own or metric.kind == "counts" or metric.slower is not None:
+            continue  # what a tolerance in time can show depends on stable's own histogram
         if metric.kind == "errors":
             level = config.threshold - math.log(metric.part / whole)
             yield _Question("errors", errors, metric.relative, metric.absolute, level)

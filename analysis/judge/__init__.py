@@ -9,7 +9,7 @@ in. What does not belong here: reading counters, moving shares, releases, clocks
 
 from analysis.judge.codec import VERSION, decode, encode
 from analysis.judge.config import JudgeConfig, MetricConfig
-from analysis.judge.judge import begin_step, learn, observe
+from analysis.judge.judge import begin_step, drop, learn, observe
 from analysis.judge.power import detectable, requests_needed
 from analysis.judge.state import JudgeState, start
 from analysis.judge.tests import levels
@@ -22,6 +22,7 @@ __all__ = [
     "begin_step",
     "decode",
     "detectable",
+    "drop",
     "encode",
     "learn",
     "levels",

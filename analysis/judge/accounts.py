@@ -23,6 +23,8 @@ EFFECTS = np.geomspace(1.3, 60.0, 8)
 EFFECT_WEIGHTS = np.arange(1.0, 9.0) ** -0.75 / (np.arange(1.0, 9.0) ** -0.75).sum()
 """Small effects get more: large ones win fast with little."""
 
+_LOG_WEIGHTS = np.log(EFFECT_WEIGHTS)
+
 INVESTED = 0.7
 """Part of the wealth in the accounts at the start; the rest is cash for what begins later."""
 
@@ -46,10 +48,10 @@ def move(cash: Array, accounts: Array, part: float | Array) -> tuple[Array, Arra
         cash, accounts: logs.
         part: between 0 and 1, known before the look; one for all tests, or one for each.
     """
-    if not np.any(part):
+    if not (np.any(part) if isinstance(part, np.ndarray) else part):
         return cash, accounts
     # A sum of logs: of a part next to nothing, the product with a weight would be nothing.
-    invested = (cash + np.log(part))[:, None] + np.log(EFFECT_WEIGHTS)
+    invested = (cash + np.log(part))[:, None] + _LOG_WEIGHTS
     return cash + np.log1p(-part), np.logaddexp(accounts, invested)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.judge import rates
 from analysis.judge.accounts import CAP, EFFECTS, Wealth
 from analysis.judge.config import JudgeConfig
-from analysis.judge.dispersion import WINSOR, Dispersion
+from analysis.judge.dispersion import WINSOR, WINSOR_WORSE, Dispersion
 from analysis.judge.evalue import bound, comparable, log_evalue_one_arm, log_ratio, odds_above
 from analysis.judge.interval import GRID, Interval
 
@@ -60,6 +60,7 @@ class Asked:
         prior, worth: stable's rate before anything was seen, and the requests that it counts for.
         phi0: dispersion from stable's own history, one for all tests or one for each.
         config: the promises.
+        ratio: a canary equal to stable, as a part of stable's rate; 1 where both are counted alike.
     """
 
     relative: Array
@@ -68,9 +69,18 @@ class Asked:
     worth: float
     phi0: float | Array
     config: JudgeConfig
+    ratio: Array | float = 1.0
 
     @classmethod
-    def of(cls, config: JudgeConfig, *, relative: Array, absolute: Array, phi0: Array | None = None) -> Asked:
+    def of(
+        cls,
+        config: JudgeConfig,
+        *,
+        relative: Array,
+        absolute: Array,
+        phi0: Array | None = None,
+        ratio: Array | float = 1.0,
+    ) -> Asked:
         """With the priors that the config knows."""
         known = config.prior_rate is not None
         return cls(
@@ -78,8 +88,9 @@ class Asked:
             absolute=absolute,
             prior=config.prior_rate if config.prior_rate is not None else rates.DEFAULT_PRIOR,
             worth=rates.PRIOR_REQUESTS if known else rates.DEFAULT_WORTH,
-            phi0=config.phi0 if phi0 is None else phi0,
+            phi0=(config.phi0 or 1.0) if phi0 is None else phi0,
             config=config,
+            ratio=ratio,
         )
 
 
@@ -179,11 +190,28 @@ class Book:
             frozen=self.upper_rates() if bakes else self.frozen,
         )
 
+    def forgiven(self, rows: NDArray[np.bool_]) -> Book:
+        """Without what some rows have won so far, as if the release began now; losses stay."""
+        fresh = Wealth.fresh(len(self))
+        harm = Wealth(
+            np.where(rows, np.minimum(self.harm.cash, fresh.cash), self.harm.cash),
+            np.where(rows[:, None], np.minimum(self.harm.accounts, fresh.accounts), self.harm.accounts),
+        )
+        return replace(self, harm=harm, health=np.where(rows, 0.0, self.health))
+
     def known(self) -> Book:
         """The canary has traffic from now on: what stable was without it is known now or never."""
         return replace(self, baseline=self.upper_rates())
 
-    def compare(self, counts: Counted, asked: Asked, *, part: float | Array, interval: bool = True) -> Book:
+    def compare(
+        self,
+        counts: Counted,
+        asked: Asked,
+        *,
+        part: float | Array,
+        interval: bool = True,
+        known: tuple[Array, Array] | None = None,
+    ) -> Book:
         """Judge a look at both arms, then remember it.
 
         Args:
@@ -191,8 +219,9 @@ class Book:
             asked: the question.
             part: of the cash, to be moved before the look; one for all tests, or one for each.
             interval: also follow the interval, which decides nothing and is three quarters of the arithmetic.
+            known: `rates` and `phi` where the caller has asked for them already.
         """
-        a, phi = self.rates(asked), self.phi(asked)
+        a, phi = known or (self.rates(asked), self.phi(asked))
         config = asked.config
         factors = self._factors(counts, asked, a, GRID if interval else GRID[:0]) / phi[:, None]
         effects = len(EFFECTS)
@@ -215,7 +244,7 @@ class Book:
         tests, every = len(a), len(EFFECTS) + 1 + len(grid)
         c, relative, absolute = (np.empty((tests, every)) for _ in range(3))
         own = len(EFFECTS) + 1
-        c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a, self.interval.canary(a)[:, None]
+        c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a * asked.ratio, self.interval.canary(a)[:, None]
         relative[:, :own], relative[:, own:] = asked.relative[:, None], 0.0
         absolute[:, :own], absolute[:, own:] = asked.absolute[:, None], grid
         return log_ratio(
@@ -249,24 +278,37 @@ class Book:
 
     def learn(self, counts: Counted, asked: Asked) -> Book:
         """Remember stable from a look that is not judged."""
-        return self._stable(counts, self.rates(asked))
-
-    def _stable(self, counts: Counted, a: Array) -> Book:
-        seen = (counts.n_s > 0)[:, None]
-        x, n, looks = self.memory.T
-        memory = np.stack(rates.remember(x, n, looks, x_s=counts.x_s, n_s=counts.n_s), axis=1)
-        # Stable's look against what is expected of it, as if that were known from very many requests.
-        known = np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
+        a, known = self.rates(asked), self._expected()
         sway = self.sway.look(x_s=a * known, n_s=known, x_c=counts.x_s, n_c=counts.n_s, a=a, worse=WINSOR)
-        return replace(self, memory=np.where(seen, memory, self.memory), sway=sway)
+        return replace(self, memory=self._memory(counts), sway=sway)
+
+    def _memory(self, counts: Counted) -> Array:
+        x, n, looks = self.memory.T
+        memory = np.array(rates.remember(x, n, looks, x_s=counts.x_s, n_s=counts.n_s)).T
+        return np.where((counts.n_s > 0)[:, None], memory, self.memory)
+
+    def _expected(self) -> Array:
+        """Stable's look is held against what is expected of it, as if that were known from very many requests."""
+        return np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
 
     def _remember(self, counts: Counted, a: Array) -> Book:
-        seen = self._stable(counts, a)
-        table = np.stack([counts.x_s, counts.n_s, counts.x_c, counts.n_c], axis=1)
+        known = self._expected()
+        # Both dispersions in one go: it is the calls that cost, not the rows.
+        spread = self.dispersion.joined(self.sway).look(
+            x_s=np.concatenate((counts.x_s, a * known)),
+            n_s=np.concatenate((counts.n_s, known)),
+            x_c=np.concatenate((counts.x_c, counts.x_s)),
+            n_c=np.concatenate((counts.n_c, counts.n_s)),
+            a=np.concatenate((a, a)),
+            worse=np.repeat((WINSOR_WORSE, WINSOR), len(self))[:, None],
+        )
+        dispersion, sway = spread.split(len(self))
         return replace(
-            seen,
-            dispersion=self.dispersion.look(x_s=counts.x_s, n_s=counts.n_s, x_c=counts.x_c, n_c=counts.n_c, a=a),
-            step=self.step + table,
+            self,
+            memory=self._memory(counts),
+            dispersion=dispersion,
+            sway=sway,
+            step=self.step + np.array((counts.x_s, counts.n_s, counts.x_c, counts.n_c)).T,
             quiet=np.where(counts.n_c > 0, 0.0, self.quiet + 1.0),
         )
 

@@ -14,14 +14,17 @@ from analysis.judge import pace
 from analysis.judge.accounts import EFFECTS, Wealth
 from analysis.judge.book import Book
 from analysis.judge.dispersion import Dispersion
+from analysis.judge.flow import Flow
 from analysis.judge.interval import GRID, Interval
 from analysis.judge.limits import Limits
+from analysis.judge.pods import Seen
 from analysis.judge.state import JudgeState
 from analysis.judge.tests import Limit, Test
+from analysis.model import Arm
 
 Array = NDArray[np.float64]
 
-VERSION = 4
+VERSION = 5
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12
@@ -68,6 +71,15 @@ def encode(state: JudgeState) -> dict[str, Any]:
             state.baking,
             state.condemned,
         ],
+        "flow": [_wealth(state.flow.bets), state.flow.few, state.flow.stuck, state.flow.unfinished, *state.flow.step],
+        "seen": {
+            metric: {
+                arm: [[name, pod.node, pod.total, pod.bad, pod.quiet] for name, pod in pods.items()]
+                for arm, pods in arms.items()
+            }
+            for metric, arms in state.seen.items()
+        },
+        "around": [list(state.pods), dict(state.dropped), dict(state.widening), state.outlier],
     }
 
 
@@ -133,7 +145,31 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         beside=classical.decode(data["beside"]) if "beside" in data else classical.Beside(),
         held=pace.decode(data.get("held", {})),
         began=None if data.get("began") is None else float(data["began"]),
+        **_read_blind(data),
     )
+
+
+def _read_blind(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is remembered of requests that hang, of pods, and of looks that were dropped."""
+    bets, few, stuck, unfinished, canary, every = data["flow"]
+    pods, dropped, widening, outlier = data["around"]
+    return {
+        "flow": Flow(_read_wealth(bets, 1), int(few), int(stuck), int(unfinished), (int(canary), int(every))),
+        "seen": {
+            str(metric): {
+                Arm(arm): {
+                    str(name): Seen(node=str(node), total=int(total), bad=int(bad), quiet=int(quiet))
+                    for name, node, total, bad, quiet in rows
+                }
+                for arm, rows in arms.items()
+            }
+            for metric, arms in data["seen"].items()
+        },
+        "pods": (int(pods[0]), int(pods[1])),
+        "dropped": {str(reason): int(number) for reason, number in dropped.items()},
+        "widening": {str(metric): float(by) for metric, by in widening.items()},
+        "outlier": str(outlier),
+    }
 
 
 def _plain(array: Array, digits: int = DIGITS) -> Any:

@@ -28,6 +28,8 @@ class MetricConfig:
         dry_run: reported, never decides.
         min_requests: canary requests in a step before the step may proceed undecided.
         rate_limit: largest share of bad requests whatever stable does; None without.
+        slower: for latency, the time tolerance instead of the shares': no slower than stable's times `1 + slower`;
+            None without.
         quantile_limits: for latency, (quantile, seconds) that may not be exceeded.
         phi0: dispersion from stable's own history of this metric; None where only the question's is known.
         own: counted by a query of the user's own, so that its part of alpha is that of counts.
@@ -46,6 +48,7 @@ class MetricConfig:
     dry_run: bool = False
     min_requests: int = 50
     rate_limit: float | None = None
+    slower: float | None = None
     quantile_limits: tuple[tuple[float, float], ...] = ()
     phi0: float | None = None
     own: bool = False
@@ -70,11 +73,13 @@ class JudgeConfig:
         planned_looks: looks that the plan is expected to take; paces the cash.
         min_looks: judged looks before a step can be HEALTHY.
         prior_rate: stable's error rate from its own history; None where none is known.
-        phi0: dispersion from stable's own history; 1 where none is known.
+        phi0: dispersion from stable's own history; None where none is known, which counts as 1.
         classical: metrics that are judged by fixed tests, rules or Kayenta's score.
         score: that score; None without.
         no_data: what a metric without data does that says nothing of its own: `fail` or `hold`.
         check_share: hold a step whose requests do not fit its share; off where the gateway does not keep shares.
+        widen_pods: tolerate as much more as stable's pods differ among themselves.
+        attempt: which attempt of this release; each is a falseRollback of its own.
     """
 
     metrics: tuple[MetricConfig, ...]
@@ -83,16 +88,24 @@ class JudgeConfig:
     planned_looks: int = 600
     min_looks: int = 20
     prior_rate: float | None = None
-    phi0: float = 1.0
+    phi0: float | None = None
     check_share: bool = True
     classical: tuple[ClassicalConfig, ...] = ()
     score: ScoreConfig | None = None
     no_data: str = "fail"
+    widen_pods: bool = False
+    attempt: int = 1
 
     def phi0_of(self, name: str) -> float:
         """Dispersion of one metric from stable's own history; 1 where none is known."""
         known = (metric.phi0 for metric in self.metrics if metric.name == name and metric.phi0 is not None)
-        return next(known, self.phi0)
+        return next(known, self.phi0 or 1.0)
+
+    @property
+    def history(self) -> float | None:
+        """The largest dispersion that is known from stable's own history; None where none is."""
+        known = [metric.phi0 for metric in self.metrics if metric.phi0 is not None]
+        return max([*known, *([self.phi0] if self.phi0 is not None else [])], default=None)
 
     @property
     def threshold(self) -> float:

@@ -89,14 +89,15 @@ class Dispersion:
         return largest
 
     def look(
-        self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array, worse: float = WINSOR_WORSE
+        self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array, worse: float | Array = WINSOR_WORSE
     ) -> Dispersion:
         """After one look; looks without requests on both arms say nothing.
 
         Args:
             x_s, n_s, x_c, n_c: bad and all requests on stable and canary.
             a: stable's rate from past looks.
-            worse: `WINSOR_WORSE`, or `WINSOR` where only one arm can burst.
+            worse: `WINSOR_WORSE`, or `WINSOR` where only one arm can burst; one for all rows, or one for each, shape
+                (tests, 1).
         """
         usable = (n_s > 0) & (n_c > 0)
         m = x_s + x_c
@@ -105,7 +106,7 @@ class Dispersion:
         z = self.open_z + np.where(usable, x_c - q * m, 0.0)[:, None]
         v = self.open_v + np.where(usable, q * (1.0 - q) * m * (1.0 - a), 0.0)[:, None]
         looks = self.open_looks + usable[:, None]
-        odds = self.odds * KEEP + np.stack([x_c, n_c, x_s, n_s], axis=1) * usable[:, None]
+        odds = self.odds * KEEP + np.array((x_c, n_c, x_s, n_s)).T * usable[:, None]
         full = (looks >= BLOCKS) & (v >= LEAST_VARIANCE)
         if not full.any():
             return Dispersion(odds, z, v, looks, self.total, self.inverse, self.blocks)
@@ -135,8 +136,12 @@ class Dispersion:
         worth = requests / (x_c + x_s + 1.0)
         canary = (x_c + part) / np.maximum(old_c + part * worth, 1e-300)
         stable = (x_s + 1.0 - part) / np.maximum(old_s + (1.0 - part) * worth, 1e-300)
-        ratio: Array = np.clip(canary / np.maximum(stable, 1e-300), 1e-6, 1e6)
+        ratio: Array = np.minimum(np.maximum(canary / np.maximum(stable, 1e-300), 1e-6), 1e6)
         return ratio
+
+    def split(self, rows: int) -> tuple[Dispersion, Dispersion]:
+        """The first rows, and the others."""
+        return Dispersion(*(one[:rows] for one in self.rows())), Dispersion(*(one[rows:] for one in self.rows()))
 
     def joined(self, other: Dispersion) -> Dispersion:
         """With another's rows appended."""

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-NEWTON_STEPS = 16
-"""Clamped Newton steps for the root at most. Five do for shares of 1 % and more; with a million requests on one arm and
-one on the other, eight would leave an expectation of e^7, and twelve none (200,000 random cases)."""
+STEPS = 16
+"""Halley's steps for the root at most. In 100,000 random cases, up to a million requests on one arm and one on the
+other, twelve were the most that was needed."""
 
-ARRIVED = 1e-9
-"""A relative step below which Newton stops: the error left is about its square."""
+UNWATCHED = 2
+"""Steps before it is worth asking whether all have arrived."""
+
+ARRIVED = 1e-6
+"""A relative step below which they stop: the error left is about its cube."""
 
 EDGE = 1e-9
 """Rates are kept in [EDGE, 1 - EDGE]."""
@@ -52,24 +55,51 @@ def boundary_point(*, a: Array, c: Array, n_s: Array, n_c: Array, relative: Arra
         relative, absolute: the tolerance.
     """
     slope = 1.0 + relative
-    crossing = np.clip((c - absolute) / slope, 0.0, 1.0)
-    low, high = np.minimum(a, crossing), np.maximum(a, crossing)
-    s = np.clip((n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300), low, high)
-    k3, k2, k1, k0 = _cubic(a=a, c=c, n_s=n_s, n_c=n_c, slope=slope, absolute=absolute)
-    steep2, steep1 = 3.0 * k3, 2.0 * k2
+    crossing = np.minimum(np.maximum((c - absolute) / slope, 0.0), 1.0)
+    # Below the point where b(s) is 0 the equation is negative: the root is above it.
+    low, high = np.maximum(np.minimum(a, crossing), -absolute / slope), np.maximum(a, crossing)
+    start = np.minimum(np.maximum((n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300), low), high)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for _ in range(NEWTON_STEPS):
-            value = ((k3 * s + k2) * s + k1) * s + k0
-            below = value < 0
-            low = np.where(below, s, low)
-            high = np.where(below, high, s)
-            step = s - value / ((steep2 * s + steep1) * s + k1)
-            # Outside of the bracket (or without a slope) halving is the safe step; on its edge Newton has arrived.
-            step = np.where((step >= low) & (step <= high), step, 0.5 * (low + high))
-            moved = np.abs(step - s) > ARRIVED * step
-            s = step
-            if not moved.any():
-                break
+        return _middle_root(_cubic(a=a, c=c, n_s=n_s, n_c=n_c, slope=slope, absolute=absolute), start, low, high)
+
+
+def _middle_root(cubic: tuple[Array, ...], s: Array, low: Array, high: Array) -> Array:
+    """The cubic's root between `low` and `high`, by Halley's steps.
+
+    The cubic falls from above at minus infinity to below at plus infinity and rises through zero between `low` and
+    `high`: its three roots are real, so its Schwarzian derivative is negative, and between its two turning points
+    Halley's steps come nearer to the middle root without ever crossing it. At the inflection it is steepest.
+    """
+    k3, k2, k1, k0 = cubic
+    steep2, steep1, bent = 3.0 * k3, 2.0 * k2, 6.0 * k3
+    bend = np.minimum(np.maximum(-k2 / steep2, low), high)
+    s = np.where((steep2 * s + steep1) * s > -k1, s, bend)
+    value, rise, bow = np.empty_like(s), np.empty_like(s), np.empty_like(s)
+    for step in range(STEPS):
+        np.multiply(k3, s, out=value)
+        value += k2
+        value *= s
+        value += k1
+        value *= s
+        value += k0
+        np.multiply(steep2, s, out=rise)
+        rise += steep1
+        rise *= s
+        rise += k1
+        np.multiply(bent, s, out=bow)
+        bow += steep1
+        bow *= value
+        value *= rise
+        value += value
+        rise *= rise
+        rise += rise
+        rise -= bow
+        value /= rise
+        s -= value
+        np.maximum(s, low, out=s)
+        np.minimum(s, high, out=s)
+        if step >= UNWATCHED and not (np.abs(value) > ARRIVED * s).any():
+            break
     return s
 
 
@@ -114,7 +144,9 @@ def log_ratio(
             + x_c * np.log(c / b)
             + (n_c - x_c) * np.log((1.0 - c) / (1.0 - b))
         )
-    return np.where((n_s > 0) & (n_c > 0) & np.isfinite(value), value, 0.0)
+    value[~np.isfinite(value)] = 0.0
+    value *= (n_s > 0) & (n_c > 0)
+    return value
 
 
 def comparable(a: Array, relative: Array, absolute: Array) -> Mask:
@@ -143,9 +175,10 @@ def log_evalue_one_arm(*, x: Array, n: Array, limit: Array, c: Array) -> Array:
 
     The likelihood ratio of `c` against `limit` has expectation 1 at the limit and less below it.
     """
-    limit = np.clip(limit, EDGE, 1.0 - EDGE)
+    limit = np.minimum(np.maximum(limit, EDGE), 1.0 - EDGE)
     value = x * np.log(c / limit) + (n - x) * np.log((1.0 - c) / (1.0 - limit))
-    return np.where(np.isfinite(value), value, 0.0)
+    value[~np.isfinite(value)] = 0.0
+    return value
 
 
 def odds_above(rate: Array, factors: Array) -> Array:
@@ -158,6 +191,6 @@ def odds_above(rate: Array, factors: Array) -> Array:
     Returns:
         Shape (..., k).
     """
-    rate = np.clip(rate, EDGE, 1.0 - EDGE)
+    rate = np.minimum(np.maximum(rate, EDGE), 1.0 - EDGE)
     odds = (rate / (1.0 - rate))[..., None] * factors
     return odds / (1.0 + odds)

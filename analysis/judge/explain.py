@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,13 +17,14 @@ HARM_HINT = math.log(5.0)
 """Evidence of harm at which a step is neither HEALTHY nor lets itself proceed undecided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Numbers:
     """What is known of one test after a look.
 
     Attributes:
         counts: (x_s, n_s, x_c, n_c) of this step.
         tolerated: the canary's tolerated rate.
+        excludes: what an undecided step must have excluded to go on: looser where few are exposed.
         evidence: log evidence of harm since the release began.
         weight: the test's part of alpha.
         health: log evidence of health in this step.
@@ -35,8 +36,9 @@ class Numbers:
         baking: stable's numbers are from before the bake.
     """
 
-    counts: tuple[float, float, float, float]
+    counts: Sequence[float]
     tolerated: float
+    excludes: float
     evidence: float
     weight: float
     health: float
@@ -69,6 +71,7 @@ def finding_of(test: Test, numbers: Numbers, config: JudgeConfig, *, looks: int)
                 "difference_low": numbers.interval[0],
                 "difference_high": numbers.interval[1],
                 "tolerated": numbers.tolerated,
+                "step_excludes": numbers.excludes,
                 "visible": numbers.visible,
                 "evidence": numbers.evidence,
                 "threshold": config.threshold,
@@ -103,6 +106,7 @@ def _verdict(numbers: Numbers, config: JudgeConfig, *, share: float, looks: int)
 def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     x_s, n_s, x_c, n_c = numbers.counts
     what = "errors" if not test.bound else f"slower than {words.time(test.bound)}"
+    base = f" slower than {words.time(test.base)}" if test.base else ""
     if test.metric not in {"errors", "latency"}:
         what = test.metric if not test.bound else f"{test.metric} {what}"
     if not n_c:
@@ -111,7 +115,7 @@ def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     if numbers.baking:
         against = "against stable before the bake (observational)"
     elif n_s:
-        against = f"against stable {words.percent(x_s / n_s)} ({words.count(x_s)} of {words.count(n_s)})"
+        against = f"against stable {words.percent(x_s / n_s)}{base} ({words.count(x_s)} of {words.count(n_s)})"
     else:
         against = "with no stable requests to compare"
     said = f"{canary} {against}; tolerated up to {words.percent(numbers.tolerated)}; "
@@ -193,7 +197,8 @@ def overall(verdict: Verdict, findings: Iterable[Finding], *, may_proceed: bool,
         if missed is None:
             return telling
         what = missed.metric.replace("latency over", "slower than")
-        return f"{telling}; could have missed up to {words.percent(missed.numbers.get('visible', 1.0))} {what}"
+        step = f"; this step excludes more than {words.percent(missed.numbers.get('step_excludes', 1.0))}"
+        return f"{telling}{step}; could have missed up to {words.percent(missed.numbers.get('visible', 1.0))} {what}"
     return telling
 
 

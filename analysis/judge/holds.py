@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from analysis.judge import words
+from analysis.judge.flow import Flow
+from analysis.judge.pods import Seen
 from analysis.judge.tests import Test
 from analysis.model import Finding, Verdict
 
@@ -76,3 +79,51 @@ def no_data(idle: tuple[int, int], *, baking: bool, requests: int) -> Finding | 
 def _silent(code: str, sentence: str, looks: int) -> Finding:
     numbers = MappingProxyType({"idle_looks": float(looks)})
     return Finding(metric="traffic", verdict=Verdict.NO_DATA, code=code, sentence=sentence, numbers=numbers)
+
+
+def hung(flow: Flow) -> Finding:
+    """The canary's requests begin and do not end."""
+    sentence = (
+        f"{words.count(flow.unfinished)} requests began on the canary in the last {flow.stuck} looks and did not end, "
+        "while stable's do: it hangs; look at its threads and what it waits for"
+    )
+    numbers = {"unfinished": float(flow.unfinished), "looks": float(flow.stuck)}
+    return _held("HUNG", "traffic", sentence, numbers)
+
+
+def starved(flow: Flow, *, asked: float) -> Finding:
+    """The canary completes less than half of its share: a limit, so UNHEALTHY."""
+    canary, every = flow.step
+    sentence = (
+        f"the canary finished {words.count(canary)} of {words.count(every)} requests in the last {flow.few} looks, "
+        f"under half of its share of {asked:g} %: the others hang or never reach it"
+    )
+    numbers = {"canary_total": float(canary), "stable_total": float(every - canary), "asked": asked / 100.0}
+    return Finding(
+        metric="traffic",
+        verdict=Verdict.UNHEALTHY,
+        code="COMPLETIONS",
+        sentence=sentence,
+        numbers=MappingProxyType(numbers),
+    )
+
+
+def pod_outlier(metric: str, name: str, pods: Mapping[str, Seen]) -> Finding:
+    """One canary pod of several carries the excess."""
+    pod, others = pods[name], [seen for other, seen in pods.items() if other != name]
+    bad, total = sum(seen.bad for seen in others), sum(seen.total for seen in others)
+    where = f" on node {pod.node}" if pod.node else ""
+    sentence = (
+        f"one canary pod carries the excess: {name}{where} has {words.percent(pod.bad / pod.total)} {metric} "
+        f"({words.count(pod.bad)} of {words.count(pod.total)}), the other {len(others)} have "
+        f"{words.percent(bad / total)} ({words.count(bad)} of {words.count(total)}): "
+        "delete that pod, or cordon its node"
+    )
+    numbers = {"pod_bad": float(pod.bad), "pod_total": float(pod.total), "others_bad": float(bad)}
+    return _held("POD_OUTLIER", metric, sentence, numbers | {"others_total": float(total)})
+
+
+def _held(code: str, metric: str, sentence: str, numbers: dict[str, float]) -> Finding:
+    return Finding(
+        metric=metric, verdict=Verdict.UNDECIDED, code=code, sentence=sentence, numbers=MappingProxyType(numbers)
+    )

@@ -20,6 +20,8 @@ _POSITIVE = np.geomspace(0.0003, 0.9, 15)
 GRID = np.concatenate([-_POSITIVE[::-1], [0.0], _POSITIVE])
 """Differences of shares of bad requests: each about 1.8 times the one before it."""
 
+_ENDS = np.concatenate([[-1.0], GRID, [1.0]])
+
 REFUTED = math.log(40.0)
 """Evidence that refutes: 2.5 % on each side."""
 
@@ -52,7 +54,7 @@ class Interval:
     def canary(self, a: Array) -> Array:
         """The canary's rate that is bet on: stable's, plus the difference seen so far; strictly inside (0, 1)."""
         guess = a + self.mean[:, 0] / (self.mean[:, 1] + PRIOR)
-        return np.clip(guess, 0.25 * a, 1.0 - 0.25 * (1.0 - a))
+        return np.minimum(np.maximum(guess, 0.25 * a), 1.0 - 0.25 * (1.0 - a))
 
     def look(self, log_factors: Array, *, a: Array, counts: tuple[Array, Array, Array, Array]) -> Interval:
         """After one look.
@@ -70,15 +72,13 @@ class Interval:
         return Interval(
             np.minimum(self.above + np.where(up, log_factors, 0.0), LARGEST),
             np.minimum(self.below + np.where(up, 0.0, log_factors), LARGEST),
-            self.mean + np.stack([weight * gap, weight], axis=1),
+            self.mean + np.array((weight * gap, weight)).T,
         )
 
     def ends(self) -> tuple[Array, Array]:
         """Lower and upper end of each row's interval, between -1 and 1."""
-        lower = np.cumprod(self.above >= REFUTED, axis=1).sum(axis=1)
-        upper = np.cumprod(self.below[:, ::-1] >= REFUTED, axis=1).sum(axis=1)
-        padded = np.concatenate([[-1.0], GRID, [1.0]])
-        return padded[lower], padded[len(GRID) + 1 - upper]
+        lower, upper = _leading(self.above >= REFUTED), _leading(self.below[:, ::-1] >= REFUTED)
+        return _ENDS[lower], _ENDS[len(GRID) + 1 - upper]
 
     def rows(self) -> list[Array]:
         """The arrays, for encoding."""
@@ -87,3 +87,12 @@ class Interval:
     def joined(self, other: Interval) -> Interval:
         """With another's rows appended."""
         return Interval(*(np.concatenate(pair) for pair in zip(self.rows(), other.rows(), strict=True)))
+
+
+def _leading(refuted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many of each row are refuted before the first that is not."""
+    if not refuted.size:
+        return np.zeros(len(refuted), dtype=np.int64)
+    kept = ~refuted
+    first: NDArray[np.int64] = np.where(refuted.all(axis=1), refuted.shape[1], kept.argmax(axis=1))
+    return first

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis import classical
-from analysis.judge import pace, shares, unusual
+from analysis.judge import pace, pods, shares, unusual
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.book import Asked, Counted
 from analysis.judge.config import JudgeConfig
+from analysis.judge.flow import Flow
 from analysis.judge.state import JudgeState, add_latency, learn_histograms
-from analysis.judge.tests import levels
+from analysis.judge.tests import Test, levels
 from analysis.judge.verdict import judgement_of
 from analysis.model import Arm, Judgement, Look, Verdict
 
@@ -40,6 +42,15 @@ def begin_step(
     state.looks, state.idle, state.first = 0, (0, 0), True
     state.share, state.last_share, state.baking = share, last_share, baking
     state.beside, state.held, state.began = classical.begin_step(state.beside, last=share >= last_share), {}, None
+    state.flow, state.dropped = Flow(), {}
+    state.widening = _widening(config, state)
+    return state
+
+
+def drop(state: JudgeState, look: Look) -> JudgeState:
+    """Remember that a look was not judged, because a change of the share lies in it."""
+    state = state.copy()
+    _count_dropped(state, look, more={"share_change": 1})
     return state
 
 
@@ -47,6 +58,9 @@ def learn(config: JudgeConfig, state: JudgeState, look: Look) -> JudgeState:
     """Learn stable from a look that is not judged (before a step settled): its rate, its latency histogram."""
     state = state.copy()
     _expose(state, look)
+    if not look.requests(Arm.CANARY):
+        # Later the look that shows that traffic follows is learned from first, and judged as the step's first.
+        _see(state, look)
     asked = _asked(config, state)
     learn_histograms(config, state, look)
     state.book = state.book.learn(_counted(state, look), asked)
@@ -66,28 +80,36 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look) -> tuple[JudgeSt
     """
     state = state.copy()
     _expose(state, look)
+    _see(state, look)
     state.began = look.start if state.began is None else state.began
     stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
     state.beside = classical.observe(
         config.classical, config.score, state.beside, look, levels=levels(config), baking=state.baking
     )
+    keeps = config.check_share and not state.baking and 0 < state.share < 100
+    part = STEP_SHARE if state.first else 1.0 / max(config.planned_looks, 2)
+    state.flow = state.flow.look(look, share=state.share, keeps=keeps, part=part, threshold=config.threshold)
     look, state.held, left = pace.paced(config, state.held, look, began=state.began)
     asked, counts = _asked(config, state), _counted(state, look)
     a, phi = state.book.rates(asked), state.book.phi(asked)
-    part = STEP_SHARE if state.first else 1.0 / max(config.planned_looks, 2)
-    judge = state.book.bake if state.baking else state.book.compare
     before = state.book
-    state.book = judge(counts, asked, part=part)
+    if state.baking:
+        state.book = state.book.bake(counts, asked, part=part)
+    else:
+        state.book = state.book.compare(counts, asked, part=part, known=(a, phi))
     if left:
         waits = np.array([test.metric in left for test in state.tests], dtype=bool)
         state.book = replace(state.book, quiet=np.where(waits, before.quiet, state.book.quiet))
-    state.over = state.over.look(state.limits, look, part=part, threshold=config.threshold)
-    if config.check_share and not state.baking and 0 < state.share < 100:
+    state.over = state.over.look(
+        state.limits, look, part=part, threshold=config.threshold, phi=max(1.0, config.history or 1.0)
+    )
+    if keeps:
         state.split = shares.look(state.split, stable=stable, canary=canary, share=state.share, part=part)
     state.idle = (0 if stable else state.idle[0] + 1, 0 if canary else state.idle[1] + 1)
     state.looks, state.first = state.looks + 1, False
     judgement = judgement_of(config, state, asked, a=a, phi=phi)
     state.condemned = state.condemned or judgement.verdict is Verdict.UNHEALTHY
+    state.outlier = next((one.metric for one in judgement.findings if one.code == "POD_OUTLIER"), "")
     if not state.baking:
         # What this look showed of stable chooses the bounds of later looks only.
         learn_histograms(config, state, look)
@@ -102,10 +124,53 @@ def _expose(state: JudgeState, look: Look) -> None:
 
 
 def _asked(config: JudgeConfig, state: JudgeState) -> Asked:
-    relative = np.array([test.relative for test in state.tests])
+    relative = np.array([_relative(state, test) for test in state.tests])
     absolute = np.array([test.absolute for test in state.tests])
     phi0 = np.array([config.phi0_of(test.metric) for test in state.tests])
-    return Asked.of(config, relative=relative, absolute=absolute, phi0=phi0)
+    ratio = np.array([test.ratio for test in state.tests])
+    return Asked.of(config, relative=relative, absolute=absolute, phi0=phi0, ratio=ratio)
+
+
+def _relative(state: JudgeState, test: Test) -> float:
+    wider = state.widening.get(test.metric, 1.0)
+    return (1.0 + test.relative) * wider - 1.0 if wider > 1.0 else test.relative
+
+
+def _widening(config: JudgeConfig, state: JudgeState) -> Mapping[str, float]:
+    """What `pods: widen` multiplies `1 + r` by, from what stable's pods have shown before this step."""
+    found: dict[str, float] = {}
+    for metric, arms in state.seen.items() if config.widen_pods else ():
+        sigma = pods.spread(arms.get(Arm.STABLE, {}).values())
+        canary, stable = state.pods[1] or 1, state.pods[0] or len(arms.get(Arm.STABLE, {}))
+        if sigma:
+            found[metric] = pods.widened(0.0, sigma, canary=canary, stable=stable) + 1.0
+    return found
+
+
+def _see(state: JudgeState, look: Look) -> None:
+    """Pods, and what happened between the looks."""
+    state.seen = pods.add(state.seen, look)
+    if look.pods:
+        state.pods = (look.pods.get(Arm.STABLE, 0), look.pods.get(Arm.CANARY, 0))
+    _count_dropped(state, look, more={})
+    _replaced(state)
+
+
+def _count_dropped(state: JudgeState, look: Look, *, more: Mapping[str, int]) -> None:
+    for reason, number in (*look.missed.items(), *more.items()):
+        state.dropped = {**state.dropped, reason: state.dropped.get(reason, 0) + number}
+
+
+def _replaced(state: JudgeState) -> None:
+    """The pod that carried the excess is gone: what was won by it is thrown away, which is always allowed."""
+    arms = state.seen.get(state.outlier, {})
+    gone = {name for name, pod in arms.get(Arm.CANARY, {}).items() if pod.quiet >= pods.GONE}
+    if not gone:
+        return
+    rows = np.array([test.metric == state.outlier for test in state.tests])
+    kept = {name: pod for name, pod in arms[Arm.CANARY].items() if name not in gone}
+    state.seen = {**state.seen, state.outlier: {**arms, Arm.CANARY: kept}}
+    state.book, state.outlier = state.book.forgiven(rows), ""
 
 
 def _counted(state: JudgeState, look: Look) -> Counted:

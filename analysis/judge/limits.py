@@ -71,7 +71,7 @@ class Limits:
         found = self.bets.evidence()
         return found[: len(self)], found[len(self) :] >= BOTH
 
-    def look(self, limits: tuple[Limit, ...], look: Look, *, part: float, threshold: float) -> Limits:
+    def look(self, limits: tuple[Limit, ...], look: Look, *, part: float, threshold: float, phi: float = 1.0) -> Limits:
         """After one look.
 
         Args:
@@ -79,6 +79,8 @@ class Limits:
             look: the look.
             part: of the cash, to be moved before the look.
             threshold: evidence that condemns.
+            phi: dispersion from stable's own history. What this release has shown is left out: one outage of both
+                arms would blunt the limit for all that follows.
         """
         if not limits:
             return self
@@ -86,6 +88,7 @@ class Limits:
         rows = [one.counts(look, arm) for arm in (Arm.CANARY, Arm.STABLE) for one in limits]
         x, n = np.array(rows, dtype=float).T
         factors = log_evalue_one_arm(x=x[:, None], n=n[:, None], limit=rate[:, None], c=odds_above(rate, EFFECTS))
+        factors = factors / phi
         bets = self.bets.look(factors, part=part, log_cap=CAP * threshold)
         ceiling = np.full((2 * m, 1), np.inf)
         ceiling[m:] = BOTH + HEADROOM

@@ -50,7 +50,7 @@ def half_life(x: Array, looks: Array) -> Array:
         looks: remembered looks.
     """
     per_look = x / np.maximum(looks, 1.0)
-    return np.clip(ERRORS_REMEMBERED / np.maximum(per_look, 1e-9), HALF_LIFE, LONGEST)
+    return np.minimum(np.maximum(ERRORS_REMEMBERED / np.maximum(per_look, 1e-9), HALF_LIFE), LONGEST)
 
 
 def fell(x: Array, n: Array, *, x_s: Array, n_s: Array) -> NDArray[np.bool_]:
@@ -80,4 +80,4 @@ def rate(x: Array, n: Array, *, prior: float, worth: float) -> Array:
         prior: rate before any look.
         worth: requests that the prior counts for.
     """
-    return np.clip((x + prior * worth) / (n + worth), EDGE, 1.0 - EDGE)
+    return np.minimum(np.maximum((x + prior * worth) / (n + worth), EDGE), 1.0 - EDGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,8 +12,10 @@ from analysis import classical
 from analysis.judge.accounts import Wealth
 from analysis.judge.book import Book
 from analysis.judge.config import JudgeConfig
+from analysis.judge.flow import Flow
 from analysis.judge.limits import Limits
 from analysis.judge.pace import Held
+from analysis.judge.pods import Table
 from analysis.judge.tests import Limit, Test, latency_tests, limits_of, plain_tests
 from analysis.model import Arm, Look
 
@@ -43,6 +44,12 @@ class JudgeState:
         beside: what is remembered of the metrics that are not judged sequentially.
         held: counts of metrics whose own interval is not over yet.
         began: start of this step's first judged look; None before it.
+        flow: what the canary begins and ends, restarted in each step.
+        seen: the pods of both arms since the release began.
+        pods: ready pods of stable and canary; 0 where nobody counts them.
+        dropped: looks of this step that were not judged, by reason.
+        widening: what the tolerance of each metric is widened by in this step: `(1 + r)` is multiplied by it.
+        outlier: the canary pod that carries the excess; empty where there is none.
     """
 
     tests: tuple[Test, ...]
@@ -62,10 +69,19 @@ class JudgeState:
     beside: classical.Beside = field(default_factory=classical.Beside)
     held: Mapping[str, Held] = field(default_factory=dict)
     began: float | None = None
+    flow: Flow = field(default_factory=Flow)
+    seen: Table = field(default_factory=dict)
+    pods: tuple[int, int] = (0, 0)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    widening: Mapping[str, float] = field(default_factory=dict)
+    outlier: str = ""
 
     def copy(self) -> JudgeState:
         """An independent copy: the judge never changes what it was given."""
-        return copy.copy(self)
+        twin = object.__new__(JudgeState)
+        for name in JudgeState.__slots__:
+            setattr(twin, name, getattr(self, name))
+        return twin
 
 
 def start(config: JudgeConfig) -> JudgeState:
@@ -113,5 +129,5 @@ def _book_of(tests: tuple[Test, ...], histogram: Histogram) -> Book:
     """New rows that remember what the histogram has shown of stable."""
     total = max(histogram.values(), default=0)
     book = Book.fresh(len(tests))
-    book.memory[:] = [(total - histogram[test.bound], total, 1.0) for test in tests]
+    book.memory[:] = [(total - histogram[test.base or test.bound], total, 1.0) for test in tests]
     return book.known()

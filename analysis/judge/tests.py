@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from analysis.classical import FixedTest
 from analysis.judge.config import PARTS, JudgeConfig, MetricConfig
+from analysis.judge.slower import partner
 from analysis.model import Arm, Counts, Look
 
 MOST_BOUNDS = 8
@@ -27,6 +28,8 @@ CLEAN = 0.001
 
 LEAST_PART = 1e-6
 """Of a fixed test that is only reported: its p-value is told as if it had this little of alpha."""
+SAME = (1 - 1e-9, 1 + 1e-9)
+"""Bounds this near to each other are one: sources write them with different digits."""
 
 LEARNED_REQUESTS = 200
 """Stable requests seen before bounds are chosen: fewer would choose by chance."""
@@ -43,6 +46,8 @@ class Test:
         weight: its part of the one alpha; all parts sum to 1 at most.
         confirm: HEALTHY needs this test's confirmation.
         dry_run: reported, never decides.
+        base: for a tolerance in time, the bound of stable's that the canary's is held against; 0 where it is the same.
+        ratio: of a canary equal to stable, its rate over `bound` as a part of stable's over `base`.
     """
 
     metric: str
@@ -52,10 +57,13 @@ class Test:
     weight: float
     confirm: bool
     dry_run: bool
+    base: float = 0.0
+    ratio: float = 1.0
 
     def counts(self, look: Look, arm: Arm) -> tuple[int, int]:
         """(bad, total) of one arm in a look; zeros where there is nothing."""
-        return bad_of(look.counts.get(self.metric, {}).get(arm), self.bound)
+        bound = self.base if self.base and arm is Arm.STABLE else self.bound
+        return bad_of(look.counts.get(self.metric, {}).get(arm), bound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +106,16 @@ def bad_of(counts: Counts | None, bound: float) -> tuple[int, int]:
         return 0, 0
     if not bound:
         return counts.bad, counts.total
-    within = next((number for upper, number in counts.buckets if math.isclose(upper, bound)), None)
+    within = _within(counts.buckets, bound)
     return (0, 0) if within is None else (counts.total - within, counts.total)
+
+
+def _within(buckets: tuple[tuple[float, int], ...], bound: float) -> int | None:
+    """Requests at or under a bound; None where it is not counted."""
+    for upper, number in buckets:
+        if upper == bound or (upper > bound * SAME[0] and upper < bound * SAME[1]):
+            return number
+    return None
 
 
 def shares_over(histogram: Mapping[float, int]) -> dict[float, float]:
@@ -162,6 +178,8 @@ def plain_tests(config: JudgeConfig) -> tuple[Test, ...]:
 
 def latency_tests(metric: MetricConfig, histogram: Mapping[float, int]) -> tuple[Test, ...]:
     """The tests of one latency metric; its part of alpha is split evenly over the bounds."""
+    if metric.slower is not None:
+        return _slower_tests(metric, histogram, metric.slower)
     bounds = choose_bounds(histogram, relative=metric.relative)
     return tuple(
         Test(
@@ -175,6 +193,32 @@ def latency_tests(metric: MetricConfig, histogram: Mapping[float, int]) -> tuple
             dry_run=metric.dry_run,
         )
         for bound, share, confirm in bounds
+    )
+
+
+def _slower_tests(metric: MetricConfig, histogram: Mapping[float, int], slower: float) -> tuple[Test, ...]:
+    """The tests of a tolerance in time: stable's share over a bound against the canary's over one so much later."""
+    total = max(histogram.values(), default=0)
+    pairs = [
+        (bound, share, later, confirm)
+        for bound, share, confirm in choose_bounds(histogram)
+        if (later := partner(histogram, bound, slower)) is not None
+    ]
+    return tuple(
+        Test(
+            metric=metric.name,
+            bound=later,
+            base=bound,
+            relative=0.0,
+            # Over a bound that hardly any request of stable's is over, a few of the canary's would be too many.
+            absolute=share if total - histogram[bound] < TAIL * total else 0.0,
+            weight=metric.part / len(pairs),
+            confirm=confirm,
+            dry_run=metric.dry_run,
+            # One request of each is added, so that none seen is not taken for none possible.
+            ratio=min(1.0, (total - histogram[later] + 1.0) / (total - histogram[bound] + 1.0)),
+        )
+        for bound, share, later, confirm in pairs
     )
 
 

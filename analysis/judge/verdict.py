@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,18 @@ from numpy.typing import NDArray
 from analysis import classical
 from analysis.judge import shares
 from analysis.judge.absence import absence_of
+from analysis.judge.basis import Basis
 from analysis.judge.book import Asked, upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import bound, comparable
 from analysis.judge.explain import HARM_HINT, Numbers, finding_of, limit_finding, overall
-from analysis.judge.holds import both_worse, no_data, share_finding
+from analysis.judge.holds import both_worse, hung, no_data, pod_outlier, share_finding, starved
+from analysis.judge.pods import false_rollback, outlier
+from analysis.judge.pods import spread as spread_of
 from analysis.judge.power import detectable_rates
 from analysis.judge.state import JudgeState
 from analysis.judge.tests import levels, normaliser
-from analysis.judge.words import log
-from analysis.model import Finding, Judgement, Verdict
+from analysis.model import Arm, Finding, Judgement, Verdict
 
 Array = NDArray[np.float64]
 
@@ -51,8 +54,6 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
     """
     weights = np.array([0.0 if test.dry_run else test.weight for test in state.tests]) / normaliser(config)
     harm = state.book.harm.evidence()
-    tolerated = _tolerated(state, asked, a)
-    findings = _findings(config, state, asked, a=a, phi=phi, weights=weights, harm=harm, tolerated=tolerated)
     limited, over = _limit_findings(config, state)
     beside = classical.word_of(
         config.classical,
@@ -63,25 +64,42 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         threshold=config.threshold,
         baking=state.baking,
     )
-    combined = _combined([*zip(weights.tolist(), harm.tolist(), strict=True), *over, *beside.pairs])
+    pairs = [*zip(weights.tolist(), harm.tolist(), strict=True), *over, *beside.pairs]
+    combined = _combined(pairs)
+    seen = _visible(config, state, asked, a=a, phi=phi, weights=weights)
+    spreads = _spreads(state, asked)
+    basis = _basis(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
+    tolerated = _tolerated(state, asked, a)
+    findings = _findings(
+        config, state, asked, a=a, phi=phi, weights=weights, harm=harm, tolerated=tolerated, visible=seen
+    )
     requests = int(max(state.book.step[:, 3], default=0))
     idle = no_data(state.idle, baking=state.baking, requests=requests)
     holds = _holds(config, state, requests)
-    everything = sorted([*findings, *limited, *beside.findings], key=_guilt, reverse=True)
-    verdict = Verdict.UNDECIDED
-    if state.condemned or beside.condemned or combined >= config.threshold:
+    starving = [starved(state.flow, asked=state.share)] if state.flow.starved(config.threshold) else []
+    everything = [*starving, *sorted([*findings, *limited, *beside.findings], key=_guilt, reverse=True)]
+    verdict, guilty = Verdict.UNDECIDED, bool(starving) or beside.condemned or combined >= config.threshold
+    odd = (
+        []
+        if state.condemned or starving or beside.condemned or not guilty
+        else _outliers(config, state, asked, a=a, phi=phi, pairs=pairs)
+    )
+    holds += odd
+    if state.condemned or (guilty and not odd):
         verdict = Verdict.UNHEALTHY
     elif idle is not None:
         verdict = Verdict.NO_DATA
     elif combined < HARM_HINT and not holds and _all_healthy(config, state, findings, limited, beside):
         verdict = Verdict.HEALTHY
-    unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not holds
+    held = bool(holds) or any(finding.code == "LIMIT_BOTH" for finding in limited)
+    unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not held
     may_proceed = unsuspected and not beside.waits and _may_proceed(config, state, asked, tolerated, beside)
     absent, absence = absence_of(config, state, findings, beside)
     told = (idle, *holds, *everything) if idle else (*holds, *everything)
+    shared = basis.numbers()
     return Judgement(
         verdict=verdict,
-        findings=told if verdict is not Verdict.UNHEALTHY else (*everything, *holds),
+        findings=_resting(told if verdict is not Verdict.UNHEALTHY else (*everything, *holds), shared, spreads),
         evidence=combined,
         threshold=config.threshold,
         looks=state.looks,
@@ -95,7 +113,93 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         ),
         absent=absent,
         absence=absence,
+        basis=basis.sentence(),
     )
+
+
+def _spreads(state: JudgeState, asked: Asked) -> dict[str, tuple[float, float]]:
+    """Per metric whose pods are known: stable's spread, and the chance of a false rollback that it implies."""
+    found: dict[str, tuple[float, float]] = {}
+    for row, test in enumerate(state.tests if state.seen else ()):
+        stable = state.seen.get(test.metric, {}).get(Arm.STABLE, {})
+        sigma = None if test.bound else spread_of(stable.values())
+        x_s, n_s = state.book.step[row, :2].tolist()
+        if sigma is None or not n_s:
+            continue
+        chance = false_rollback(
+            sigma,
+            rate=x_s / n_s,
+            relative=float(asked.relative[row]),
+            absolute=float(asked.absolute[row]),
+            canary=state.pods[1] or len(state.seen[test.metric].get(Arm.CANARY, {})),
+            stable=state.pods[0] or len(stable),
+        )
+        found[test.metric] = (sigma, chance)
+    return found
+
+
+def _resting(
+    findings: Iterable[Finding], shared: Mapping[str, float], spreads: Mapping[str, tuple[float, float]]
+) -> tuple[Finding, ...]:
+    """Each with what all of them rest on."""
+    pods = {metric: {"pod_spread": sigma, "pod_false_rollback": chance} for metric, (sigma, chance) in spreads.items()}
+    return tuple(
+        Finding(
+            metric=one.metric,
+            verdict=one.verdict,
+            sentence=one.sentence,
+            code=one.code,
+            numbers=MappingProxyType({**shared, **pods.get(one.metric, {}), **one.numbers}),
+        )
+        for one in findings
+    )
+
+
+def _basis(
+    config: JudgeConfig,
+    state: JudgeState,
+    *,
+    a: Array,
+    phi: Array,
+    visible: tuple[float, ...],
+    combined: float,
+    spreads: Mapping[str, tuple[float, float]],
+) -> Basis:
+    x_s, n_s, _, n_c = state.book.step.T
+    return Basis(
+        tests=state.tests,
+        visible=visible,
+        stable=np.where(n_s > 0, x_s / np.maximum(n_s, 1.0), a).tolist(),
+        dispersion=max(phi.tolist(), default=1.0),
+        history=config.history,
+        pods=state.pods,
+        share=state.share,
+        requests=(max(n_s.tolist(), default=0.0), max(n_c.tolist(), default=0.0)),
+        attempt=config.attempt,
+        dropped=state.dropped,
+        spent=combined / config.threshold,
+        spreads=spreads,
+    )
+
+
+def _outliers(
+    config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array, pairs: list[tuple[float, float]]
+) -> list[Finding]:
+    """The canary pod that carries all of the excess; nothing where the evidence condemns without it, too."""
+    found, innocent = [], list(pairs)
+    for row, test in enumerate(state.tests):
+        pods = {} if test.bound else state.seen.get(test.metric, {})
+        name = outlier(
+            pods,
+            rate=float(a[row]),
+            relative=float(asked.relative[row]),
+            absolute=float(asked.absolute[row]),
+            phi=float(phi[row]),
+        )
+        if name is not None:
+            innocent[row] = (pairs[row][0], 0.0)
+            found.append(pod_outlier(test.metric, name, pods[Arm.CANARY]))
+    return found if _combined(innocent) < config.threshold else []
 
 
 def _guilt(finding: Finding) -> tuple[bool, float]:
@@ -113,72 +217,76 @@ def _findings(
     weights: Array,
     harm: Array,
     tolerated: Array,
+    visible: tuple[float, ...],
 ) -> list[Finding]:
     low, high = state.book.interval.ends()
     base = state.book.frozen if state.baking else a
     room = comparable(base, asked.relative, asked.absolute)
-    visible = _visible(config, state, a=a, phi=phi, weights=weights)
+    book = state.book
+    columns = (
+        tolerated,
+        _step_bound(state, asked, tolerated),
+        harm,
+        weights,
+        book.health,
+        phi,
+        low,
+        high,
+        book.quiet,
+        room,
+    )
+    rows = zip(state.tests, book.step.tolist(), visible, *(column.tolist() for column in columns), strict=True)
     found = []
-    for row, test in enumerate(state.tests):
-        x_s, n_s, x_c, n_c = state.book.step[row].tolist()
+    for test, counts, seen, bound_c, looser, evidence, weight, health, spread, lower, upper, quiet, room_left in rows:
         numbers = Numbers(
-            counts=(x_s, n_s, x_c, n_c),
-            tolerated=float(tolerated[row]),
-            evidence=float(harm[row]),
-            weight=float(weights[row]),
-            health=float(state.book.health[row]),
-            phi=float(phi[row]),
-            interval=(float(low[row]), float(high[row])),
-            visible=visible[row],
-            quiet=int(state.book.quiet[row]),
-            no_room=not room[row],
+            counts=counts,
+            tolerated=bound_c,
+            excludes=looser,
+            evidence=evidence,
+            weight=weight,
+            health=health,
+            phi=spread,
+            interval=(lower, upper),
+            visible=seen,
+            quiet=int(quiet),
+            no_room=not room_left,
             baking=state.baking,
         )
         found.append(finding_of(test, numbers, config, looks=state.looks))
     return found
 
 
-def _visible(config: JudgeConfig, state: JudgeState, *, a: Array, phi: Array, weights: Array) -> tuple[float, ...]:
+def _visible(
+    config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array, weights: Array
+) -> tuple[float, ...]:
     """What this step's requests would have shown, per test; in a bake, against stable as if it were known exactly."""
     counts = state.book.step
     if state.baking:
         counts, a = np.where(np.arange(4) == 1, EXACTLY, counts), state.book.frozen
-    rows = zip(
-        state.tests,
-        a.tolist(),
-        phi.tolist(),
-        weights.tolist(),
-        counts[:, 1].tolist(),
-        counts[:, 3].tolist(),
-        strict=True,
-    )
-    return _remembered(
-        tuple(
-            (
-                _rounded(rate),
-                _rounded(n_s),
-                _rounded(n_c),
-                test.relative,
-                test.absolute,
-                config.threshold - log(weight or 1.0),
-                _rounded(dispersion),
-            )
-            for test, rate, dispersion, weight, n_s, n_c in rows
-        )
-    )
+    if not len(a):
+        return ()
+    questions = np.empty((len(a), 7))
+    questions[:, 0], questions[:, 1], questions[:, 2], questions[:, 6] = a, counts[:, 1], counts[:, 3], phi
+    questions[:, _ROUNDED] = _rounded(questions[:, _ROUNDED])
+    questions[:, 3], questions[:, 4] = asked.relative, asked.absolute
+    questions[:, 5] = config.threshold - np.log(np.where(weights > 0, weights, 1.0))
+    return _remembered(questions.tobytes())
+
+
+_ROUNDED = np.array([0, 1, 2, 6])
 
 
 @lru_cache(maxsize=256)
-def _remembered(questions: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
+def _remembered(questions: bytes) -> tuple[float, ...]:
     """`detectable_rates` of rounded numbers: most looks ask what the one before asked."""
-    if not questions:
-        return ()
-    return tuple(detectable_rates(np.array(questions)).tolist())
+    return tuple(detectable_rates(np.frombuffer(questions).reshape(-1, 7)).tolist())
 
 
-def _rounded(value: float) -> float:
+def _rounded(values: Array) -> Array:
     """To within 8 %: finer than "could have seen" ever needs, and much the same from look to look."""
-    return math.exp(round(math.log(value) / COARSE) * COARSE) if value > 0 else 0.0
+    some = values > 0
+    near: Array = np.exp(np.round(np.log(np.where(some, values, 1.0)) / COARSE) * COARSE) * some
+    return near
 
 
 def _tolerated(state: JudgeState, asked: Asked, a: Array) -> Array:
@@ -229,12 +337,15 @@ def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Findin
     if config.check_share and not state.baking and requests and shares.mismatch(state.split):
         most = state.book.step[int(np.argmax(state.book.step[:, 3]))]
         found.append(share_finding(asked=state.share, stable=float(most[1]), canary=float(most[3])))
+    if state.flow.hung:
+        found.append(hung(state.flow))
     if state.baking:
         return found
     worse = state.book.worse.evidence()
-    for row, test in enumerate(state.tests):
+    for row in np.flatnonzero(worse >= config.threshold).tolist():
+        test = state.tests[row]
         x_s, n_s = state.book.step[row, :2].tolist()
-        if test.confirm and not test.dry_run and n_s and worse[row] >= config.threshold:
+        if test.confirm and not test.dry_run and n_s:
             baseline = float(state.book.baseline[row])
             found.append(both_worse(test, bad=x_s, total=n_s, baseline=baseline, evidence=float(worse[row])))
     return found
@@ -269,6 +380,12 @@ def _least(config: JudgeConfig) -> dict[str, int]:
     return {metric.name: metric.min_requests for metric in config.metrics}
 
 
+def _step_bound(state: JudgeState, asked: Asked, tolerated: Array) -> Array:
+    """What an undecided step must exclude: few are exposed to a small share, so its absolute part may be looser."""
+    looser = min(LOOSEST, max(1.0, state.last_share / state.share if state.share else 1.0))
+    return tolerated + asked.absolute * (looser - 1.0)
+
+
 def _may_proceed(
     config: JudgeConfig, state: JudgeState, asked: Asked, tolerated: Array, beside: classical.Word
 ) -> bool:
@@ -284,8 +401,6 @@ def _may_proceed(
     least = _least(config)
     x_c, n_c = state.book.step[:, 2], state.book.step[:, 3]
     enough = n_c >= np.array([max(1, least[test.metric]) for test in state.tests])
-    looser = min(LOOSEST, max(1.0, state.last_share / state.share if state.share else 1.0))
-    n = np.maximum(n_c, 1.0)
-    excluded = tolerated + asked.absolute * (looser - 1.0)
+    n, excluded = np.maximum(n_c, 1.0), _step_bound(state, asked, tolerated)
     passes = enough & (x_c / n <= tolerated) & (upper_end(x_c, n, z=ONE_SIDED) <= excluded)
     return bool(passes[counted].all())

@@ -58,12 +58,16 @@ class Feed:
         where: label to regular expression; each must match the whole value.
         key: the number it feeds; for buckets the bound is filled in from the label `le`.
         scale: what a bound is multiplied by to become seconds.
+        pod, node: labels that name the application's pod (or its address) and its node; empty where there are none.
+            A label that Prometheus adds for what it scraped names the proxy's pod, and is not meant.
     """
 
     family: str
     where: tuple[tuple[str, str], ...]
     key: Key
     scale: float = 1.0
+    pod: str = ""
+    node: str = ""
 
 
 def nothing(_: Target) -> tuple[Feed, ...]:
@@ -86,6 +90,8 @@ class Pack:
         late: seconds by which latencies come after the requests that they belong to.
         pod_label: label that tells the pods of one arm apart; empty where the gateway has none.
         beside: feeds of `Role.STARTED` and `Role.RETRIED`, where the gateway counts them. Not among `feeds`.
+        keeps_shares: over many requests its arms get what the weights ask for; where they do not, the share check and
+            the check of completed requests are off.
     """
 
     name: str
@@ -98,6 +104,7 @@ class Pack:
     late: float = 0.0
     pod_label: str = ""
     beside: Callable[[Target], tuple[Feed, ...]] = nothing
+    keeps_shares: bool = True
 
     @property
     def has_latency(self) -> bool:

@@ -217,7 +217,7 @@ class _Life:
         look = self._again(row) if row["as"] == "again" else look_of(row)
         self.end = look.end
         if row["as"] == "counted":
-            self.last = None
+            self.last, self.state = None, judge.drop(self.state, look)
             return None
         self.last = look_of(dict(row) | {"left_out": ()}) if row["as"] != "again" else None
         if row["as"] == "learned":

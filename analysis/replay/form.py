@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from analysis.judge import VERSION, JudgeConfig
-from analysis.model import Arm, Counts, Gauge, Judgement, Look
+from analysis.model import Arm, Counts, Gauge, Judgement, Look, Pod
 
 Treated = Literal["judged", "learned", "counted", "again"]
 """What became of a look: judged; learned from, before a step was settled; only counted, because a change of the share
@@ -69,6 +69,10 @@ def look_row(look: Look, *, treated: Treated, left_out: frozenset[str] = frozens
         row["route"] = _counts(look.route)
     if look.notes:
         row["notes"] = list(look.notes)
+    if look.pods:
+        row["pods"] = {arm.value: number for arm, number in look.pods.items()}
+    if look.missed:
+        row["missed"] = dict(look.missed)
     if left_out:
         row["left_out"] = sorted(left_out)
     return row
@@ -97,13 +101,16 @@ def look_of(row: Mapping[str, Any]) -> Look:
         },
         spans_change=row["as"] == "counted",
         notes=tuple(row.get("notes", ())),
+        pods={Arm(arm): int(number) for arm, number in row.get("pods", {}).items()},
+        missed={str(code): int(number) for code, number in row.get("missed", {}).items()},
     )
 
 
 def _counts(values: Counts) -> list[Any]:
-    if not values.buckets:
-        return [values.total, values.bad]
-    return [values.total, values.bad, [[_bound(bound), count] for bound, count in values.buckets]]
+    row = [values.total, values.bad, [[_bound(bound), count] for bound, count in values.buckets]]
+    if values.started is not None or values.pods:
+        return [*row, values.started, [list(pod) for pod in values.pods]]
+    return row if values.buckets else row[:2]
 
 
 def _bound(bound: float) -> float | str:
@@ -113,7 +120,14 @@ def _bound(bound: float) -> float | str:
 def _read_counts(values: Any) -> Counts:
     total, bad, *more = values
     buckets = tuple((float(bound), int(count)) for bound, count in (more[0] if more else ()))
-    return Counts(total=int(total), bad=int(bad), buckets=buckets)
+    started, pods = more[1:] if len(more) > 1 else (None, ())
+    return Counts(
+        total=int(total),
+        bad=int(bad),
+        buckets=buckets,
+        started=None if started is None else int(started),
+        pods=tuple(Pod(str(name), str(node), int(n), int(x)) for name, node, n, x in pods),
+    )
 
 
 def _read_gauge(values: Any) -> Gauge:

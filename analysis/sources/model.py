@@ -57,6 +57,7 @@ class Sample:
         time: when it was sampled, seconds since the epoch on the sampler's clock.
         value: the counter's value; 0 <= value <= `MOST`.
         origin: who was sampled (a proxy, an app's pod); empty where the source does not say.
+        pod, node: whose it is, where the labels say it.
     """
 
     key: Key
@@ -64,6 +65,8 @@ class Sample:
     time: float
     value: float
     origin: str = ""
+    pod: str = ""
+    node: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no counter can be.

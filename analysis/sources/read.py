@@ -49,6 +49,7 @@ class Classifier:
     feeds: tuple[Feed, ...]
     _by_family: dict[str, tuple[_Matcher, ...]] = field(init=False)
     _fed_twice: frozenset[Key] = field(init=False)
+    _pods: dict[str, tuple[str, str]] = field(init=False)
     _seen: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Key, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -58,6 +59,7 @@ class Classifier:
             where = tuple((label, re.compile(pattern, re.ASCII)) for label, pattern in feed.where)
             by_family[feed.family] = (*by_family.get(feed.family, ()), _Matcher(where, feed))
         self._by_family = by_family
+        self._pods = {feed.family: (feed.pod, feed.node) for feed in self.feeds if feed.pod}
         pairs = {(feed.key, feed.family) for feed in self.feeds}
         keys = [key for key, _ in pairs]
         self._fed_twice = frozenset(key for key in keys if keys.count(key) > 1)
@@ -110,11 +112,12 @@ class Classifier:
         named = ",".join(f"{k}={_plain(v)}" for k, v in sorted(labels.items()) if k != "le")
         own, shared = f"{origin}|{named}", f"{origin}|{family}|{named}"
         # Where two families feed one number, their series may have the same labels.
+        pod, node = (labels.get(label, "") for label in self._pods.get(family, ("", "")))
         names = [(key, shared if replace(key, bound=0.0) in self._fed_twice else own) for key in keys]
         found = []
         for time, value in points:
             if 0 <= value <= MOST and math.isfinite(time):
-                found += [Sample(key, name, time, value, sampled or origin) for key, name in names]
+                found += [Sample(key, name, time, value, sampled or origin, pod, node) for key, name in names]
         return found
 
     def selectors(self) -> dict[str, str]:

@@ -50,6 +50,8 @@ class State:
         end: end of the last look; None before the first reading.
         changes: when the shares changed, as far as no look has passed it yet.
         origins: marks of who was sampled, with the time of the newest sample.
+        pods: increments of pods since the last look, by (metric, arm, pod, node): total and bad. Not journalled: after
+            a restart the first look knows its pods in part.
     """
 
     series: dict[tuple[Key, str], Last] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class State:
     end: float | None = None
     changes: list[float] = field(default_factory=list)
     origins: dict[str, float] = field(default_factory=dict)
+    pods: dict[tuple[str, Arm, str, str], list[float]] = field(default_factory=dict)
 
 
 def mark(series: str) -> str:

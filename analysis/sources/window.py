@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.model import Arm, Counts, Look
+from analysis.model import Arm, Counts, Look, Pod
 from analysis.sources.model import MOST, ROUTE, Key, Reading, Role, Sample, Trouble
 from analysis.sources.state import Last, State, decode, encode, mark
 
@@ -39,6 +39,8 @@ is asked for this much of the past at every reading, so that shorter gaps are fi
 
 REMEMBERED = 256
 """Forgotten series that are known again when they come back."""
+
+_OF_PODS = (Role.TOTAL, Role.BAD)
 
 CHANGES = 16
 """Changes of the share that one look can hold; more are not made between two readings."""
@@ -132,6 +134,9 @@ class Window:
                 continue
             moved = True
             self._state.pending[sample.key] = min(MOST, self._state.pending.get(sample.key, 0.0) + grown)
+            if sample.pod and sample.key.arm is not None and sample.key.role in _OF_PODS:
+                of_pod = (sample.key.metric, sample.key.arm, sample.pod, sample.node)
+                self._state.pods.setdefault(of_pod, [0.0, 0.0])[_OF_PODS.index(sample.key.role)] += grown
         for name in back:
             del self._state.gone[name]
         return moved
@@ -177,6 +182,7 @@ class Window:
         self._state.changes = [change for change in self._state.changes if change >= end]
         look = self._look(start, end, spans, reading.notes)
         self._state.pending.clear()
+        self._state.pods.clear()
         self._state.end = end
         self._resets = self._lost = 0
         self._newcomers.clear()
@@ -224,7 +230,14 @@ class Window:
         total = pending.get(Key(metric, arm, Role.TOTAL), 0.0)
         bad = pending.get(Key(metric, arm, Role.BAD), 0.0)
         if not latency:
-            return Counts(total=round(total), bad=min(round(bad), round(total)))
+            begun = pending.get(Key(metric, arm, Role.STARTED))
+            tells = any(key.role is Role.STARTED and key.metric == metric for key, _ in series)
+            return Counts(
+                total=round(total),
+                bad=min(round(bad), round(total)),
+                started=round(begun or 0.0) if tells else None,
+                pods=self._pods(metric, arm),
+            )
         # Both arms on the same bounds, also when one of them has no series.
         bounds = sorted({key.bound for key, _ in series if key.metric == metric and key.role is Role.BUCKET})
         buckets: list[tuple[float, int]] = []
@@ -233,6 +246,13 @@ class Window:
             highest = max(highest, round(pending.get(Key(metric, arm, Role.BUCKET, bound), 0.0)))
             buckets.append((bound, highest))
         return Counts(total=highest if buckets else round(total), buckets=tuple(buckets))
+
+    def _pods(self, metric: str, arm: Arm | None) -> tuple[Pod, ...]:
+        """What each pod of an arm had."""
+        mine = sorted((key[2:], both) for key, both in self._state.pods.items() if key[:2] == (metric, arm))
+        return tuple(
+            Pod(name, node, round(total), min(round(bad), round(total))) for (name, node), (total, bad) in mine
+        )
 
     def _forget(self, now: float) -> None:
         series, gone = self._state.series, self._state.gone

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from canary.cli.attempts import attempt_of
 from canary.cli.boundary import Failure
 from canary.cli.checking import preflights_of, sources_of, workloads_of
 from canary.cli.reads import with_tests
@@ -169,7 +170,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         state=journal.surgery if journal else None,
     )
     observer = Observer(
-        with_tests(question_of(file, release)),
+        with_tests(question_of(file, release, attempt=attempt_of(journals.load(), journal, identity=identity))),
         window=journal.window if journal else None,
         state=journal.judge if journal else None,
         totals=journal.totals if journal else (0, 0, 0),
@@ -198,14 +199,14 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
 
 
-def question_of(file: Release, release: Running) -> Question:
+def question_of(file: Release, release: Running, *, attempt: int = 1) -> Question:
     """What the judge is asked."""
     from canary.cli.question import judge_config
     from canary.engine.observer import Question
 
     policy, every = release.policy, file.spec.analysis.interval
     seconds = sum(step.hold_max for step in policy.steps) + policy.bake_max
-    config = judge_config(file, looks=max(1, round(seconds / every)))
+    config = judge_config(file, looks=max(1, round(seconds / every)), attempt=attempt)
     return Question(
         config=config,
         every=every,

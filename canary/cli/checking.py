@@ -62,6 +62,7 @@ def preflights_of(
     from canary.adapters.kubernetes import KubernetesPreflights
     from canary.cli.assemble import pool_of
     from canary.cli.counters import why_none
+    from canary.cli.question import judge_config
     from canary.core.policy import steps_of
 
     return KubernetesPreflights(
@@ -71,6 +72,7 @@ def preflights_of(
         pool=pool_of(file),
         selectors=file.spec.route.rules,
         shares=[step.share for step in steps_of(file)],
+        metrics=judge_config(file, looks=1).metrics,
         release=release,
         workloads=workloads,
         sources=sources,

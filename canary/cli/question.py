@@ -13,12 +13,13 @@ from canary.spec.plan import steps_of
 from canary.spec.queries import FixedTest, GaugeTolerance, Grouped, Query, Threshold
 
 
-def judge_config(file: Release, *, looks: int) -> JudgeConfig:
+def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
     """The judge's config.
 
     Args:
         file: the release.
         looks: that the plan is expected to take.
+        attempt: which attempt of this release.
     """
     analysis = file.spec.analysis
     steps = len(steps_of(file.spec.strategy))
@@ -35,7 +36,22 @@ def judge_config(file: Release, *, looks: int) -> JudgeConfig:
         classical=tuple(_classical(query, steps=steps) for query in own),
         score=_score(analysis),
         no_data="hold" if analysis.no_data == "hold" else "fail",
+        phi0=analysis.dispersion,
+        check_share=keeps_shares(file),
+        widen_pods=analysis.pods == "widen",
+        attempt=attempt,
     )
+
+
+def keeps_shares(file: Release) -> bool:
+    """Whether the gateway is known to keep the shares that weights ask for.
+
+    Without a pack nobody knows; counters of one's own may count something else than requests.
+    """
+    from analysis.packs import pack
+
+    gateway = file.spec.analysis.gateway
+    return gateway != "none" and pack(gateway).keeps_shares
 
 
 def _metric(metric: Metric) -> MetricConfig:
@@ -52,6 +68,7 @@ def _metric(metric: Metric) -> MetricConfig:
         dry_run=chosen.dry_run,
         min_requests=chosen.min_requests,
         rate_limit=getattr(limit, "rate", None),
+        slower=getattr(chosen, "slower", None),
         quantile_limits=getattr(limit, "quantiles", ()) if latency else (),
         own=metric.query is not None,
         delay=chosen.initial_delay or 0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
@@ -20,16 +21,18 @@ if TYPE_CHECKING:
 def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
     """Everything that is read: what the metrics need, and the route's own counters."""
     from analysis.packs import PackError, custom, histogram, pack
+    from analysis.sources import Role
 
     names = {metric.name for metric in file.spec.analysis.metrics}
     feeds: list[Feed] = []
     if file.spec.analysis.gateway != "none":
         try:
-            known = pack(file.spec.analysis.gateway).feeds(target)
+            chosen = pack(file.spec.analysis.gateway)
+            known = chosen.feeds(target) + tuple(one for one in chosen.beside(target) if one.key.role is Role.STARTED)
         except PackError as error:
             raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
         # Errors are always read: they are how requests are counted, and how traffic is seen to follow.
-        feeds += [feed for feed in known if feed.key.metric in names | {"errors", ""}]
+        feeds += [replace(one, pod=chosen.pod_label) for one in known if one.key.metric in names | {"errors", ""}]
     for metric in file.spec.analysis.metrics:
         query = metric.query
         if query is not None and query.bad is not None and query.total is not None:

@@ -8,6 +8,7 @@ from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.absence import no_data
+from canary.core.alerts import alerts, ended
 from canary.core.moves import (
     Step,
     ask,
@@ -82,7 +83,7 @@ def ask_again(release: Release, at: float) -> Step:
 
 def shift(release: Release, at: float, step: int) -> Step:
     """Begin a step: first make the canary large enough for its share, then raise."""
-    release = replace(release, step=step, may_proceed=False, sentence="")
+    release = replace(release, step=step, may_proceed=False, sentence="", basis="", alerted=())
     if release.policy.has_workload:
         release = enter(release, Phase.SHIFTING, at, Stage.BUILDING)
         return ask(release, do.ProvisionWorkload, share=release.current.share)
@@ -182,6 +183,7 @@ def settled(release: Release, at: float) -> Step:
     """Begin to judge the step."""
     phase = Phase.BAKING if release.baking else Phase.JUDGING
     release = replace(enter(release, phase, at), verdict=Verdict.NO_DATA, may_proceed=False, sentence="", absent="")
+    release = replace(release, alerted=())
     step = ask(release, do.RestartJudge, step=release.step, share=release.share, baking=release.baking)
     return chain(step, do.Tell, reason="Settled", message=f"traffic follows {percent(release.share)}")
 
@@ -219,10 +221,11 @@ def look_while_judging(release: Release, event: on.Looked) -> Step:
         sentence=judgement.sentence,
         absent=judgement.absent,
         absence=judgement.absence,
+        basis=judgement.basis,
     )
     if judgement.verdict is Verdict.UNHEALTHY:
         return roll_back(release, event.at, ExitCode.JUDGED_BAD, judgement.sentence)
-    return hold(release, event.at)
+    return join(alerts(release, judgement), hold, event.at)
 
 
 def look_missed(release: Release, event: on.LookMissed) -> Step:
@@ -245,7 +248,7 @@ def hold(release: Release, at: float) -> Step:
         after, done = next_step(release, at)
         if after.phase is release.phase:
             return after, done
-        return join(tell(release, "Healthy", f"HEALTHY: {release.sentence}"), next_step, at)
+        return join(tell(release, "Healthy", ended(release, "HEALTHY")), next_step, at)
     if held < step.hold_max:
         return release, ()
     unseen = release.absent or release.verdict is Verdict.NO_DATA
@@ -259,12 +262,12 @@ def undecided(release: Release, at: float) -> Step:
             against = against_raising(release, at)
             if against:
                 return tell_once(release, "Waiting", f"not raised: {against}")
-            step = tell_once(release, "ProceedingUndecided", f"proceeding UNDECIDED: {release.sentence}")
+            step = tell_once(release, "ProceedingUndecided", ended(release, "proceeding UNDECIDED"))
             return join(step, next_step, at)
         case "rollback":
-            return roll_back(release, at, ExitCode.NO_EVIDENCE, f"undecided by the end of the hold: {release.sentence}")
+            return roll_back(release, at, ExitCode.NO_EVIDENCE, ended(release, "undecided by the end of the hold"))
         case "pause":
-            return tell(replace(release, paused=True), "Paused", f"paused, undecided: {release.sentence}")
+            return tell(replace(release, paused=True), "Paused", ended(release, "paused, undecided"))
         case _:
             return tell_once(release, "Extending", "still undecided at the maximum hold, looking on")
 

@@ -149,6 +149,8 @@ class Release:
         verdict, may_proceed, sentence: the judge's newest word in this step, and its reason.
         absent, absence: what a step that ends without some metric's data does, and which metric.
         approved: index of the newest step whose gate a person opened; -1 for none.
+        basis: what that word rests on.
+        alerted: what people were told in this step of what holds it.
         told: the last reason for waiting that people were told, so that it is told once.
         unsure: when a create of ours may last have been left unanswered in a network; 0 for never.
         leftovers: what a finished rollback could not put right or had to leave, one sentence each.
@@ -184,6 +186,8 @@ class Release:
     sentence: str = ""
     absent: str = ""
     absence: str = ""
+    basis: str = ""
+    alerted: tuple[str, ...] = ()
     approved: int = -1
     told: str = ""
     unsure: float = 0.0

@@ -11,6 +11,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 
+from analysis.model import Arm
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.backward import handed_over
@@ -115,6 +116,7 @@ class Decider:
             case RouteObserved():
                 self._queue.extend(self._surgeon.examine(item.route, release=self.release, at=item.at))
             case EndpointsObserved():
+                self._observer.pods = {Arm.STABLE: item.endpoints.stable, Arm.CANARY: item.endpoints.canary}
                 self._queue.append(
                     on.CapacityChanged(at=item.at, stable=item.endpoints.stable, canary=item.endpoints.canary)
                 )

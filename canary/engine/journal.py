@@ -38,6 +38,7 @@ class Journal(BaseModel):
         record: number of record chunks written, and the hash of the newest.
         totals: requests counted since the canary was attached: stable, canary, bad on the route.
         subject: what the release is about, for whoever has no release file; None in a journal written before that.
+        attempt: which attempt of this release; each has a falseRollback of its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +52,7 @@ class Journal(BaseModel):
     record: tuple[int, str] = (0, "")
     totals: tuple[int, int, int] = (0, 0, 0)
     subject: Subject | None = None
+    attempt: int = 1
 
 
 def encode(journal: Journal) -> str:

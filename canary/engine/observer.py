@@ -66,6 +66,10 @@ class Observer:
         state: the judge's state from the journal; empty for a fresh one.
         totals: (stable, canary, bad on the route) from the journal.
 
+    Attributes:
+        totals: requests counted since the canary was attached.
+        pods: ready pods of each arm, as far as somebody counts them.
+
     Raises:
         ValueError: a state is damaged.
     """
@@ -87,6 +91,8 @@ class Observer:
         self._window = Window(metrics=metrics, every=question.every, state=counted or None)
         self._gauges = gauges.decode((window or {}).get(GAUGES, {}))
         self._judge = judge.decode(state) if state else judge.start(question.config)
+        self.pods: Mapping[Arm, int] = {}
+        self._missed: dict[str, int] = {}
         self._seen = (0, 0)
         self._last: Look | None = None
         self._restarted = float("-inf")
@@ -110,8 +116,11 @@ class Observer:
         result = self._window.advance(reading)
         self._gauges.advance(reading)
         if isinstance(result, NoLook):
+            if result.missed or result.code == "UNALIGNED":
+                self._missed[result.code] = self._missed.get(result.code, 0) + 1
             return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
-        result = replace(result, gauges=self._gauges.take())
+        result = replace(result, gauges=self._gauges.take(), pods=self.pods, missed=self._missed)
+        self._missed = {}
         judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
         if judged and not self._knows(release):
             self.restart(share=release.share, baking=release.baking, at=at)
@@ -120,6 +129,7 @@ class Observer:
         self._last = None if result.spans_change else result
         judgement = None
         if result.spans_change:
+            self._judge = judge.drop(self._judge, result)
             self._keep(result, "counted", at)
         elif judged:
             judgement = self._judge_look(result, "judged", at)
@@ -201,6 +211,7 @@ class Observer:
             "judge": judge.encode(self._judge),
             "window": self._window.encode() | ({GAUGES: measured} if (measured := self._gauges.encode()) else {}),
             "totals": (totals.stable, totals.canary, totals.route_bad or 0),
+            "attempt": self._question.config.attempt,
         }
 
 

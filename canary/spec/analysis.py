@@ -98,6 +98,18 @@ class Analysis(Part):
         description="What a step without data does at its longest hold; until then it holds. Default: rollback.",
     )
 
+    # Blinding: pods that differ by half would let a version that is half as bad again pass.
+    pods: Literal["asIs", "widen"] = Field(
+        default="asIs",
+        description="With widen, as much more is tolerated as stable's own pods differ among themselves, where the "
+        "source tells pods apart; it sees less. Default: asIs.",
+    )
+    dispersion: Annotated[float, Field(ge=1, le=1000, strict=True)] | None = Field(
+        default=None,
+        description="How much more than by chance errors come in bursts, as canary calibrate found it in stable's "
+        "past. Default: unknown, and said so in every finding.",
+    )
+
     @property
     def interval(self) -> float:
         """Seconds between two looks.

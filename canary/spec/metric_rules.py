@@ -14,6 +14,7 @@ from canary.spec.queries import OF_COUNTS
 if TYPE_CHECKING:
     from analysis.packs import Target
     from canary.spec.analysis import Score
+    from canary.spec.metrics import Latency
     from canary.spec.queries import FixedTest, Query
     from canary.spec.release import Spec
     from canary.spec.tolerances import LatencyLimit, Rule
@@ -52,11 +53,22 @@ def metrics(spec: Spec, path: Path) -> Iterator[Objection]:
                 f"{analysis.gateway} keeps no histogram of latencies",
                 "judge errors only: metrics: [{errors: {}}], or latency by what the app counts: gateway: pods",
             )
+        if metric.latency and metric.latency.slower is not None:
+            yield from _slower(metric.latency, (*here, "latency"))
         if metric.latency and metric.latency.limit:
             yield from _limits(metric.latency.limit, (*here, "latency", "limit"))
     yield from _together(spec, path)
     if analysis.score is not None:
         yield from _score(analysis.score, spec, (*path[:-1], "score"), holds)
+
+
+def _slower(latency: Latency, path: Path) -> Iterator[Objection]:
+    if "tolerance" in latency.model_fields_set:
+        yield Objection(
+            (*path, "slower"), "tolerance is given already", "keep one: tolerance in shares, slower in time"
+        )
+    if not latency.slower:
+        yield Objection((*path, "slower"), "no buckets can show that nothing is slower", "write more, such as 20%")
 
 
 def _has_latency(gateway: str) -> bool:

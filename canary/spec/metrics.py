@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from canary.spec.base import ONE_OF, Part
+from canary.spec.quantities import Excess
 from canary.spec.queries import Query
 from canary.spec.tolerances import ErrorsLimit, LatencyLimit, LatencyTolerance, Rule, Tolerance
 
@@ -21,6 +22,12 @@ class Latency(Rule):
 
     tolerance: LatencyTolerance = Field(
         default_factory=LatencyTolerance, description="How many more slow requests than stable may pass."
+    )
+    # In time, as people think of it; shares of requests see more where buckets are coarse.
+    slower: Excess | None = Field(
+        default=None,
+        description="Instead of a tolerance: how much longer the canary's requests may take, such as 20%. Preflight "
+        "refuses it where the gateway's buckets are too coarse to show it, and names what they can show.",
     )
     limit: LatencyLimit | None = Field(default=None, description="What may never be exceeded.")
 

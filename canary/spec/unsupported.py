@@ -13,9 +13,7 @@ KEYS: dict[str, str] = {
     "spec.notify": "nobody is told yet; follow the release with canary run",
     "spec.gates.approvers": "a gate is opened by whoever may write to the release's objects; leave approvers out",
     "spec.routes": "one route: {kind: HTTPRoute, name: ...} exists",
-    "spec.analysis.metrics.latency.slower": "tolerance: {relative, absolute} in shares of requests exists",
     "spec.analysis.metrics.query.value": "gauge exists",
-    "spec.analysis.pods": "pods are judged together",
     "spec.analysis.boundary": "the boundary is the one with the guarantee",
     "spec.promote.inPlace": "the engine makes a second set of pods",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis import judge
-from analysis.model import Arm, Counts, Gauge, Look
+from analysis.model import Arm, Counts, Gauge, Look, Pod
 from analysis.replay import Replayed, Unreplayable, look_of, look_row, replay
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
@@ -141,21 +141,26 @@ def test_what_is_lost_is_named_and_the_rest_is_judged() -> None:
 
 def test_a_look_is_read_as_it_was_written() -> None:
     # A new part of a look must be written into the record too, or a record cannot be judged again.
-    parts = {"start", "end", "counts", "route", "gauges", "spans_change", "notes"}
+    parts = {"start", "end", "counts", "route", "gauges", "spans_change", "notes", "pods", "missed"}
     assert {field.name for field in fields(Look)} == parts
     assert {field.name for field in fields(Gauge)} == {"points", "dropped", "code", "sentence"}
-    assert {field.name for field in fields(Counts)} == {"total", "bad", "buckets"}
+    assert {field.name for field in fields(Counts)} == {"total", "bad", "buckets", "started", "pods"}
     buckets = ((0.005, 3), (0.1, 4), (float("inf"), 5))
     look = Look(
         start=1.25,
         end=2.5,
         counts={
-            "errors": {Arm.STABLE: Counts(total=9, bad=1), Arm.CANARY: Counts(total=4)},
+            "errors": {
+                Arm.STABLE: Counts(total=9, bad=1),
+                Arm.CANARY: Counts(total=4, started=6, pods=(Pod("c1", "n1", 3, 0), Pod("c2", "", 1, 0))),
+            },
             "latency": {Arm.CANARY: Counts(total=5, buckets=buckets)},
         },
         route=Counts(total=14, bad=2),
         gauges={"queue": {Arm.STABLE: Gauge(points=(0.1, 1e9)), Arm.CANARY: Gauge(dropped=2, code="A", sentence="b")}},
         notes=("one",),
+        pods={Arm.STABLE: 3, Arm.CANARY: 2},
+        missed={"UNALIGNED": 2},
     )
     assert look_of(look_row(look, treated="judged")) == look
     assert "latency" not in look_of(look_row(look, treated="judged", left_out=frozenset({"latency"}))).counts

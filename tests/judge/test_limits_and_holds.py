@@ -147,11 +147,11 @@ def test_arms_with_different_buckets_are_not_compared_at_the_wrong_ones(sim: Any
 def test_requests_that_do_not_fit_the_share_hold_the_step(sim: Any, release: Any) -> None:
     for _ in range(60):
         release.at += 5
-        judgement = release.given(sim.look_of(release.at, stable=(2, 980), canary=(0, 20)))
+        judgement = release.given(sim.look_of(release.at, stable=(2, 935), canary=(0, 65)))
     assert judgement.verdict is Verdict.UNDECIDED
     assert not judgement.may_proceed
     assert judgement.findings[0].code == "SHARE_MISMATCH"
-    assert "2.0 %" in judgement.sentence
+    assert "6.5 %" in judgement.sentence
     assert "asked for 10 %" in judgement.sentence
     assert release.begins(10).sees(60, 0.002, 0.002).verdict is Verdict.HEALTHY, "a new step is asked anew"
 

@@ -160,3 +160,28 @@ def test_the_promise_holds_for_a_million_requests_in_a_look(case: Case) -> None:
     expected += case.n_c * np.log1p(theta_c * np.expm1(one_c - none))
     # What is left is the rounding of up to two million logarithms.
     assert expected.max() <= 1e-8
+
+
+def test_the_root_is_found_at_once_by_the_slow_and_sure_way_too() -> None:
+    """Halving, in 5,000 cases with up to a million requests on one arm and one on the other, in both directions."""
+    chance = np.random.default_rng(5)
+    k = 5_000
+    a, n_s, n_c = 10.0 ** chance.uniform(-6, -0.05, k), *(np.ceil(10.0 ** chance.uniform(0, 6, (2, k))))
+    relative, absolute = chance.choice([0.0, 0.2, 2.0], k), chance.choice([0.0, 0.002, 0.05], k)
+    difference = chance.choice(np.geomspace(0.0003, 0.9, 15), k) * chance.choice([-1.0, 1.0], k)
+    shown = chance.random(k) < 0.3
+    relative, absolute = np.where(shown, 0.0, relative), np.where(shown, difference, absolute)
+    b = bound(a, relative, absolute)
+    harm = odds_above(np.clip(b, 1e-6, 0.99), np.array([1.3, 60.0]))[np.arange(k), chance.integers(0, 2, k)]
+    c = np.where(shown | (chance.random(k) < 0.3), a, harm)
+    room = b < 0.999
+    a, c, n_s, n_c, relative, absolute = (one[room] for one in (a, c, n_s, n_c, relative, absolute))
+    found = boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute)
+    crossing = np.clip((c - absolute) / (1 + relative), 0.0, 1.0)
+    low, high = np.maximum(np.minimum(a, crossing), -absolute / (1 + relative)), np.maximum(a, crossing)
+    for _ in range(200):
+        s = 0.5 * (low + high)
+        b = s * (1 + relative) + absolute
+        below = n_s * (s - a) * b * (1 - b) + n_c * (1 + relative) * (b - c) * s * (1 - s) < 0
+        low, high = np.where(below, s, low), np.where(below, high, s)
+    assert np.allclose(found, 0.5 * (low + high), rtol=1e-9, atol=1e-14)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 import strategies as cut
+from analysis.judge import MetricConfig
 from analysis.model import Arm
 from analysis.sources import Reading
 from canary.adapters.kubernetes.access import Right, denied, rule_for
@@ -23,6 +24,7 @@ from canary.adapters.kubernetes.paths import (
     SERVICE,
     named,
 )
+from canary.adapters.kubernetes.preflight_metrics import check_buckets
 from canary.adapters.kubernetes.preflight_workload import check_service, check_workload
 from canary.adapters.kubernetes.rehearsal import first_raise, rehearse_notes, rehearse_route, rehearse_workload
 from canary.adapters.kubernetes.routes import KubernetesRoutes
@@ -53,6 +55,7 @@ class KubernetesPreflights:
         release: the release's uid.
         workloads: what makes the canary; None when the canary's Service is there already.
         sources: where the counters are read.
+        metrics: what is judged, for what the source's buckets can show of it.
     """
 
     def __init__(
@@ -68,10 +71,12 @@ class KubernetesPreflights:
         workloads: KubernetesWorkloads | None,
         sources: Sources,
         missing: str = "",
+        metrics: Sequence[MetricConfig] = (),
     ) -> None:
         self._api, self._namespace, self._routes, self._pool = api, namespace, routes, pool
         self._selectors, self._shares, self._release = selectors, tuple(shares), release
         self._workloads, self._sources, self._missing = workloads, sources, missing
+        self._metrics = tuple(metrics)
         self._objects = Objects(api, namespace)
         self._lease, self._journal = named("canary", routes.name), named("canary", routes.name, "journal")
 
@@ -237,7 +242,7 @@ class KubernetesPreflights:
         for attempt in range(READS):
             reading = self._sources.read(timeout=READ_WITHIN)
             if _tells_about_stable(reading):
-                return []
+                return check_buckets(reading, self._metrics)
             if attempt + 1 < READS:
                 self._api.pacer.sleep(BETWEEN)
         if reading.trouble is not None:

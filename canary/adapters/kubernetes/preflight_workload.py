@@ -48,6 +48,7 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
     if held:
         return held
     found = [*_check_rollout(stable, what), *_check_selection(stable, service, what, objects)]
+    found += check_pods(stable, what)
     image = drafts.promotion[1]["value"]
     if image == workloads.image:
         fix = "Nothing, if a release of the same version is wanted; else pass the new image."
@@ -56,6 +57,15 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
     return found + _optional(lambda: _check_autoscaler(objects, stable, what))
+
+
+def check_pods(stable: JsonObject, what: str) -> list[Problem]:
+    """A warning where the canary has one pod only; where stable has several, `derive.replicas_for` gives it two."""
+    if derive.replicas_of(stable) != 1:
+        return []
+    sentence = f"{what} has one pod, and so has its canary: a bad node cannot be told from a bad version."
+    fix = f"Nothing, if that is acceptable; else scale {what} to two or more before the release."
+    return [Problem(what=sentence, fix=fix, code=None)]
 
 
 def _check_holder(stable: JsonObject, what: str, objects: Objects, release: str) -> list[Problem]:
