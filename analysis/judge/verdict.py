@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +10,14 @@ from numpy.typing import NDArray
 from analysis import classical
 from analysis.judge import shares
 from analysis.judge.absence import absence_of
-from analysis.judge.basis import Basis
 from analysis.judge.book import Asked, upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import bound, comparable
 from analysis.judge.explain import HARM_HINT, Numbers, finding_of, limit_finding, overall
 from analysis.judge.holds import both_worse, hung, no_data, pod_outlier, share_finding, starved
-from analysis.judge.pods import false_rollback, outlier
-from analysis.judge.pods import spread as spread_of
+from analysis.judge.pods import outlier
 from analysis.judge.power import detectable_rates
+from analysis.judge.resting import basis_of, resting, spreads_of
 from analysis.judge.state import JudgeState
 from analysis.judge.tests import levels, normaliser
 from analysis.model import Arm, Finding, Judgement, Verdict
@@ -67,8 +64,8 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
     pairs = [*zip(weights.tolist(), harm.tolist(), strict=True), *over, *beside.pairs]
     combined = _combined(pairs)
     seen = _visible(config, state, asked, a=a, phi=phi, weights=weights)
-    spreads = _spreads(state, asked)
-    basis = _basis(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
+    spreads = spreads_of(state, asked)
+    basis = basis_of(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
     tolerated = _tolerated(state, asked, a)
     findings = _findings(
         config, state, asked, a=a, phi=phi, weights=weights, harm=harm, tolerated=tolerated, visible=seen
@@ -99,7 +96,7 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
     shared = basis.numbers()
     return Judgement(
         verdict=verdict,
-        findings=_resting(told if verdict is not Verdict.UNHEALTHY else (*everything, *holds), shared, spreads),
+        findings=resting(told if verdict is not Verdict.UNHEALTHY else (*everything, *holds), shared, spreads),
         evidence=combined,
         threshold=config.threshold,
         looks=state.looks,
@@ -114,71 +111,6 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         absent=absent,
         absence=absence,
         basis=basis.sentence(),
-    )
-
-
-def _spreads(state: JudgeState, asked: Asked) -> dict[str, tuple[float, float]]:
-    """Per metric whose pods are known: stable's spread, and the chance of a false rollback that it implies."""
-    found: dict[str, tuple[float, float]] = {}
-    for row, test in enumerate(state.tests if state.seen else ()):
-        stable = state.seen.get(test.metric, {}).get(Arm.STABLE, {})
-        sigma = None if test.bound else spread_of(stable.values())
-        x_s, n_s = state.book.step[row, :2].tolist()
-        if sigma is None or not n_s:
-            continue
-        chance = false_rollback(
-            sigma,
-            rate=x_s / n_s,
-            relative=float(asked.relative[row]),
-            absolute=float(asked.absolute[row]),
-            canary=state.pods[1] or len(state.seen[test.metric].get(Arm.CANARY, {})),
-            stable=state.pods[0] or len(stable),
-        )
-        found[test.metric] = (sigma, chance)
-    return found
-
-
-def _resting(
-    findings: Iterable[Finding], shared: Mapping[str, float], spreads: Mapping[str, tuple[float, float]]
-) -> tuple[Finding, ...]:
-    """Each with what all of them rest on."""
-    pods = {metric: {"pod_spread": sigma, "pod_false_rollback": chance} for metric, (sigma, chance) in spreads.items()}
-    return tuple(
-        Finding(
-            metric=one.metric,
-            verdict=one.verdict,
-            sentence=one.sentence,
-            code=one.code,
-            numbers=MappingProxyType({**shared, **pods.get(one.metric, {}), **one.numbers}),
-        )
-        for one in findings
-    )
-
-
-def _basis(
-    config: JudgeConfig,
-    state: JudgeState,
-    *,
-    a: Array,
-    phi: Array,
-    visible: tuple[float, ...],
-    combined: float,
-    spreads: Mapping[str, tuple[float, float]],
-) -> Basis:
-    x_s, n_s, _, n_c = state.book.step.T
-    return Basis(
-        tests=state.tests,
-        visible=visible,
-        stable=np.where(n_s > 0, x_s / np.maximum(n_s, 1.0), a).tolist(),
-        dispersion=max(phi.tolist(), default=1.0),
-        history=config.history,
-        pods=state.pods,
-        share=state.share,
-        requests=(max(n_s.tolist(), default=0.0), max(n_c.tolist(), default=0.0)),
-        attempt=config.attempt,
-        dropped=state.dropped,
-        spent=combined / config.threshold,
-        spreads=spreads,
     )
 
 

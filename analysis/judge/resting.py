@@ -1,0 +1,94 @@
+"""From the judge's state to what its judgement rests on, and onto each finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.judge.basis import Basis
+from analysis.judge.book import Asked
+from analysis.judge.config import JudgeConfig
+from analysis.judge.pods import false_rollback
+from analysis.judge.pods import spread as spread_of
+from analysis.judge.state import JudgeState
+from analysis.model import Arm, Finding
+
+Array = NDArray[np.float64]
+
+
+def spreads_of(state: JudgeState, asked: Asked) -> dict[str, tuple[float, float]]:
+    """Per metric whose pods are known: stable's spread, and the chance of a false rollback that it implies."""
+    found: dict[str, tuple[float, float]] = {}
+    for row, test in enumerate(state.tests if state.seen else ()):
+        stable = state.seen.get(test.metric, {}).get(Arm.STABLE, {})
+        sigma = None if test.bound else spread_of(stable.values())
+        x_s, n_s = state.book.step[row, :2].tolist()
+        if sigma is None or not n_s:
+            continue
+        chance = false_rollback(
+            sigma,
+            rate=x_s / n_s,
+            relative=float(asked.relative[row]),
+            absolute=float(asked.absolute[row]),
+            canary=state.pods[1] or len(state.seen[test.metric].get(Arm.CANARY, {})),
+            stable=state.pods[0] or len(stable),
+        )
+        found[test.metric] = (sigma, chance)
+    return found
+
+
+def resting(
+    findings: Iterable[Finding], shared: Mapping[str, float], spreads: Mapping[str, tuple[float, float]]
+) -> tuple[Finding, ...]:
+    """Each with what all of them rest on."""
+    pods = {metric: {"pod_spread": sigma, "pod_false_rollback": chance} for metric, (sigma, chance) in spreads.items()}
+    return tuple(
+        Finding(
+            metric=one.metric,
+            verdict=one.verdict,
+            sentence=one.sentence,
+            code=one.code,
+            numbers=MappingProxyType({**shared, **pods.get(one.metric, {}), **one.numbers}),
+        )
+        for one in findings
+    )
+
+
+def basis_of(
+    config: JudgeConfig,
+    state: JudgeState,
+    *,
+    a: Array,
+    phi: Array,
+    visible: tuple[float, ...],
+    combined: float,
+    spreads: Mapping[str, tuple[float, float]],
+) -> Basis:
+    """What the judgement rests on.
+
+    Args:
+        config: the question.
+        state: after the look.
+        a, phi: stable's rates and the dispersion that the look was judged with.
+        visible: the smallest canary rate that would have been seen, per test.
+        combined: log evidence of all tests together.
+        spreads: of stable's pods, per metric.
+    """
+    x_s, n_s, _, n_c = state.book.step.T
+    return Basis(
+        tests=state.tests,
+        visible=visible,
+        stable=np.where(n_s > 0, x_s / np.maximum(n_s, 1.0), a).tolist(),
+        dispersion=max(phi.tolist(), default=1.0),
+        history=config.history,
+        pods=state.pods,
+        share=state.share,
+        requests=(max(n_s.tolist(), default=0.0), max(n_c.tolist(), default=0.0)),
+        attempt=config.attempt,
+        dropped=state.dropped,
+        spent=combined / config.threshold,
+        spreads=spreads,
+    )
