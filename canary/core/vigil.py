@@ -181,7 +181,9 @@ def _seen(known: Watched | None, sighting: Sighting, at: float) -> Watched:
     if known is not None and known.version == sighting.version:
         return known
     busy = known is not None and known.busy
-    return Watched(version=sighting.version, holder=sighting.holder, since=at, busy=busy)
+    # The first read after an outage may show what was written before it: that engine gets its time too.
+    more = known.more if known is not None and known.since == at else 0.0
+    return Watched(version=sighting.version, holder=sighting.holder, since=at, more=more, busy=busy)
 
 
 def _again(vigil: Vigil, key: str, lease: Watched, at: float, *, outage: bool) -> Watched:

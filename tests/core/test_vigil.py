@@ -228,3 +228,13 @@ def test_a_thousand_leases_that_are_looked_over_again_cost_little_to_keep() -> N
     assert not core.suspicious(core.listed(Vigil(), leases, 0.0), 14.0)
     assert core.suspicious(vigil, 100.0)
     assert core.pressing(vigil, 100.0)
+
+
+def test_what_was_written_just_before_an_outage_and_read_after_it_gets_the_engines_time_too() -> None:
+    vigil = core.listed(Vigil(salt="d0"), [Sighting(key="a", version="1", holder="i1")], 0.0)
+    vigil = core.missed(vigil)
+    vigil = core.listed(vigil, [Sighting(key="a", version="2", holder="i1")], 60.0)
+    for at in range(61, 105):
+        vigil = core.confirmed(vigil, float(at))
+        vigil, rescues = core.decide(vigil, float(at))
+        assert rescues == ()

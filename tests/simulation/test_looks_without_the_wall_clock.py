@@ -19,7 +19,8 @@ def test_an_overdue_look_is_taken_by_the_monotonic_clock() -> None:
         return Reading(at=world.clock.now(), samples=())
 
     ports: Any = SimpleNamespace(clock=world.clock, leases=MemoryLeases(world), sources=SimpleNamespace(read=read))
-    decider: Any = SimpleNamespace(standing_by=False, code=None)
+    release = SimpleNamespace(policy=SimpleNamespace(steps=(), deadline=60.0), settling=None, since=world.clock.now())
+    decider: Any = SimpleNamespace(standing_by=False, code=None, release=release)
     engine = Engine(decider=decider, ports=ports, every=2.0, holder="i1")
     world.clock.advance(LATE * 2.0 + READ_TIMEOUT)
     engine._look_if_overdue()
