@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,12 +37,15 @@ class Prepared:
     Attributes:
         run: begins, and returns the exit code when the release has ended for this process.
         abort: asks for a rollback, naming who wants it and why; for signal handlers.
-        hand_over: ends this process as soon as its journal is written, for a replacement; for signal handlers.
+        terminate: ends this process within 10 s: hands over to a replacement, or rolls back where none will come; for
+            signal handlers.
+        leave: ends this process as soon as its journal is written, the route as it stands.
     """
 
     run: Callable[[], ExitCode]
     abort: Callable[[str, str], None]
-    hand_over: Callable[[], None]
+    terminate: Callable[[], None]
+    leave: Callable[[], None]
 
 
 def _require_image(file: Release) -> None:
@@ -81,7 +85,7 @@ def prepare(
     api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
     ended, told = of_our_job(api, namespace=file.metadata.namespace, say=say)
     if ended is not None:
-        return Prepared(run=ended, abort=lambda *_: None, hand_over=lambda: None)
+        return Prepared(run=ended, abort=lambda *_: None, terminate=lambda: None, leave=lambda: None)
     return _prepare(file, api, reporters=(*reporters, told), say=say)
 
 
@@ -97,6 +101,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.objects import Objects
     from canary.adapters.kubernetes.origin import here, known_dead
+    from canary.adapters.kubernetes.own_job import own_fate, own_job
     from canary.adapters.kubernetes.paths import NAME_LABEL, named
     from canary.cli.ended import tell_the_end
     from canary.core.policy import policy_of
@@ -136,7 +141,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     sweep_before(stored, journal, Objects(api, namespace))
     if journal is not None and journal.release.outcome is not None and journal.release.phase in FINAL:
         tell = tell_the_end(journal.release, journal.release.outcome, leases=leases, holder=holder, reporters=reporters)
-        return Prepared(run=tell, abort=lambda *_: None, hand_over=lambda: None)
+        return Prepared(run=tell, abort=lambda *_: None, terminate=lambda: None, leave=lambda: None)
     exact = _exact(file)
     release = (
         journal.release
@@ -187,7 +192,8 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         journal=journal,
         subject=subject_of(file),
     )
-    engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder)
+    fate = partial(own_fate, api, namespace=namespace, job=own_job(os.environ), now=clock.now)
+    engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder, fate=fate)
 
     def run() -> ExitCode:
         code = engine.run(started(release, at=clock.now(), incarnation=holder), lanes)
@@ -196,7 +202,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
                 leases.release(holder, handover=code in {ExitCode.HANDED_OVER, ExitCode.ROLLBACK_INCOMPLETE})
         return code
 
-    return Prepared(run=run, abort=engine.abort, hand_over=engine.hand_over)
+    return Prepared(run=run, abort=engine.abort, terminate=engine.terminate, leave=engine.leave)
 
 
 def question_of(file: Release, release: Running, *, attempt: int = 1) -> Question:

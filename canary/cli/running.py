@@ -6,16 +6,16 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from canary.cli.boundary import Failure
 from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
+from canary.cli.signals import answered
 from canary.core.outcome import ExitCode
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def run(
 ) -> None:
     """Release: shift traffic step by step, judge, and promote or roll back.
 
-    Progress goes to standard error, the account at the end to standard output. Ctrl-C rolls back. Started
-    again with the same file after a crash, it goes on where it was.
+    Progress goes to standard error, the account at the end to standard output. Ctrl-C asks whether to roll back or to
+    leave it; without a terminal it rolls back. Started again with the same file, it goes on where it was.
 
     Example:  canary run release.yaml --image ghcr.io/acme/user-service@sha256:...
     """
@@ -82,7 +82,7 @@ def run(
     memory = Memory()
     with _screen(file, live) as screen:
         prepared = _prepared(file, kubeconfig, context, (memory, screen))
-        with _signals(prepared):
+        with answered(prepared, in_pod=IN_CLUSTER in os.environ):
             code = prepared.run()
     name, namespace = file.metadata.name, file.metadata.namespace
     account = from_progress(memory.told, release=name, namespace=namespace, image=file.spec.image, code=code)
@@ -173,46 +173,8 @@ def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
         yield reporter
 
 
-@contextlib.contextmanager
-def _signals(prepared: Prepared) -> Iterator[None]:
-    """Ctrl-C and a closed terminal roll back; a second Ctrl-C leaves at once. SIGTERM in a pod hands over."""
-
-    def roll_back(number: int, _: Any) -> None:
-        if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, _leave)
-        name = signal.Signals(number).name
-        print(f"canary: {name}: rolling back; Ctrl-C again leaves without waiting for it", file=sys.stderr)
-        prepared.abort(os.environ.get("USER") or "the operator", name)
-
-    def hand_over(number: int, frame: Any) -> None:
-        if IN_CLUSTER in os.environ:
-            prepared.hand_over()
-        else:
-            roll_back(number, frame)
-
-    wanted: dict[signal.Signals, Callable[[int, Any], None]] = {
-        signal.SIGINT: roll_back,
-        signal.SIGHUP: roll_back,
-        signal.SIGTERM: hand_over,
-    }
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _end_like_any_process() -> None:
     """End on SIGTERM until the engine listens: the kernel lets PID 1, which we are in a container, ignore it else."""
     if os.getpid() == 1:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: os._exit(128 + number))
-
-
-def _leave(_: int, __: Any) -> None:
-    print("canary: left; run it again with the same file, and it will finish", file=sys.stderr)
-    os._exit(130)

@@ -66,6 +66,7 @@ class Decider:
         release: where the release stands.
         code: the exit code, once the release is over for this process.
         standing_by: another engine drives the release; only its end is waited for.
+        leaving: this process is about to end; what would go forward is left to the next one.
         share_changed: called right after the weights changed, so that a reading can be taken soon.
     """
 
@@ -84,7 +85,7 @@ class Decider:
     ) -> None:
         self.release = release
         self.code: ExitCode | None = None
-        self.standing_by = False
+        self.standing_by = self.leaving = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
         self._journal = JournalKeeper(
             ports.journals,
@@ -210,6 +211,8 @@ class Decider:
     # What goes out -----------------------------------------------------------------------------------------
 
     def _carry_out(self, effect: do.Effect) -> None:
+        if self.leaving and isinstance(effect, do.RaiseShare | do.ProvisionWorkload | do.UpdateStable):
+            return  # it stands in the journal as pending: whoever goes on does it
         match effect:
             case do.Tell():
                 self._recording.told(effect)

@@ -20,9 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from canary.core import events as on
+from canary.core.leaving import JobFate
 from canary.core.outcome import ExitCode
 from canary.engine.decider import Decider
 from canary.engine.leasekeeper import LeaseKeeper
+from canary.engine.leaving import Leaving
 from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
 from strategies.pacing import interval, young
 
@@ -62,16 +64,25 @@ class Engine:
         ports: the world.
         every: seconds between looks.
         holder: our name on the lease.
+        fate: what becomes of our own Job, asked when we are told to end; may block and raise PortError.
     """
 
-    def __init__(self, *, decider: Decider, ports: Ports, every: float, holder: str) -> None:
+    def __init__(
+        self,
+        *,
+        decider: Decider,
+        ports: Ports,
+        every: float,
+        holder: str,
+        fate: Callable[[], JobFate] = lambda: JobFate.UNKNOWN,
+    ) -> None:
         self._decider, self._ports, self._every = decider, ports, every
         policy = decider.release.policy
         self._young = young(every=every, lasts=policy.deadline, steps=len(policy.steps) + OTHERS)
         self._queue: queue.PriorityQueue[tuple[int, int, on.Event | Observation]] = queue.PriorityQueue(QUEUE)
         self._numbers = itertools.count()
         self._stop = threading.Event()
-        self._handing_over = False
+        self._leaving = Leaving(ask=fate, clock=ports.clock)
         self._beat = ports.clock.monotonic()
         self._reading = threading.Semaphore(1)
         self._read_at, self._overdue = ports.clock.monotonic(), False
@@ -97,9 +108,13 @@ class Engine:
             target=self.put, args=(on.AbortRequested(at=self._ports.clock.now(), by=by, reason=reason),), daemon=True
         ).start()
 
-    def hand_over(self) -> None:
-        """End soon without touching the route: another process goes on from the journal. For signal handlers."""
-        self._handing_over = True
+    def terminate(self) -> None:
+        """Raise nothing from now on; hand over, or roll back where our Job has ended. For signal handlers."""
+        self._leaving.begin(self._decider)
+
+    def leave(self) -> None:
+        """End soon without touching the route: another process goes on from the journal. Safe from any thread."""
+        self._leaving.now(self._decider)
 
     def run(self, first: on.Event, lanes: Lanes) -> ExitCode:
         """Begin with `first`, go on until the release ends, and return its exit code."""
@@ -124,8 +139,8 @@ class Engine:
     def _loop(self) -> ExitCode:
         ticked = 0.0
         while (code := self._decider.code) is None:
-            if self._handing_over:
-                return self._decider.hand_over()
+            if (left := self._leaving.step(self._decider)) is not None:
+                return left
             if not self._decider.standing_by:  # whoever stands by must not look alive to those who take over
                 self._beat = self._ports.clock.monotonic()
             self._look_if_overdue()

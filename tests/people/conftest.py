@@ -136,9 +136,16 @@ def reset(world: World) -> None:
     for path in (JOURNAL, LEASE):
         with contextlib.suppress(OSError):
             world.ask("DELETE", path)
-    now = world.ask("GET", ROUTE)
     spec, annotations = world.before["spec"], world.before["metadata"].get("annotations")
-    world.ask("PUT", ROUTE, {**now, "spec": spec, "metadata": {**now["metadata"], "annotations": annotations}})
+
+    def put_back() -> bool:
+        now = world.ask("GET", ROUTE)
+        with contextlib.suppress(OSError):  # the gateway has written its status meanwhile
+            world.ask("PUT", ROUTE, {**now, "spec": spec, "metadata": {**now["metadata"], "annotations": annotations}})
+            return True
+        return False
+
+    until(put_back, "the route cannot be put back")
 
 
 @pytest.fixture(scope="module")

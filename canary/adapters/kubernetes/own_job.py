@@ -14,6 +14,7 @@ from pathlib import Path
 from canary.adapters.kubernetes.api import JSON_PATCH, Api
 from canary.adapters.kubernetes.budget import Budget
 from canary.adapters.kubernetes.paths import JOB
+from canary.core.leaving import JobFate, fate_of
 from canary.core.outcome import ExitCode
 from canary.ports import Conflict, JsonObject, NotFound, PortError, Progress, Refused
 from canary.submitting.changes import KEPT, LONGEST, Change, changes_of, code_of, noted
@@ -21,8 +22,14 @@ from canary.submitting.job import JOB_NAME, MESSAGE_FILE
 
 PATIENCE = Budget(total=5.0, attempt=2.0)
 
+QUICK = Budget(total=3.0, attempt=1.4)
+"""For a process that was told to end."""
+
 LAST_WORD = 8.0
 """Seconds that the end of the process waits for the last change to stand in the Job."""
+
+HANDED_OVER_WORD = 1.0
+"""Seconds where the release goes on: the lease is still to be handed over, and 10 s are all there is."""
 
 TRIES = 5
 """How often a change is written anew when the Job moved in between: its controller writes its status."""
@@ -57,6 +64,22 @@ def recorded_end(api: Api, *, namespace: str, job: str) -> ExitCode | None:
         return None
     code = code_of(found)
     return ExitCode(code) if code in {int(known) for known in ExitCode} else None
+
+
+def own_fate(api: Api, *, namespace: str, job: str, now: Callable[[], float]) -> JobFate:
+    """What becomes of our Job, within 3 s.
+
+    Raises:
+        PortError: nobody could say: the server does not answer, or we may not ask.
+    """
+    if not job:
+        return JobFate.UNKNOWN
+    deadline = api.deadline(QUICK)
+    try:
+        found = api.get(JOB.path(namespace, job), doing="asking what becomes of our Job", deadline=deadline)
+    except NotFound:
+        return JobFate.GONE
+    return fate_of(found, now=now())
 
 
 class JobReporter:
@@ -100,7 +123,8 @@ class JobReporter:
                 self._sender.start()
             self._changed.notify_all()
             if progress.code is not None:
-                self._changed.wait_for(lambda: not self._waiting, LAST_WORD)
+                patience = HANDED_OVER_WORD if progress.code is ExitCode.HANDED_OVER else LAST_WORD
+                self._changed.wait_for(lambda: not self._waiting, patience)
 
     def _leave(self, text: str) -> None:
         """For the kubelet: what `kubectl describe pod` shows when we have ended."""
