@@ -14,14 +14,17 @@ NAMES = {
         set_share share_of stamp swap_token uid_of version_of weights_shown
     """,
     "analysis.judge": """
-        JudgeConfig JudgeState MetricConfig VERSION begin_step decode detectable encode learn observe requests_needed
-        start
+        JudgeConfig JudgeState MetricConfig VERSION begin_step decode detectable drop encode learn levels observe
+        requests_needed start
     """,
-    "analysis.packs": "Feed PACKS Pack PackError Target custom escape_regex pack quote selector",
-    "analysis.sources": "Key NoLook ROUTE Reading Role Sample Trouble Window",
+    "analysis.packs": """
+        Feed GaugeFeed PACKS Pack PackError REFUSED Target custom escape_regex gauge histogram pack quote selector
+        tells_arms_apart
+    """,
+    "analysis.sources": "GaugeWindow Key Measured NoLook ROUTE Reading Role Sample Trouble Window",
 }
 
-WORDS = "Arm Counts Finding Judgement Look Verdict"
+WORDS = "Arm Counts Finding Gauge Judgement Look Pod Verdict"
 """`analysis.model` is the package's vocabulary, and all of it is public."""
 
 
