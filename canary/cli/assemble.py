@@ -79,9 +79,11 @@ def prepare(
         PortError: the API server cannot be reached or refuses.
     """
     from canary.adapters.kubernetes import connect
+    from canary.cli.credentials import refuse_unbound
     from canary.cli.own_job import of_our_job
 
     _require_image(file)
+    refuse_unbound(file)
     api = connect(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
     ended, told = of_our_job(api, namespace=file.metadata.namespace, say=say)
     if ended is not None:

@@ -58,9 +58,14 @@ def gauges_of(file: Release, target: Target) -> tuple[GaugeFeed, ...]:
 
 
 def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sources:
-    """Where the counters are read."""
+    """Where the counters are read.
+
+    Raises:
+        Failure: the file asks for a credential that the operator did not bind to that address.
+    """
     from analysis.sources.prometheus import PrometheusSource
     from analysis.sources.scrape import ScrapeSource
+    from canary.cli.credentials import bound, trust_of
 
     feeds = feeds_of(file, target)
     source = file.spec.analysis.source
@@ -69,13 +74,14 @@ def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sou
     prometheus = source.prometheus
     if prometheus is None:
         raise Failure("the release file names no source", code=ExitCode.INVALID_RELEASE_FILE)
+    trust = trust_of(prometheus, bound())
     return PrometheusSource(
         url=prometheus.url,
         feeds=feeds,
         gauges=gauges_of(file, target),
         headers=prometheus.headers,
-        token_file=prometheus.bearer_token_file,
-        ca=prometheus.tls.ca if prometheus.tls else None,
+        token_file=trust.token_file,
+        ca=trust.ca,
         now=now,
     )
 

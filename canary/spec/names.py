@@ -75,11 +75,16 @@ def check_url(value: str) -> str:
         raise wrong("this is not an address", hint) from None
     if "@" in parts.netloc:
         raise wrong("this address carries a user or a password", "use bearerTokenFile, whose file stays on the machine")
-    if parts.scheme not in {"http", "https"} or not host or port == 0 or not check_characters(value, spaces=False):
+    if parts.scheme not in {"http", "https"} or not host or port == 0 or not _spelled(value):
         raise wrong("this is not an http or https address", hint)
     if parts.query or parts.fragment:
         raise wrong("this address has a query or a fragment", hint)
     return value.rstrip("/")
+
+
+def _spelled(url: str) -> bool:
+    """Whether every program reads it as the same address: no backslash, nothing that looks like another character."""
+    return url.isascii() and "\\" not in url and check_characters(url, spaces=False)
 
 
 def check_characters(value: str, *, spaces: bool = True) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -10,14 +11,18 @@ from canary.spec.base import ONE_OF, Part, wrong
 from canary.spec.names import FilePath, Text, Url
 
 _HEADER_HINT = "write a header such as X-Scope-OrgID: tenant-1"
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+_SECRET = re.compile(r"auth|cookie|secret|token|passw|credential|api[-_]?key", re.IGNORECASE)
+_OURS = frozenset({"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"})
+"""Headers that say whom a request is for and where it ends: two programs that read them differently see two requests."""
 
 
 def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or "\n" in value:
             raise wrong("this is not an HTTP header", _HEADER_HINT)
-        if name.lower() in _SECRET_HEADERS:
+        if name.lower() in _OURS:
+            raise wrong("this header is the connection's own", _HEADER_HINT)
+        if _SECRET.search(name):
             raise wrong(
                 "a credential does not belong in a release file, which may come from a pull request",
                 "use bearerTokenFile, whose file stays on the machine",
@@ -39,7 +44,9 @@ class Prometheus(Part):
         default_factory=dict, description="Headers to send, such as X-Scope-OrgID. No credentials."
     )
     bearer_token_file: FilePath | None = Field(
-        default=None, description="File with a bearer token, read anew at every request. Needs https."
+        default=None,
+        description="File with a bearer token, read anew at every request. Needs https, and the operator must have "
+        "bound it to this address: see SECURITY.md. Left out: the one that is bound, if any.",
     )
     tls: Tls | None = Field(
         default=None, description="How an https server proves itself. Default: the system's authorities."
