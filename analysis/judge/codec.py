@@ -101,7 +101,7 @@ def decode(data: Mapping[str, Any]) -> JudgeState:
         raise ValueError(f"the judge's state has version {data.get('version')!r}, this judge knows {VERSION}")
     try:
         return _decode(data)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the judge's state is damaged: {error!r}") from error
 
 

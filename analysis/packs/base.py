@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from string import Template
 
 from analysis.model import Arm
+from analysis.packs.expressions import slow
 from analysis.sources.model import Key, Role
 
 
@@ -223,6 +224,11 @@ def _matchers(name: str, text: str) -> tuple[str, list[tuple[str, str, str]]]:
         where.append((label, operator, _unescaped(name, value)))
         rest = rest[matcher.end() :]
     for label, operator, value in where:
+        if operator == "=~" and slow(value):
+            raise PackError(
+                f"{name}: the expression of {label} repeats or branches too often to be matched quickly; write it "
+                "plainer, without repeating what repeats"
+            )
         if operator == "=~" and (odd := _ODD.search(value)):
             raise PackError(
                 f"{name}: {odd.group(1)!r} in the expression of {label} is not understood everywhere; write it plainer"

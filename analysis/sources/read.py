@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from analysis.packs.base import Feed, selector
+from analysis.packs.expressions import LONGEST_VALUE
 from analysis.sources.model import MOST, Key, Role, Sample
 
 _PLAIN = re.compile(r"[-\w.@/:+]*")
@@ -26,7 +27,10 @@ class _Matcher:
 
     def key(self, labels: Mapping[str, str]) -> Key | None:
         for label, pattern in self.where:
-            if not pattern.fullmatch(labels.get(label, "")):
+            value = labels.get(label, "")
+            if len(value) > LONGEST_VALUE:
+                raise ValueError(f"the label {label} has {len(value)} characters")
+            if not pattern.fullmatch(value):
                 return None
         key = self.feed.key
         if key.role is not Role.BUCKET:

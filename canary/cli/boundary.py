@@ -8,6 +8,7 @@ import tempfile
 import traceback
 
 from canary.core.outcome import ExitCode
+from canary.core.redaction import redacted
 
 
 class Failure(Exception):
@@ -35,7 +36,7 @@ def exit_code_for(error: Exception, *, debug: bool) -> ExitCode:
     from canary.spec import ReleaseFileError
 
     if debug:
-        traceback.print_exception(error, file=sys.stderr)
+        _say(_told(error))
     match error:
         case ReleaseFileError():
             _say(str(error))
@@ -57,8 +58,13 @@ def _kept(error: Exception) -> str:
     """Write the traceback to a file that only its owner can read: it may quote what the user works on."""
     handle, path = tempfile.mkstemp(prefix="canary-", suffix=".traceback")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        traceback.print_exception(error, file=stream)
+        stream.write(_told(error))
     return path
+
+
+def _told(error: Exception) -> str:
+    """The traceback; libraries quote headers in their messages."""
+    return redacted("".join(traceback.format_exception(error)))
 
 
 def _say(text: str) -> None:

@@ -118,8 +118,6 @@ def _parsed(name: str) -> tuple[Bound, ...]:
 
     try:
         found = document.read(read_bytes(Path(name)).decode(), file=name)
-        if found.problems:
-            raise ReleaseFileError(list(found.problems))
         made = Credentials.model_validate(found.root.value)
     except ReleaseFileError as error:
         raise _unusable(str(error)) from None
@@ -130,6 +128,8 @@ def _parsed(name: str) -> tuple[Bound, ...]:
         where = ".".join(map(str, first["loc"]))
         hint = "begin with apiVersion: canary/v1, a mapping" if not where else ""
         raise _unusable(f"{name}: {where or hint}: {first['msg']}") from None
+    if found.problems:
+        raise _unusable(str(found.problems[0]))
     for one in made.prometheus:
         if not _PLAIN.fullmatch(one.url) or ".." in one.url:
             raise _unusable(f"{name}: {one.url} is no plain https address")

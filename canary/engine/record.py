@@ -141,7 +141,10 @@ def pieces(chunks: Iterable[bytes]) -> Iterator[Piece]:
             raise RecordError(f"chunk {number} of the record is damaged: it is not made of entries")
         _check_head(head, number, digest)
         digest = hashlib.sha256(chunk).hexdigest()
-        yield Piece(life=str(head.get("life", "")), dropped=int(head.get("dropped") or 0), rows=rows)
+        dropped = head.get("dropped") or 0
+        if not isinstance(dropped, int):
+            raise RecordError(f"chunk {number} of the record is damaged: it does not say how much was dropped")
+        yield Piece(life=str(head.get("life", "")), dropped=dropped, rows=rows)
 
 
 def _check_head(head: dict[str, Any], number: int, digest: str) -> None:

@@ -69,7 +69,7 @@ def parse(raw: bytes | str, *, file: str = "release.yaml", image: str | None = N
         release = Release.model_validate(value)
     except ValidationError as error:
         # The input is looked up in the document, where its place is known.
-        details = error.errors(include_url=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)[: document.MOST_PROBLEMS]
         known = {(problem.line, problem.column) for problem in found}
         told = problems((d for d in details if image is None or d["loc"] != ("spec", "image")), root, file)
         found += [problem for problem in told if (problem.line, problem.column) not in known]

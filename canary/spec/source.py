@@ -13,7 +13,7 @@ from canary.spec.names import FilePath, Text, Url
 _HEADER_HINT = "write a header such as X-Scope-OrgID: tenant-1"
 _SECRET = re.compile(r"auth|cookie|secret|token|passw|credential|api[-_]?key", re.IGNORECASE)
 _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"})
-"""Headers that say whom a request is for and where it ends: two programs that read them differently see two requests."""
+"""Headers that say whom a request is for and where it ends."""
 
 
 def _check_headers(headers: dict[str, str]) -> dict[str, str]:

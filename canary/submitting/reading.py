@@ -35,7 +35,7 @@ class End:
 def end_of(job: Object) -> End | None:
     """How it ended; None while it has not."""
     for condition in _dicts(_dict(job.get("status")).get("conditions")):
-        if condition.get("type") in {"Complete", "Failed"} and condition.get("status") == "True":
+        if str(condition.get("type")) in {"Complete", "Failed"} and condition.get("status") == "True":
             return End(
                 complete=condition["type"] == "Complete",
                 reason=str(condition.get("reason") or ""),

@@ -109,6 +109,7 @@ class World:
             self.ask("POST", f"{path}?fieldManager=kubectl", body)
         self.accept()
         self.before = self.ask("GET", ROUTE)
+        self.secrets = tuple(self.tokens.values())  # nothing that is printed may hold one
         self._done = threading.Event()
         self._gateway = threading.Thread(target=self._follow, daemon=True)
         self._gateway.start()
@@ -243,6 +244,8 @@ def run(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     def go(path: Path, *words: str, token: str = "") -> Ran:
         code = main(["run", str(path), "--kubeconfig", str(world.kubeconfig(token)), "--lines", *words])
         captured = capsys.readouterr()
+        for secret in world.secrets:
+            assert secret not in captured.out + captured.err
         return Ran(int(code), captured.out, captured.err)
 
     return go

@@ -19,6 +19,7 @@ from canary.cli.boundary import Failure
 from canary.cli.credentials import VARIABLE, bound, refuse_unbound, trust_of
 from canary.core.outcome import ExitCode
 from canary.spec import Release, ReleaseFileError, parse
+from tests.security.fuzzing import FUZZ
 
 POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 TOKEN, CA = "/var/run/secrets/prometheus/token", "/etc/prometheus/ca.crt"
@@ -94,7 +95,9 @@ def test_another_address_or_another_file_is_refused(operators: Callable[[str], P
     assert path in refused(release(url, bearerTokenFile=path))
 
 
-@pytest.mark.parametrize("url", [f"{HOME}/tenant", f"{HOME}/tenant/a", "https://other.example:443", "https://OTHER.example"])
+@pytest.mark.parametrize(
+    "url", [f"{HOME}/tenant", f"{HOME}/tenant/a", "https://other.example:443", "https://OTHER.example"]
+)
 def test_what_is_bound_is_given_whether_the_file_names_it_or_not(operators: Callable[[str], Path], url: str) -> None:
     operators(OPERATORS)
     for more in ({}, {"bearerTokenFile": TOKEN}):
@@ -160,8 +163,19 @@ def test_the_source_is_made_from_what_is_bound(operators: Callable[[str], Path])
 
 @pytest.mark.parametrize(
     "name",
-    ["Authorization", "authorization", "Cookie", "X-Api-Key", "apikey", "X-Auth-Token", "PRIVATE-TOKEN", "X-Password"]
-    + ["Host", "Transfer-Encoding", "content-length", "Connection", "a b", "a\tb", "a:b", "ä", ""],
+    [
+        *(
+            "Authorization",
+            "authorization",
+            "Cookie",
+            "X-Api-Key",
+            "apikey",
+            "X-Auth-Token",
+            "PRIVATE-TOKEN",
+            "X-Password",
+        ),
+        *("Host", "Transfer-Encoding", "content-length", "Connection", "a b", "a\tb", "a:b", "ä", ""),
+    ],
 )
 def test_headers_that_carry_credentials_or_redirect_are_refused(name: str) -> None:
     with pytest.raises(ReleaseFileError):
@@ -174,6 +188,7 @@ def test_a_headers_value_cannot_begin_another_header(value: str) -> None:
         release(HOME, headers={"X-Scope-OrgID": value})
 
 
+@FUZZ
 @given(st.text(st.sampled_from("ab.:/\\@#?%[]\u3002\uff0f\u2100 \t1"), max_size=24))
 def test_whatever_address_is_taken_everybody_reads_it_alike(rest: str) -> None:
     try:

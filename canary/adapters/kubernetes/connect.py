@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from canary.adapters.kubernetes.api import Api
 from canary.adapters.kubernetes.budget import CRITICAL, Budget, Pacer
 from canary.adapters.kubernetes.errors import clean
+from canary.adapters.kubernetes.tokenfile import follow
 from canary.adapters.kubernetes.transport import PoolTransport
 from canary.ports import Refused
 
@@ -61,12 +62,13 @@ def _load(kubeconfig: Path | None, context: str | None, *, in_cluster: bool) -> 
             path = None if kubeconfig is None else str(kubeconfig)
             # The package has types, but not for its loaders.
             config.load_kube_config(config_file=path, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            follow(configuration, kubeconfig, context)
     except config.ConfigException as error:
-        raise ConnectError(_advice(error, kubeconfig, in_cluster=in_cluster)) from error
-    except Exception as error:
+        raise ConnectError(_advice(error, kubeconfig, in_cluster=in_cluster)) from None
+    except Exception as error:  # noqa: BLE001 - raised again, as ours
         # The loader raises whatever a broken file leads it to, and a YAML or base64 error may quote the file, and
         # with it a credential.
-        raise ConnectError(f"the kubeconfig cannot be used ({type(error).__name__}); check it with kubectl") from error
+        raise ConnectError(f"the kubeconfig cannot be used ({type(error).__name__}); check it with kubectl") from None
     return configuration
 
 

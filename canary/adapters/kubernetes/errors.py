@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from canary.core.redaction import redacted
 from canary.ports import Conflict, NotFound, PortError, Refused, Unavailable
 
 LONGEST = 500
 """Characters of the server's message that are kept: enough for a webhook's sentence, not for a page."""
+
+FOREIGN = 8192
+"""Characters of it that are looked at at all."""
 
 PATCH_DID_NOT_APPLY = "the server rejected our request due to an error in our request"
 OLD_PATCH_ERRORS = ("testing value", "testing path", "test failed", "operation does not apply", "missing path")
@@ -68,8 +72,8 @@ def failure(answer: Answer, *, doing: str, json_patch: bool = False) -> PortErro
 
 
 def clean(text: object) -> str:
-    """Text from outside as one printable line of bounded length."""
-    line = " ".join(str(text).split())
+    """Text from outside as one printable line of bounded length, without what looks like a credential."""
+    line = " ".join(redacted(str(text)[:FOREIGN]).split())
     line = "".join(character for character in line if character.isprintable())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 

@@ -170,14 +170,17 @@ class PoolTransport:
                 settings = self._configuration.auth_settings()
         except OSError as error:
             raise NotSent(f"the token cannot be read: {clean(error)}") from error
-        except ConfigException as error:
-            # Its message may quote what a credential plugin printed.
-            raise NotSent("the credentials cannot be refreshed; try kubectl with the same kubeconfig") from error
+        except (ConfigException, ValueError):
+            # Their messages may quote what a credential plugin printed, or what stands in the file.
+            raise NotSent("the credentials cannot be refreshed; try kubectl with the same kubeconfig") from None
         headers: dict[str, str] = {}
         for setting in settings.values():
             value = setting.get("value")
             if setting.get("in") == "header" and value:
-                headers[str(setting["key"])] = str(value).strip()
+                headers[str(setting["key"])] = text = str(value).strip()
+                # What is refused later is quoted in the refusal.
+                if not (text.isascii() and text.isprintable()):
+                    raise NotSent("the token has characters that no token has; write it anew")
         return headers
 
 
