@@ -139,6 +139,7 @@ def past_of(file: Release, seconds: float, progress: Progress) -> Reading:
     from analysis.model import Arm
     from analysis.sources.prometheus import PrometheusSource
     from canary.cli.counters import target_of
+    from canary.cli.credentials import bound, trust_of
     from canary.cli.reads import feeds_of
 
     prometheus = file.spec.analysis.source.prometheus
@@ -146,12 +147,13 @@ def past_of(file: Release, seconds: float, progress: Progress) -> Reading:
         hint = "give the past as a file: --csv FILE"
         raise Failure("the release file's source keeps no past", code=ExitCode.USAGE, hint=hint)
     feeds = tuple(feed for feed in feeds_of(file, target_of(file)) if feed.key.arm is Arm.STABLE)
+    trust = trust_of(prometheus, bound())
     source = PrometheusSource(
         url=prometheus.url,
         feeds=feeds,
         headers=prometheus.headers,
-        token_file=prometheus.bearer_token_file,
-        ca=prometheus.tls.ca if prometheus.tls else None,
+        token_file=trust.token_file,
+        ca=trust.ca,
     )
     reading = source.past(
         seconds=seconds, timeout=REQUEST_TIMEOUT, done=lambda part: progress(part, "reading stable's past")

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.packs import Target
-from canary.cli.assemble import source_of
 from canary.cli.boundary import Failure
 from canary.cli.credentials import VARIABLE, bound, refuse_unbound, trust_of
+from canary.cli.reads import source_of
 from canary.core.outcome import ExitCode
 from canary.spec import Release, ReleaseFileError, parse
 from tests.security.fuzzing import FUZZ
@@ -180,6 +180,12 @@ def test_the_source_is_made_from_what_is_bound(operators: Callable[[str], Path])
 def test_headers_that_carry_credentials_or_redirect_are_refused(name: str) -> None:
     with pytest.raises(ReleaseFileError):
         release(HOME, headers={name: "x"})
+
+
+def test_no_command_takes_the_token_from_the_release_file_itself() -> None:
+    for path in (Path(__file__).parents[2] / "canary/cli").glob("*.py"):
+        if path.name != "credentials.py":
+            assert ".bearer_token_file" not in path.read_text(), path
 
 
 @pytest.mark.parametrize("value", ["a\nX-Evil: 1", "a\r\nX-Evil: 1", "a\x00", "\u2028"])
