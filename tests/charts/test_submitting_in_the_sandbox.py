@@ -141,7 +141,7 @@ def play(shop: Shop, mischief: list[tuple[str, str, Mischief]], done: list[str])
     ("name", "mischief"),
     [
         ("errors", [("JUDGING", "step 1", evict)]),
-        (
+        pytest.param(
             "good",
             [
                 ("JUDGING", "step 1", duplicate),
@@ -149,6 +149,7 @@ def play(shop: Shop, mischief: list[tuple[str, str, Mischief]], done: list[str])
                 ("JUDGING", "step 2", kill),
                 ("BAKING", "bake", evict),
             ],
+            marks=pytest.mark.soak,  # two minutes of pods that really come and go
         ),
     ],
 )

@@ -486,7 +486,7 @@ def _history(seed: int) -> Iterator[tuple[Release, on.Event, Release, tuple[do.E
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=1500, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True)
 def test_whatever_happens_a_decision_stands_and_nothing_is_raised_against_the_rules(seed: int) -> None:
     for before, event, after, effects in _history(seed):
         raises = [effect for effect in effects if isinstance(effect, do.RaiseShare)]
@@ -507,14 +507,14 @@ def test_whatever_happens_a_decision_stands_and_nothing_is_raised_against_the_ru
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 def test_the_same_history_gives_the_same_release_and_the_same_effects(seed: int) -> None:
     for before, event, after, effects in _history(seed):
         assert advance(before, event) == (after, effects)
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 def test_steps_are_taken_one_at_a_time_and_never_back(seed: int) -> None:
     for before, _, after, _ in _history(seed):
         assert after.step - before.step in {0, 1}

@@ -65,5 +65,5 @@ def _willing(name: str) -> bool:
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
+TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
 assert model.SHORT < model.LONG < model.DEADLINE < model.LAST

@@ -33,7 +33,7 @@ from strategies import (
 )
 
 SETTINGS = settings(
-    derandomize=True, deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow], database=None
+    derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 SUCCESSOR = "r1/i2"
 SAID = Abort(by="ops@acme", reason="checkout is slow", at="2026-01-01T03:00:00Z", release="r1")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import Ambiguous, NoRoom, NoSuchRule, Pool, RefId, attach, choose, detach, rules_of, stamp
 
 SETTINGS = settings(
-    derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
+    derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 POOL = Pool(stable=RefId("Service", "", "shop", "app", 80), canary=RefId("Service", "", "shop", "app-canary", 80))
 

@@ -30,7 +30,7 @@ from strategies import (
 )
 
 SETTINGS = settings(
-    derandomize=True, deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow], database=None
+    derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 

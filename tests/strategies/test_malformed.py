@@ -37,7 +37,7 @@ from strategies import (
 )
 
 SETTINGS = settings(
-    derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow], database=None
+    derandomize=True, deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 

@@ -148,9 +148,7 @@ def test_the_sentence_names_the_rule_and_both_shares() -> None:
     assert found.sentence == 'rule "main": the canary\'s share went from 10 % to 25 %'
 
 
-@settings(
-    derandomize=True, deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow], database=None
-)
+@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], database=None)
 @given(data=st.data())
 def test_others_weights_are_judged_by_the_canarys_part_of_the_pool(kit: Any, data: st.DataObject) -> None:
     case = data.draw(kit.cases)
