@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ KEPT_PROGRESS = 2_000
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 """The variable by which a process knows that it runs in a pod."""
 
+
+READ_WITHIN = 60.0
+"""Seconds within which a pod's log must have taken the account; the process ends then with its code all the same."""
 
 RETRY = 10.0
 """Seconds until a pod asks an API server again that did not answer."""
@@ -86,12 +90,13 @@ def run(
             code = prepared.run()
     name, namespace = file.metadata.name, file.metadata.namespace
     account = from_progress(memory.told, release=name, namespace=namespace, image=file.spec.image, code=code)
-    if output is Output.JSON:
-        import json
+    with _ended_even_if_nobody_reads(code):
+        if output is Output.JSON:
+            import json
 
-        typer.echo(json.dumps(data(account), indent=2))
-    else:
-        typer.echo(text(account), nl=False)
+            typer.echo(json.dumps(data(account), indent=2))
+        else:
+            typer.echo(text(account), nl=False)
     raise typer.Exit(code)
 
 
@@ -146,6 +151,19 @@ def _refuse_another_version() -> None:
         )
 
 
+@contextlib.contextmanager
+def _ended_even_if_nobody_reads(code: ExitCode) -> Iterator[None]:
+    """A pod's log that nobody takes must not keep the Job from its exit code; a person's pager may take its time."""
+    limit = threading.Timer(READ_WITHIN, os._exit, (int(code),))
+    limit.daemon = True
+    if IN_CLUSTER in os.environ:
+        limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -153,10 +171,11 @@ def _say(line: str) -> None:
 @contextlib.contextmanager
 def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
     """The live view on a terminal, else lines; both on standard error."""
+    from canary.report.outbox import Aside, unbuffered
     from canary.report.reporters import LineReporter, LiveReporter
 
     if not (sys.stderr.isatty() if live is None else live):
-        yield LineReporter(sys.stderr)
+        yield Aside(LineReporter(unbuffered(sys.stderr)))
         return
     from rich.console import Console
 
@@ -170,7 +189,7 @@ def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
         plan=tuple(step.share for step in policy_of(file, exact_split=False).steps),
     )
     with LiveReporter(Console(stderr=True), view, now=time.time) as reporter:
-        yield reporter
+        yield Aside(reporter)
 
 
 def _end_like_any_process() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -130,6 +131,7 @@ def _line() -> str | None:
 
 
 def _say(text: str) -> None:
-    """Past the buffers: a handler may interrupt a print, and the terminal may be gone."""
-    with contextlib.suppress(OSError):
-        os.write(2, text.encode())
+    """Past the buffers: a handler may interrupt a print. Not said where the terminal is gone, or stuck."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [2], [], 0)[1]:  # a handler interrupts the thread that moves the traffic
+            os.write(2, text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from canary.adapters.kubernetes.fleets import KubernetesFleets
     from canary.cli.health import Health
     from canary.ports import Clock
+    from canary.report.outbox import Outbox
 
 TURN = 0.2
 """Seconds between two turns of the watchdog and of each rescue."""
@@ -92,6 +94,7 @@ def watchdog(
     finally:
         if server is not None:
             server.shutdown()
+        _lines().flush(1.0)
     raise typer.Exit(code)
 
 
@@ -201,5 +204,14 @@ class Guard:
 
 
 def _say(line: str) -> None:
+    """Never waits: a log that nobody takes must not hold a rescue up."""
     at = datetime.now(UTC).strftime("%H:%M:%SZ")
-    print(f"{at} {line}", file=sys.stderr, flush=True)
+    _lines().put(f"{at} {line}")
+
+
+@functools.cache
+def _lines() -> Outbox[str]:
+    from canary.report.outbox import Outbox, unbuffered
+
+    stream = unbuffered(sys.stderr)
+    return Outbox(lambda line: print(line, file=stream, flush=True), lost=lambda number, _: f"{number} lines were lost")
