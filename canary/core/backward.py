@@ -31,7 +31,7 @@ LIVES = 3
 """From the third incarnation without progress on, rolling back is the only action allowed (invariant 4)."""
 
 LEAST_LIFE = 60.0
-"""Seconds that every incarnation has for its rollback, however late it begins."""
+"""Seconds that every incarnation, and every decision, has for its rollback, however late it begins."""
 
 UNANSWERED = 3
 """A preflight that the API server leaves unanswered this often fails: nothing was touched, and CI waits."""
@@ -221,7 +221,9 @@ def _drain(release: Release, at: float) -> Step:
 def tick(release: Release, event: on.Ticked) -> Step:
     """What time does in every phase, before what it does in this one: retries, the deadline, the last call."""
     late = release.started and event.at - release.started >= release.policy.last_call
-    if late and event.at - release.resumed >= LEAST_LIFE and _incomplete(release):
+    # A machine that slept past its last call decides then, and has as much time as whoever takes over.
+    began = max(release.resumed, release.outcome.decided if release.outcome else 0.0)
+    if late and event.at - began >= LEAST_LIFE and _incomplete(release):
         reason = release.outcome.reason if release.outcome else "the release could not be completed"
         return ask(release, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=f"incomplete: {reason}")
     if release.outcome is None and release.started and event.at - release.started >= release.policy.deadline:

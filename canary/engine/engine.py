@@ -26,13 +26,16 @@ from canary.engine.decider import Decider
 from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.leaving import Leaving
 from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
+from canary.engine.waking import Waking
 from strategies.pacing import interval, young
 
 TICK = 0.2
 """Seconds between ticks: the precision of holds and deadlines."""
 
-QUEUE = 1_000
-"""Events waiting at most. Looks beyond it are dropped (the next look counts from the same counters)."""
+QUEUE, DROPPABLE = 1_000, 100
+"""Events waiting at most; and how many may wait when a reading or a renewal of the lease comes, which is dropped then:
+what cannot be (an abort, a lost fence, what watches show) finds room while the decider hangs, and the lease's thread
+never waits for it."""
 
 READ_TIMEOUT = 5.0
 """Seconds that a reading may take in all; a slower one is a look missed."""
@@ -84,6 +87,7 @@ class Engine:
         self._stop = threading.Event()
         self._leaving = Leaving(ask=fate, clock=ports.clock)
         self._beat = ports.clock.monotonic()
+        self._waking = Waking(leases=ports.leases, routes=ports.routes, clock=ports.clock, holder=holder)
         self._reading = threading.Semaphore(1)
         self._read_at, self._overdue = ports.clock.monotonic(), False
         self._keeper = LeaseKeeper(
@@ -96,11 +100,10 @@ class Engine:
             item, on.AbortRequested | on.FenceLost | on.EffectFailed | RouteObserved | EndpointsObserved
         )
         entry = (URGENT if urgent else NORMAL, next(self._numbers), item)
-        if urgent or not isinstance(item, ReadingTaken):
+        # The next reading counts from the same counters; and a renewal that is not heard of lets nothing be raised.
+        droppable = isinstance(item, ReadingTaken | on.LeaseRenewed)
+        if not (droppable and self._queue.qsize() >= DROPPABLE):
             self._queue.put(entry)
-            return
-        with contextlib.suppress(queue.Full):  # the next reading counts from the same counters
-            self._queue.put_nowait(entry)
 
     def abort(self, by: str, reason: str) -> None:
         """Roll back, on a person's or a signal's word; safe to call from a signal handler."""
@@ -143,6 +146,7 @@ class Engine:
                 return left
             if not self._decider.standing_by:  # whoever stands by must not look alive to those who take over
                 self._beat = self._ports.clock.monotonic()
+            self._waking.turn(self._decider)
             self._look_if_overdue()
             with contextlib.suppress(queue.Empty):
                 _, _, item = self._queue.get(timeout=TICK)

@@ -94,6 +94,7 @@ class Observer:
         self.pods: Mapping[Arm, int] = {}
         self._missed: dict[str, int] = {}
         self._seen = (0, 0)
+        self._skew = 0.0
         self._last: Look | None = None
         self._restarted = float("-inf")
         begun = form.begun(question.config, last_share=question.last_share, state=state)
@@ -113,6 +114,7 @@ class Observer:
 
     def take(self, reading: Reading, *, release: Release, at: float) -> on.Event | None:
         """The event that a reading amounts to; None when it holds no new sample and none was due."""
+        self._skew = reading.skew if reading.trouble is None else self._skew
         result = self._window.advance(reading)
         self._gauges.advance(reading)
         if isinstance(result, NoLook):
@@ -136,7 +138,7 @@ class Observer:
         else:
             self._judge = judge.learn(self._question.config, self._judge, result)
             self._keep(result, "learned", at)
-        return _looked(result, judgement, at)
+        return self._looked(result, judgement, at)
 
     def _knows(self, release: Release) -> bool:
         """Whether the judge is in this step: a journal written before the step was judged holds an older one.
@@ -150,10 +152,10 @@ class Observer:
         look, self._last = self._last, None
         if look is None:
             return None
-        return _looked(look, self._judge_look(look, "again", at), at)
+        return self._looked(look, self._judge_look(look, "again", at), at)
 
     def _judge_look(self, look: Look, treated: form.Treated, at: float) -> Judgement:
-        warm = look.end >= self._restarted + self._question.warmup
+        warm = look.end - self._skew >= self._restarted + self._question.warmup
         left_out = frozenset() if warm else self._question.latency
         counts = {name: arms for name, arms in look.counts.items() if name not in left_out}
         self._judge, judgement = judge.observe(self._question.config, self._judge, replace(look, counts=counts))
@@ -214,13 +216,13 @@ class Observer:
             "attempt": self._question.config.attempt,
         }
 
-
-def _looked(look: Look, judgement: Judgement | None, at: float) -> on.Looked:
-    return on.Looked(
-        at=at,
-        start=look.start,
-        end=look.end,
-        stable=look.requests(Arm.STABLE),
-        canary=look.requests(Arm.CANARY),
-        judgement=judgement,
-    )
+    def _looked(self, look: Look, judgement: Judgement | None, at: float) -> on.Looked:
+        """A look's times are the source's; what happened when is said in the server's, as everything else is."""
+        return on.Looked(
+            at=at,
+            start=look.start - self._skew,
+            end=look.end - self._skew,
+            stable=look.requests(Arm.STABLE),
+            canary=look.requests(Arm.CANARY),
+            judgement=judgement,
+        )
