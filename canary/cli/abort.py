@@ -124,11 +124,10 @@ def _world(api: Api, target: Target) -> World:
 def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
     """Under the lease, so that a replacement of the engine does not begin meanwhile."""
     from canary.adapters.kubernetes import KubernetesLeases
-    from canary.adapters.kubernetes.marks import lift
     from canary.adapters.kubernetes.objects import Objects
     from canary.adapters.kubernetes.origin import here
     from canary.adapters.kubernetes.paths import named
-    from canary.adapters.kubernetes.removal import remove_made
+    from canary.adapters.kubernetes.removal import sweep
     from canary.cli.case import journal_of
     from canary.cli.finishing import finish
     from canary.cli.taking import take_lease
@@ -139,10 +138,6 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
         world.sleep(found[0].policy.drain)
     objects = Objects(api, target.namespace)
 
-    def remove(uid: str) -> None:
-        remove_made(objects, uid)
-        lift(objects, uid)
-
     holder = uuid.uuid4().hex[:12]
     name = named("canary", target.route)
     leases = KubernetesLeases(api, namespace=target.namespace, name=name, clock=world.clock, origin=here())
@@ -152,7 +147,7 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
         todo = (f"{error}: it finishes by itself; watch it: canary status.",)
         return dataclasses.replace(done, engine="told", todo=todo)
     try:
-        return finish(world, done, remove=remove)
+        return finish(world, done, remove=partial(sweep, objects))
     finally:
         leases.release(holder)
 

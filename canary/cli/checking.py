@@ -28,6 +28,8 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
         stable_service=file.spec.stable.service,
         canary_service=file.canary_service,
         port=file.spec.stable.port,
+        copies=workload.copies,
+        floor=workload.floor == "hold",
     )
 
 

@@ -123,8 +123,7 @@ def sweep_before(stored: Stored | None, journal: Journal | None, objects: Object
         journal: the one that is gone on with: its own end sweeps; None where a release begins.
         objects: the namespace.
     """
-    from canary.adapters.kubernetes.marks import lift
-    from canary.adapters.kubernetes.removal import remove_made
+    from canary.adapters.kubernetes.removal import sweep
     from canary.engine.journal import decode
     from canary.ports import PortError
 
@@ -134,5 +133,4 @@ def sweep_before(stored: Stored | None, journal: Journal | None, objects: Object
     if release.phase not in FINAL or not release.policy.has_workload:
         return
     with contextlib.suppress(PortError):
-        remove_made(objects, release.uid)
-        lift(objects, release.uid)
+        sweep(objects, release.uid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -52,4 +52,29 @@ class Workload(Part):
     template: Literal["live"] = Field(
         default="live",
         description="Where the canary's pod template comes from: the running Deployment's, with the new image.",
+    )
+    copies: Annotated[
+        tuple[
+            Literal[
+                "NetworkPolicy",
+                "PodDisruptionBudget",
+                "ServiceMonitor",
+                "PodMonitor",
+                "AuthorizationPolicy",
+                "HorizontalPodAutoscaler",
+                "ScaledObject",
+            ],
+            ...,
+        ],
+        Field(max_length=7),
+    ] = Field(
+        default=(),
+        alias="copy",
+        description="Kinds of objects that cover stable's pods and of which the canary gets a copy for the release. "
+        "Default: none; a NetworkPolicy that would not cover the canary is refused, the others are told.",
+    )
+    floor: Literal["hold", "leave"] = Field(
+        default="hold",
+        description="Whether the minimum of stable's autoscaler is held at the pods that stable has while the release "
+        "lasts, so that all traffic can come back at once. Default: hold.",
     )

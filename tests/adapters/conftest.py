@@ -197,6 +197,10 @@ class Cluster:
             "endpointslices": "/apis/discovery.k8s.io/v1",
             "leases": "/apis/coordination.k8s.io/v1",
             "horizontalpodautoscalers": "/apis/autoscaling/v2",
+            "networkpolicies": "/apis/networking.k8s.io/v1",
+            "poddisruptionbudgets": "/apis/policy/v1",
+            "podmonitors": "/apis/monitoring.coreos.com/v1",
+            "scaledobjects": "/apis/keda.sh/v1alpha1",
             "roles": "/apis/rbac.authorization.k8s.io/v1",
             "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
         }.get(plural, "/api/v1")

@@ -344,16 +344,60 @@ def test_the_same_image_is_told_and_allowed(check: Check, images: tuple[str, str
     one(check(image=images[0]), "already runs", code=None)
 
 
-def test_an_autoscaler_that_would_take_stables_pods_away_is_told(shop: Any, check: Check) -> None:
+def autoscaler(shop: Any, **metadata: Any) -> None:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
     body = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "shop", "namespace": shop.namespace},
+        "metadata": {"name": "shop", "namespace": shop.namespace, **metadata},
         "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9},
     }
     shop.create(shop.path("horizontalpodautoscalers"), body)
-    one(check(), "from 4 down to 2", "minReplicas to 4", code=None)
+
+
+def test_an_autoscaler_that_would_take_stables_pods_away_is_told_unless_its_minimum_is_held(
+    shop: Any, check: Check
+) -> None:
+    autoscaler(shop)
+    assert check() == []
+    one(check(floor=False), "from 4 down to 2", "minReplicas to 4", code=None)
+    refused = {"status": 403, "reason": "Forbidden", "message": "no"}
+    shop.fault(refused, verb="patch", resource="horizontalpodautoscalers.autoscaling")
+    one(check(), "from 4 down to 2", "cannot be held", "minReplicas to 4", code=None)
+
+
+def test_a_tool_that_would_put_the_minimum_back_is_named(shop: Any, check: Check) -> None:
+    autoscaler(shop, labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
+    one(check(), "Flux", "/spec/minReplicas", code=None)
+
+
+def test_a_minimum_that_another_release_left_held_is_told(shop: Any, check: Check) -> None:
+    note = '{"release":"0ther","was":1,"now":2}'
+    autoscaler(shop, annotations={"canary-engine.io/floor": note})
+    one(check(), "held at 2 by release 0ther; it was 1", "annotate", code=None)
+
+
+def cover(shop: Any, plural: str, api_version: str, kind: str) -> None:
+    selecting = "podSelector" if kind == "NetworkPolicy" else "selector"
+    spec = {selecting: {"matchLabels": {"app": "shop"}}}
+    body = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "shop"}, "spec": spec}
+    shop.create(shop.path(plural), body)
+
+
+def test_a_network_policy_that_would_not_cover_the_canary_is_refused_unless_it_is_copied(
+    shop: Any, check: Check
+) -> None:
+    cover(shop, "networkpolicies", "networking.k8s.io/v1", "NetworkPolicy")
+    one(check(), "NetworkPolicy", "would not cover the canary's", "Add NetworkPolicy to spec.workload.copy")
+    assert check(copies=("NetworkPolicy",)) == []
+    rehearsed = {(e["verb"], e["resource"]) for e in shop.requests() if e["dryRun"] == "All"}
+    assert ("create", "networkpolicies.networking.k8s.io") in rehearsed
+
+
+def test_a_budget_that_would_not_cover_the_canary_is_told(shop: Any, check: Check) -> None:
+    cover(shop, "poddisruptionbudgets", "policy/v1", "PodDisruptionBudget")
+    one(check(), "PodDisruptionBudget", "would not cover", "can do without", code=None)
+    assert check(copies=("PodDisruptionBudget",)) == []
 
 
 def test_without_a_workload_the_canarys_service_must_be_there(shop: Any, check: Check) -> None:
@@ -373,7 +417,11 @@ RULES = {
     "leases": ("coordination.k8s.io", "leases", ["get", "create", "patch"], []),
     "journal": ("", "configmaps", ["get", "create", "patch"], []),
     "events": ("", "events", ["create"], []),
+    "policies": ("networking.k8s.io", "networkpolicies", ["list"], []),
+    "budgets": ("policy", "poddisruptionbudgets", ["list"], []),
 }
+LESS = {"events", "policies", "budgets"}
+"""Without these a release works, and something is only told less well."""
 
 
 def permit(shop: Any, rules: dict[str, Any]) -> Api:
@@ -396,7 +444,7 @@ def test_a_narrow_role_is_enough(shop: Any, check: Check) -> None:
     assert check(api=permit(shop, RULES)) == []
 
 
-@pytest.mark.parametrize("missing", [name for name in RULES if name != "events"])
+@pytest.mark.parametrize("missing", [name for name in RULES if name not in LESS])
 def test_each_missing_rule_is_named_with_the_rule_to_add(shop: Any, check: Check, missing: str) -> None:
     found = check(api=permit(shop, {name: rule for name, rule in RULES.items() if name != missing}))
     group, plural, verbs, _ = RULES[missing]
@@ -410,6 +458,18 @@ def test_each_missing_rule_is_named_with_the_rule_to_add(shop: Any, check: Check
 def test_events_are_not_needed(shop: Any, check: Check) -> None:
     found = check(api=permit(shop, {name: rule for name, rule in RULES.items() if name != "events"}))
     one(found, "create events", code=None)
+
+
+@pytest.mark.parametrize("missing", ["policies", "budgets"])
+def test_what_may_not_be_listed_is_told_and_needed_only_for_copies(shop: Any, check: Check, missing: str) -> None:
+    api = permit(shop, {name: rule for name, rule in RULES.items() if name != missing})
+    _, plural, _, _ = RULES[missing]
+    one(check(api=api), f"may not list {plural}", code=None)
+
+
+def test_copies_need_rights(shop: Any, check: Check) -> None:
+    found = check(api=permit(shop, RULES), copies=("NetworkPolicy",))
+    one(found, "create networkpolicies", code=ExitCode.NOT_PERMITTED)
 
 
 # Metrics --------------------------------------------------------------------------------------------------------

@@ -11,90 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.adapters.kubernetes import derive
+from canary.adapters.kubernetes.labels import takes
 from canary.adapters.kubernetes.rollout import ready_endpoints, rollout, trouble
 
-KEYS = ("app", "app.kubernetes.io/name", "app.kubernetes.io/instance", "tier", "version")
-VALUES = st.sampled_from(["shop", "front", "v1", "", "x" * 63])
-LABELS = st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1)
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=300)
-
-
-@st.composite
-def pods_and_selectors(draw: st.DrawFn) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """Labels of stable's pods, and selectors that take them, as Services and a Deployment would write them."""
-    labels = draw(LABELS)
-    selectors = []
-    for _ in range(draw(st.integers(1, 4))):
-        keys = draw(st.lists(st.sampled_from(sorted(labels)), min_size=1, unique=True))
-        selector: dict[str, Any] = {"matchLabels": {}, "matchExpressions": []}
-        for key in keys:
-            match draw(st.sampled_from(["equal", "In", "Exists", "equal and NotIn"])):
-                case "In":
-                    values = [labels[key], "other"]
-                    selector["matchExpressions"].append({"key": key, "operator": "In", "values": values})
-                case "Exists":
-                    selector["matchExpressions"].append({"key": key, "operator": "Exists"})
-                case how:
-                    selector["matchLabels"][key] = labels[key]
-                    if how == "equal and NotIn":
-                        one = {"key": key, "operator": "NotIn", "values": ["other"]}
-                        selector["matchExpressions"].append(one)
-        selectors.append(selector)
-    return labels, selectors
-
-
-@SETTINGS
-@given(pods_and_selectors())
-def test_no_selector_that_takes_stables_pods_takes_the_canarys(
-    case: tuple[dict[str, str], list[dict[str, Any]]],
-) -> None:
-    labels, selectors = case
-    assert all(derive.takes(selector, labels) for selector in selectors)
-    found = derive.distinct_labels(labels, selectors)
-    assert not any(derive.takes(selector, found) for selector in selectors)
-
-
-@SETTINGS
-@given(pods_and_selectors())
-def test_labels_that_nothing_selects_by_stay_and_values_stay_valid(
-    case: tuple[dict[str, str], list[dict[str, Any]]],
-) -> None:
-    labels, selectors = case
-    found = derive.distinct_labels(labels, selectors)
-    selected = {key for each in selectors for key in each["matchLabels"]}
-    selected |= {expression["key"] for each in selectors for expression in each["matchExpressions"]}
-    assert {key: value for key, value in labels.items() if key not in selected} == {
-        key: value for key, value in found.items() if key not in selected
-    }
-    assert set(found) <= set(labels)
-    assert all(len(value) <= 63 and value[:1] != "-" for value in found.values())
-
-
-@SETTINGS
-@given(LABELS, st.sampled_from(KEYS))
-def test_one_label_that_all_selectors_share_is_all_that_changes(labels: dict[str, str], shared: str) -> None:
-    labels = {**labels, shared: "shop"}
-    selectors = [{"matchLabels": {shared: "shop"}}, {"matchLabels": labels}]
-    found = derive.distinct_labels(labels, selectors)
-    assert {key for key in labels if found.get(key) != labels[key]} == {shared}
-
-
-def test_a_selector_that_would_take_the_changed_pods_is_refused_with_what_to_do() -> None:
-    taken = [{"matchLabels": {"app": "shop"}}, {"matchLabels": {"app": "shop-canary"}}]
-    with pytest.raises(derive.Underivable, match=r"shop-canary.*label that only they have"):
-        derive.distinct_labels({"app": "shop"}, taken)
-    with pytest.raises(derive.Underivable, match="NotIn"):
-        derive.distinct_labels({}, [{"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}])
 
 
 @SETTINGS
 @given(st.decimals(0, 100, places=2), st.integers(1, 500))
 def test_no_pod_of_the_canary_carries_more_than_a_pod_of_stable_did(share: Decimal, stable: int) -> None:
-    replicas = derive.replicas_for(share, stable=stable)
+    replicas, room = derive.replicas_for(share, stable=stable), derive.HEADROOM
     assert share / replicas <= Decimal(100) / stable + Decimal("1e-9")
     assert min(2, stable) <= replicas <= stable
-    # One less would be too much load, or too few to tell a bad node from a bad version.
-    assert replicas == min(2, stable) or share / (replicas - 1) > Decimal(100) / stable
+    assert replicas == stable or share * room / replicas <= Decimal(100) / stable + Decimal("1e-9")
+    # One less would leave no headroom, or too few to tell a bad node from a bad version.
+    assert replicas == min(2, stable) or share * room / (replicas - 1) > Decimal(100) / stable
 
 
 def deployment(**spec: Any) -> dict[str, Any]:
@@ -171,8 +102,8 @@ def test_rules_that_keep_stables_pods_apart_keep_the_canarys_apart_and_not_the_t
     required, foreign = apart["requiredDuringSchedulingIgnoredDuringExecution"]
     preferred = apart["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"]
     for each in (required, preferred, spec["topologySpreadConstraints"][0]):
-        assert derive.takes(each["labelSelector"], labels)
-        assert not derive.takes(each["labelSelector"], stable["spec"]["template"]["metadata"]["labels"])
+        assert takes(each["labelSelector"], labels)
+        assert not takes(each["labelSelector"], stable["spec"]["template"]["metadata"]["labels"])
     assert foreign == term(app="batch")
 
 
@@ -181,9 +112,9 @@ def test_neither_deployment_takes_the_others_pods() -> None:
     canary = derived(stable)
     of_stable = stable["spec"]["template"]["metadata"]["labels"]
     of_canary = canary["spec"]["template"]["metadata"]["labels"]
-    assert not derive.takes(stable["spec"]["selector"], of_canary)
-    assert not derive.takes(canary["spec"]["selector"], of_stable)
-    assert derive.takes(canary["spec"]["selector"], of_canary)
+    assert not takes(stable["spec"]["selector"], of_canary)
+    assert not takes(canary["spec"]["selector"], of_stable)
+    assert takes(canary["spec"]["selector"], of_canary)
 
 
 def test_nothing_hands_the_canary_to_the_tool_that_manages_stable() -> None:

@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 IMAGE = "example.test/shop@sha256:" + "2" * 64
 SILENT = 2.0
-NEVER_USED = {("list", "pods"), ("list", "endpointslices")}
-"""Asked for where stable does not get ready, and where it is put back."""
+NEVER_USED = {("list", "pods"), ("list", "endpointslices"), ("list", "scaledobjects"), ("patch", "scaledobjects")}
+"""Asked for where stable does not get ready, where it is put back, and where KEDA is installed."""
 
 
 @pytest.fixture
@@ -117,8 +117,18 @@ def guard_of(shop: Any, api: Api | None = None) -> Guard:
 
 @pytest.mark.parametrize("promoting", [False, True])
 def test_a_release_is_finished_with_the_charts_rights(installed: Any, promoting: bool) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "shop"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9},
+    }
+    installed.create(installed.path("horizontalpodautoscalers"), scaler)
     abandoned = Abandoned(installed, promoting=promoting)
+    assert installed.get("horizontalpodautoscalers", "shop")["spec"]["minReplicas"] == 4
     assert guard_of(installed).run(once=True) == 0
+    assert installed.get("horizontalpodautoscalers", "shop")["spec"]["minReplicas"] == 2
     assert abandoned.release.phase is Phase.ROLLED_BACK
     assert abandoned.release.outcome is not None
     assert abandoned.release.outcome.code is ExitCode.ENGINE_LOST

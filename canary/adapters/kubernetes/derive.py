@@ -1,21 +1,19 @@
 """From stable's live objects to the canary's: pure functions, objects in and objects out.
 
 The canary must be told apart by everything that selects pods. Its own selectors name one label that nobody else has
-(the release's uid), so they take no pod of stable's. The other way round, a selector is a conjunction, so one label
-that differs is enough for stable's Services and Deployment not to take the canary's pods; as few labels as possible
-are changed, because NetworkPolicies, budgets and dashboards of the application select by the others.
+(the release's uid), so they take no pod of stable's. The other way round see `labels`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from canary.adapters.kubernetes.paths import DEPLOYMENT, LABEL_LIMIT, MANAGED, PART_LABEL, PREFIX, RELEASE_LABEL, named
+from canary.adapters.kubernetes.labels import Unescapable, apart_from_itself, distinct_labels
+from canary.adapters.kubernetes.paths import DEPLOYMENT, MANAGED, PART_LABEL, PREFIX, RELEASE_LABEL, named
 from canary.adapters.kubernetes.paths import SERVICE as SERVICES
 from canary.ports import JsonObject
 
@@ -25,14 +23,32 @@ STABLE_TEMPLATE = PREFIX + "stable-template"
 """Annotations of the canary's Deployment: what stable was when the canary was made from it. They live exactly as
 long as they are needed, and nothing of ours stands on stable."""
 
+HEADROOM = Decimal("1.2")
+"""More replicas than the share alone asks for, up to as many as stable had."""
+
 DEPLOYMENT_NAME_LIMIT = 240
 """Characters: the names of its ReplicaSets are longer by a dash and a hash of ten, and may have 253."""
 
-_PREFERRED = ("app.kubernetes.io/instance", "app", "app.kubernetes.io/name")
-"""Which label is changed when several would do: the first is what tells two installations of one program apart."""
+INSTANCE = (
+    "kubectl.kubernetes.io/",
+    "deployment.kubernetes.io/",
+    "autoscaling.alpha.kubernetes.io/",
+    "meta.helm.sh/",
+    "helm.sh/",
+    "argocd.argoproj.io/",
+    "fluxcd.io/",
+    "fleet.cattle.io/",
+    "objectset.rio.cattle.io/",
+    "configsync.gke.io/",
+    "config.kubernetes.io/",
+    "kapp.k14s.io/",
+    "openchoreo.dev/",
+)
+"""What annotations that belong to one object begin with, or to its owner: copied, they would hand the copy to the tool
+that manages stable (which deletes it), or tell lies about its history."""
 
-_OWNERS = ("kubectl.kubernetes.io/", "meta.helm.sh/", "helm.sh/", "argocd.argoproj.io/", "toolkit.fluxcd.io/")
-"""Annotations that say who manages an object; copied, they would hand the canary to that tool, which deletes it."""
+_KEPT = ("kubectl.kubernetes.io/default-container", "kubectl.kubernetes.io/restartedAt")
+"""Of those, what a pod template carries on purpose: they say something about the pods."""
 
 _COPIED_FROM_SERVICE = ("ipFamilies", "ipFamilyPolicy", "trafficDistribution", "internalTrafficPolicy")
 _COPIED_FROM_PORT = ("name", "protocol", "port", "targetPort", "appProtocol")
@@ -54,8 +70,9 @@ def object_labels(release: str) -> dict[str, str]:
 
 
 def replicas_for(share: Decimal, *, stable: int) -> int:
-    """How many replicas carry a share of the pool without more load per pod than stable's had before the release.
+    """How many replicas carry a share of the pool with less load per pod than stable's had before the release.
 
+    The headroom is for a split that is random and for pods that are cold; all of the pool needs as many as stable had.
     At least two where stable has several: one pod cannot tell a bad node from a bad version, and its restart would
     leave the canary without endpoints.
 
@@ -63,8 +80,8 @@ def replicas_for(share: Decimal, *, stable: int) -> int:
         share: percent of the pool, 0 to 100.
         stable: stable's replicas before the release, at least 1.
     """
-    wanted = int((stable * share / 100).to_integral_value(ROUND_CEILING))
-    return max(min(2, stable), wanted)
+    wanted = int((stable * share * HEADROOM / 100).to_integral_value(ROUND_CEILING))
+    return max(min(2, stable), min(wanted, stable))
 
 
 def container_of(deployment: Mapping[str, Any], name: str | None) -> tuple[int, Mapping[str, Any]]:
@@ -92,57 +109,6 @@ def fingerprint(deployment: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def takes(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector (matchLabels, matchExpressions) takes an object with these labels."""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    for each in selector.get("matchExpressions") or ():
-        key, values = each.get("key"), each.get("values") or ()
-        holds = {
-            "In": labels.get(key) in values,
-            "NotIn": labels.get(key) not in values,
-            "Exists": key in labels,
-            "DoesNotExist": key not in labels,
-        }
-        if not holds.get(each.get("operator"), True):
-            return False
-    return True
-
-
-def selector_of(service: Mapping[str, Any]) -> JsonObject | None:
-    """A Service's selector as a LabelSelector; None when it selects nothing by itself."""
-    chosen = (service.get("spec") or {}).get("selector")
-    return {"matchLabels": dict(chosen)} if chosen else None
-
-
-def distinct_labels(labels: Mapping[str, str], selectors: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Stable's pod labels, changed where it takes the fewest changes for none of the selectors to take them.
-
-    Args:
-        labels: of stable's pods.
-        selectors: LabelSelectors that must not take the result; those that do not take stable's pods do no harm.
-
-    Raises:
-        Underivable: a selector takes the pods however their labels are changed.
-    """
-    selectors, found, changed = list(selectors), dict(labels), set[str]()
-    while taking := [selector for selector in selectors if takes(selector, found)]:
-        votes = Counter(key for selector in taking for key in _keys(selector) if key not in changed)
-        if not votes:
-            text = json.dumps(taking[0], sort_keys=True)
-            raise Underivable(
-                f"the selector {text} would take the canary's pods as well, whichever of its labels is changed; "
-                f"give stable's pods a label that only they have, and select by that"
-            )
-        key = min(votes, key=lambda each: (-votes[each], _rank(each), each))
-        changed.add(key)
-        if any(_needs_only_presence(selector, key) for selector in taking):
-            del found[key]
-        else:
-            found[key] = named(found[key], "canary", limit=LABEL_LIMIT) if found[key] else "canary"
-    return found
-
-
 def canary_deployment(
     stable: Mapping[str, Any],
     *,
@@ -151,6 +117,7 @@ def canary_deployment(
     image: str,
     selectors: Iterable[Mapping[str, Any]],
     replicas: int,
+    keep: Iterable[Mapping[str, Any]] = (),
 ) -> JsonObject:
     """The canary's Deployment: stable's template with the new image and labels of its own.
 
@@ -159,8 +126,9 @@ def canary_deployment(
         release: the release's uid.
         container: which container gets the image; None for the only one.
         image: the new version.
-        selectors: LabelSelectors of the Services whose traffic the canary must not get.
+        selectors: LabelSelectors that must not take the canary's pods: of Services, Deployments, budgets.
         replicas: how many.
+        keep: LabelSelectors that had better take them, such as those of NetworkPolicies.
 
     Raises:
         Underivable: there is no such container, or a selector cannot be escaped.
@@ -169,12 +137,15 @@ def canary_deployment(
     spec = stable["spec"]
     template: JsonObject = json.loads(json.dumps(spec["template"]))
     template["spec"]["containers"][index]["image"] = image
-    metadata: JsonObject = dict(template.get("metadata") or {})
-    metadata.pop("creationTimestamp", None)
-    labels = distinct_labels(metadata.get("labels") or {}, [spec["selector"], *selectors])
-    template["metadata"] = {**metadata, "labels": {**labels, **own_labels(release)}}
-    _keep_apart_from_itself(template["spec"], before=metadata.get("labels") or {}, after=labels)
-    notes = {
+    metadata = template.get("metadata") or {}
+    old, own, notes = metadata.get("labels") or {}, own_labels(release), portable(metadata.get("annotations"))
+    try:
+        labels = distinct_labels(old, [spec["selector"], *selectors], keep=keep, endings=endings(release))
+    except Unescapable as error:
+        raise Underivable(str(error)) from error
+    template["metadata"] = {"labels": {**labels, **own}, **({"annotations": notes} if notes else {})}
+    apart_from_itself(template["spec"], before=old, after=labels, own=own)
+    known = {
         STABLE_IMAGE: str(before.get("image", "")),
         STABLE_REPLICAS: str(replicas_of(stable)),
         STABLE_TEMPLATE: fingerprint(stable),
@@ -186,7 +157,7 @@ def canary_deployment(
             "name": named(stable["metadata"]["name"], "canary", limit=DEPLOYMENT_NAME_LIMIT),
             "namespace": stable["metadata"]["namespace"],
             "labels": object_labels(release),
-            "annotations": notes,
+            "annotations": known,
         },
         "spec": {
             **{key: spec[key] for key in _COPIED_FROM_DEPLOYMENT if key in spec},
@@ -201,11 +172,7 @@ def canary_deployment(
 def canary_service(stable: Mapping[str, Any], *, name: str, release: str) -> JsonObject:
     """The canary's Service: stable's ports, and the annotations by which a gateway treats a Service in its own way."""
     spec, metadata = stable["spec"], stable["metadata"]
-    annotations = {
-        key: value
-        for key, value in (metadata.get("annotations") or {}).items()
-        if not any(owner in key for owner in _OWNERS)
-    }
+    annotations = portable(metadata.get("annotations"))
     copied = {key: spec[key] for key in _COPIED_FROM_SERVICE if key in spec}
     if spec.get("clusterIP") == "None":
         copied["clusterIP"] = "None"
@@ -226,6 +193,20 @@ def canary_service(stable: Mapping[str, Any], *, name: str, release: str) -> Jso
     }
 
 
+def endings(release: str) -> tuple[str, str]:
+    """What a changed label's value ends with; the second is for where somebody has a canary by hand."""
+    return "canary", f"canary-{release}"
+
+
+def portable(annotations: Mapping[str, str] | None) -> dict[str, str]:
+    """Annotations that a copy of an object, or pods of another owner, may carry."""
+    return {
+        key: value
+        for key, value in (annotations or {}).items()
+        if key in _KEPT or not any(mark in key for mark in INSTANCE)
+    }
+
+
 def replace_image(index: int, *, container: str, before: str, after: str) -> list[JsonObject]:
     """A JSON Patch of one container's image that holds only while the container and its image are what they were."""
     path = f"/spec/template/spec/containers/{index}"
@@ -234,6 +215,11 @@ def replace_image(index: int, *, container: str, before: str, after: str) -> lis
         {"op": "test", "path": f"{path}/image", "value": before},
         {"op": "replace", "path": f"{path}/image", "value": after},
     ]
+
+
+def labels_of(deployment: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of its pods."""
+    return (deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
 
 
 def replicas_of(deployment: Mapping[str, Any]) -> int:
@@ -258,41 +244,3 @@ def release_of(item: Mapping[str, Any]) -> str | None:
     """The uid of the release that made an object; None when none did."""
     value = ((item.get("metadata") or {}).get("labels") or {}).get(RELEASE_LABEL)
     return value if isinstance(value, str) else None
-
-
-def _keep_apart_from_itself(spec: JsonObject, *, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Let the rules that spread stable's pods spread the canary's: else they forbid it every node that stable is on."""
-    apart = (spec.get("affinity") or {}).get("podAntiAffinity") or {}
-    terms = [
-        *(apart.get("requiredDuringSchedulingIgnoredDuringExecution") or ()),
-        *(each["podAffinityTerm"] for each in apart.get("preferredDuringSchedulingIgnoredDuringExecution") or ()),
-        *(spec.get("topologySpreadConstraints") or ()),
-    ]
-    for term in terms:
-        selector = term.get("labelSelector") or {}
-        if not selector or not takes(selector, before):
-            continue
-        wanted = selector.get("matchLabels") or {}
-        for key in wanted:
-            wanted[key] = after.get(key, wanted[key])
-        for each in selector.get("matchExpressions") or ():
-            if each.get("operator") == "In":
-                each["values"] = [after.get(each["key"], before[each["key"]])]
-
-
-def _keys(selector: Mapping[str, Any]) -> set[str]:
-    """Labels whose change makes the selector pass the pod by."""
-    expressions = selector.get("matchExpressions") or ()
-    return {
-        *(selector.get("matchLabels") or {}),
-        *(each["key"] for each in expressions if each.get("operator") in {"In", "Exists"}),
-    }
-
-
-def _needs_only_presence(selector: Mapping[str, Any], key: str) -> bool:
-    expressions = selector.get("matchExpressions") or ()
-    return any(each.get("key") == key and each.get("operator") == "Exists" for each in expressions)
-
-
-def _rank(key: str) -> int:
-    return _PREFERRED.index(key) if key in _PREFERRED else len(_PREFERRED)

@@ -59,6 +59,14 @@ ENDPOINT_SLICE = Resource(group="discovery.k8s.io", version="v1", plural="endpoi
 AUTOSCALER = Resource(
     group="autoscaling", version="v2", plural="horizontalpodautoscalers", kind="HorizontalPodAutoscaler"
 )
+SCALED_OBJECT = Resource(group="keda.sh", version="v1alpha1", plural="scaledobjects", kind="ScaledObject")
+NETWORK_POLICY = Resource(group="networking.k8s.io", version="v1", plural="networkpolicies", kind="NetworkPolicy")
+BUDGET = Resource(group="policy", version="v1", plural="poddisruptionbudgets", kind="PodDisruptionBudget")
+SERVICE_MONITOR = Resource(group="monitoring.coreos.com", version="v1", plural="servicemonitors", kind="ServiceMonitor")
+POD_MONITOR = Resource(group="monitoring.coreos.com", version="v1", plural="podmonitors", kind="PodMonitor")
+AUTHORIZATION_POLICY = Resource(
+    group="security.istio.io", version="v1", plural="authorizationpolicies", kind="AuthorizationPolicy"
+)
 JOB = Resource(group="batch", version="v1", plural="jobs", kind="Job")
 EVENT = Resource(group="", version="v1", plural="events", kind="Event")
 

@@ -11,9 +11,10 @@ from analysis.model import Arm
 from analysis.sources import Reading
 from canary.adapters.kubernetes.access import Right, denied, rule_for
 from canary.adapters.kubernetes.api import Api
-from canary.adapters.kubernetes.managers import reverters_of
+from canary.adapters.kubernetes.neighbours import COVERS
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import (
+    AUTOSCALER,
     CONFIG_MAP,
     DEPLOYMENT,
     ENDPOINT_SLICE,
@@ -21,11 +22,12 @@ from canary.adapters.kubernetes.paths import (
     LEASE,
     POD,
     ROUTE_KINDS,
+    SCALED_OBJECT,
     SERVICE,
     named,
 )
 from canary.adapters.kubernetes.preflight_metrics import check_buckets
-from canary.adapters.kubernetes.preflight_workload import check_service, check_workload
+from canary.adapters.kubernetes.preflight_workload import check_service, check_workload, owners
 from canary.adapters.kubernetes.rehearsal import first_raise, rehearse_notes, rehearse_route, rehearse_workload
 from canary.adapters.kubernetes.routes import KubernetesRoutes
 from canary.adapters.kubernetes.workload import KubernetesWorkloads
@@ -160,6 +162,11 @@ class KubernetesPreflights:
             *(Right(verb=verb, resource=SERVICE) for verb in ("create", "list")),
             Right(verb="watch", resource=ENDPOINT_SLICE),
             Right(verb="list", resource=POD),
+            *(
+                Right(verb="create", resource=resource)
+                for resource in (*COVERS, AUTOSCALER, SCALED_OBJECT)
+                if resource.kind in workloads.copies
+            ),
         ]
 
     # The route ---------------------------------------------------------------------------------------------
@@ -231,7 +238,7 @@ class KubernetesPreflights:
         what = self._objects.what(DEPLOYMENT, self._workloads.stable_name)
         path = drafts.promotion[-1]["path"]
         found += owners(drafts.stable, what, group="apps", path=path, touched="the image at promotion")
-        return found + rehearse_workload(self._objects, drafts, release=self._release)
+        return found + rehearse_workload(self._objects, drafts, release=self._release, copies=self._workloads.copies)
 
     def _check_notes(self) -> list[Problem]:
         return rehearse_notes(self._objects, lease=self._lease, journal=self._journal)
@@ -254,17 +261,6 @@ class KubernetesPreflights:
                 fix=f"{_LABELS} {self._missing}".strip(),
             )
         ]
-
-
-def owners(item: JsonObject, what: str, *, group: str, path: str, touched: str) -> list[Problem]:
-    """A warning for each tool that would put the object back during the release."""
-    kind, name = item.get("kind", ""), item["metadata"]["name"]
-    found = []
-    for tool, sign in reverters_of(item):
-        fix = tool.hint.format(kind=kind, name=name, group=group, path=path)
-        sentence = f"{what} is managed by {tool.name} ({sign}), which may put {touched} back during the release."
-        found.append(Problem(what=sentence, fix=f"{fix[0].upper()}{fix[1:]}.", code=None))
-    return found
 
 
 def _tells_about_stable(reading: Reading) -> bool:

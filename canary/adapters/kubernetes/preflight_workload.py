@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from canary.adapters.kubernetes import derive
+from canary.adapters.kubernetes import derive, neighbours, scalers
+from canary.adapters.kubernetes.access import Right, rule_for
+from canary.adapters.kubernetes.copying import Scaler, scalers_of
+from canary.adapters.kubernetes.drafting import Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME
-from canary.adapters.kubernetes.managers import writer_of
+from canary.adapters.kubernetes.labels import selector_of, takes
+from canary.adapters.kubernetes.managers import reverters_of, writer_of
 from canary.adapters.kubernetes.marks import mark_of
 from canary.adapters.kubernetes.objects import Objects
-from canary.adapters.kubernetes.paths import AUTOSCALER, DEPLOYMENT, ENDPOINT_SLICE, SERVICE, TOKEN_LABEL, Resource
+from canary.adapters.kubernetes.paths import (
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    NETWORK_POLICY,
+    SERVICE,
+    TOKEN_LABEL,
+    Resource,
+)
 from canary.adapters.kubernetes.rollout import ready_endpoints, rollout
-from canary.adapters.kubernetes.workload import Drafts, KubernetesWorkloads
+from canary.adapters.kubernetes.workload import KubernetesWorkloads
 from canary.core.outcome import ExitCode
-from canary.ports import JsonObject, NotFound, Problem, Refused
+from canary.ports import Conflict, JsonObject, NotFound, Problem, Refused
 from strategies import RefId
 
 
@@ -56,7 +67,8 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
     for resource, name in ((DEPLOYMENT, workloads.canary_name), (SERVICE, workloads.canary_service)):
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
-    return found + _optional(lambda: _check_autoscaler(objects, stable, what))
+    found += check_cover(drafts, workloads.copies, objects)
+    return found + _optional(lambda: check_floors(objects, workloads, stable, what))
 
 
 def check_pods(stable: JsonObject, what: str) -> list[Problem]:
@@ -92,12 +104,12 @@ def _check_rollout(stable: JsonObject, what: str) -> list[Problem]:
 
 def _check_selection(stable: JsonObject, service: JsonObject, what: str, objects: Objects) -> list[Problem]:
     name = objects.what(SERVICE, service["metadata"]["name"])
-    selector = derive.selector_of(service)
+    selector = selector_of(service)
     if selector is None:
         fix = "Name a Service that selects stable's pods by their labels."
         return [Problem(what=f"{name} has no selector.", fix=fix)]
     labels = stable["spec"]["template"].get("metadata", {}).get("labels") or {}
-    if not derive.takes(selector, labels):
+    if not takes(selector, labels):
         fix = "Correct spec.workload.name or spec.stable.service: they must be one and the same version's."
         return [Problem(what=f"{name} does not select the pods of {what}.", fix=fix)]
     return []
@@ -134,20 +146,84 @@ def _check_volumes(stable: JsonObject, what: str) -> list[Problem]:
     return [Problem(what=f"{what} mounts {names}; the canary's pods would mount the same.", fix=fix, code=None)]
 
 
-def _check_autoscaler(objects: Objects, stable: JsonObject, what: str) -> list[Problem]:
-    name, replicas = stable["metadata"]["name"], derive.replicas_of(stable)
+def check_cover(drafts: Drafts, copies: Collection[str], objects: Objects) -> list[Problem]:
+    """What covers stable and would not cover the canary: refused for a NetworkPolicy that is not copied, else told."""
+    found, kinds = [], {resource.kind for resource in neighbours.COVERS}
+    for gap in drafts.gaps:
+        kind = gap.resource.kind
+        if kind in copies:
+            continue
+        sentence = f"{objects.what(gap.resource, gap.name)} {gap.does}, and would not cover the canary's."
+        fix = f"Add {kind} to spec.workload.copy: the canary gets a copy of it for the release."
+        if kind != NETWORK_POLICY.kind:
+            fix = f"Nothing, if the canary can do without; else add {kind} to spec.workload.copy."
+        code = ExitCode.PREFLIGHT_FAILED if kind == NETWORK_POLICY.kind else None
+        found.append(Problem(what=sentence, fix=fix, code=code))
+    return found + [_unread(resource, copies, objects) for resource in drafts.unread if resource.kind in kinds]
+
+
+def _unread(resource: Resource, copies: Collection[str], objects: Objects) -> Problem:
+    needed = resource.kind in copies
+    rule = rule_for([Right(verb="list", resource=resource)])
+    what = f"Whether each {resource.kind} that covers stable would cover the canary is not known: "
+    return Problem(
+        what=f"{what}the engine may not list {resource.plural} in namespace {objects.namespace}.",
+        fix=f"Add to its Role: {rule}.",
+        code=ExitCode.NOT_PERMITTED if needed else None,
+    )
+
+
+def check_floors(objects: Objects, workloads: KubernetesWorkloads, stable: JsonObject, what: str) -> list[Problem]:
+    """An autoscaler that may take stable's pods away: told where its minimum is not, or cannot be, held."""
+    name, replicas, found = stable["metadata"]["name"], derive.replicas_of(stable), []
+    for scaler in scalers_of(objects, name):
+        item, kind = scaler.item, scaler.resource.kind
+        scaler_name, field = item["metadata"]["name"], scalers.path_of(item).rpartition("/")[2]
+        known = scalers.held(item)
+        whose = objects.what(scaler.resource, scaler_name)
+        if known is not None and known.release != workloads.release:
+            note = f"kubectl -n {objects.namespace} annotate {kind.lower()} {scaler_name} {scalers.FLOOR}-"
+            sentence = f"The {field} of {whose} is held at {known.now} by release {known.release}; it was {known.was}."
+            found.append(Problem(what=sentence, fix=f"If that one is over, put it back and run: {note}", code=None))
+        if scalers.least(item) >= replicas:
+            continue
+        least = scalers.least(item)
+        sentence = (
+            f"{whose} may scale {what} from {replicas} down to {least} as traffic leaves it, and all of it must be "
+            f"able to come back at once"
+        )
+        fix = f"Set its {field} to {replicas} for the release."
+        if not workloads.floor:
+            found.append(Problem(what=f"{sentence}.", fix=fix, code=None))
+            continue
+        refused = _rehearse_floor(objects, scaler, workloads.release, replicas)
+        if refused:
+            found.append(Problem(what=f"{sentence}; its {field} cannot be held: {refused}.", fix=fix, code=None))
+        found += owners(item, whose, group=scaler.resource.group, path=scalers.path_of(item), touched=f"its {field}")
+    return found
+
+
+def _rehearse_floor(objects: Objects, scaler: Scaler, release: str, replicas: int) -> str:
+    """Why the minimum cannot be held; empty when it can."""
+    patch = scalers.hold(scaler.item, release=release, replicas=replicas)
+    try:
+        if patch:
+            objects.patch(scaler.resource, scaler.item["metadata"]["name"], patch, dry_run=True)
+    except Refused as error:
+        return str(error)
+    except Conflict:
+        return ""  # its controller wrote it just now
+    return ""
+
+
+def owners(item: JsonObject, what: str, *, group: str, path: str, touched: str) -> list[Problem]:
+    """A warning for each tool that would put the object back during the release."""
+    kind, name = item.get("kind", ""), item["metadata"]["name"]
     found = []
-    for scaler in objects.list(AUTOSCALER):
-        target = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
-        least = (scaler.get("spec") or {}).get("minReplicas") or 1
-        if target.get("kind") == "Deployment" and target.get("name") == name and least < replicas:
-            scaler_name = scaler["metadata"]["name"]
-            sentence = (
-                f"{objects.what(AUTOSCALER, scaler_name)} may scale {what} from {replicas} down to {least} as traffic "
-                f"leaves it, and all of it must be able to come back at once."
-            )
-            fix = f"Set its minReplicas to {replicas} for the release."
-            found.append(Problem(what=sentence, fix=fix, code=None))
+    for tool, sign in reverters_of(item):
+        fix = tool.hint.format(kind=kind, name=name, group=group, path=path)
+        sentence = f"{what} is managed by {tool.name} ({sign}), which may put {touched} back during the release."
+        found.append(Problem(what=sentence, fix=f"{fix[0].upper()}{fix[1:]}.", code=None))
     return found
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import strategies as cut
 from canary.adapters.kubernetes import marks
+from canary.adapters.kubernetes.cover import owned_by
+from canary.adapters.kubernetes.drafting import Drafts
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import CONFIG_MAP, DEPLOYMENT, LEASE, MANAGED, SERVICE, Resource
 from canary.adapters.kubernetes.routes import KubernetesRoutes
-from canary.adapters.kubernetes.workload import Drafts
 from canary.adapters.memory.patching import apply
 from canary.core.outcome import ExitCode
 from canary.ports import Conflict, JsonObject, Problem, Refused
@@ -46,11 +47,21 @@ def first_raise(
     return [dict(operation) for operation in (head, *attached, *raised)]
 
 
-def rehearse_workload(objects: Objects, drafts: Drafts, *, release: str) -> list[Problem]:
-    """The canary's Deployment and Service, the token on stable, and the promotion."""
+def rehearse_workload(objects: Objects, drafts: Drafts, *, release: str, copies: Collection[str] = ()) -> list[Problem]:
+    """The canary's Deployment and Service, copies of what covers stable, the token on stable, and the promotion."""
     made = [
         (f"creating {objects.what(resource, body['metadata']['name'])}", resource, body)
         for resource, body in ((DEPLOYMENT, drafts.deployment), (SERVICE, drafts.canary_service))
+    ]
+    # Stable's Deployment stands in for the canary's as the owner: some clusters look at owners, too.
+    made += [
+        (
+            f"creating {objects.what(gap.resource, gap.copy['metadata']['name'])}",
+            gap.resource,
+            owned_by(gap.copy, drafts.stable),
+        )
+        for gap in drafts.gaps
+        if gap.resource.kind in copies
     ]
     found: list[Problem] = []
     for what, resource, body in made:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from canary.adapters.kubernetes import marks
+from canary.adapters.kubernetes.copying import give_floor_back
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import DEPLOYMENT, RELEASE_LABEL, SERVICE
 from canary.ports import Conflict, NotFound
+
+
+def sweep(objects: Objects, release: str) -> None:
+    """Everything of a release off the namespace: what it made, the floor that it held, its token on stable.
+
+    Copies of what covers stable are dependents of the canary's Deployment, and go with it.
+
+    Raises:
+        PortError: something could not be done; it may be asked for again.
+    """
+    remove_made(objects, release)
+    give_floor_back(objects, release)
+    marks.lift(objects, release)
 
 
 def remove_made(objects: Objects, release: str) -> None:

@@ -8,20 +8,30 @@ stands in annotations of the canary's Deployment.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from functools import partial
 
-from canary.adapters.kubernetes import derive, marks
+from canary.adapters.kubernetes import derive
 from canary.adapters.kubernetes.api import FIELD_MANAGER, Api
+from canary.adapters.kubernetes.copying import check_floor, hold_floor, make_copies, scale_canary
+from canary.adapters.kubernetes.drafting import Drafting, Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
 from canary.adapters.kubernetes.managers import writer_of
 from canary.adapters.kubernetes.objects import Objects
-from canary.adapters.kubernetes.paths import DEPLOYMENT, ENDPOINT_SLICE, POD, RELEASE_LABEL, SERVICE, Resource, named
-from canary.adapters.kubernetes.removal import remove_made
+from canary.adapters.kubernetes.paths import (
+    AUTOSCALER,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    POD,
+    RELEASE_LABEL,
+    SCALED_OBJECT,
+    SERVICE,
+    Resource,
+)
+from canary.adapters.kubernetes.removal import sweep
 from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
-from canary.adapters.kubernetes.stable import StableWrites, container_of, image_of
+from canary.adapters.kubernetes.stable import StableWrites, image_of
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower
 from canary.ports import (
@@ -35,22 +45,8 @@ from canary.ports import (
     WorkloadFailure,
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drafts:
-    """What provisioning and promotion would write.
-
-    Attributes:
-        stable, service: stable's Deployment and Service as they are.
-        deployment, canary_service: what would be created.
-        promotion: the JSON Patch that gives stable the new image.
-    """
-
-    stable: JsonObject
-    service: JsonObject
-    deployment: JsonObject
-    canary_service: JsonObject
-    promotion: list[JsonObject]
+SCALERS = frozenset({AUTOSCALER.kind, SCALED_OBJECT.kind})
+"""Kinds that are copied in another way than what covers stable: they must follow the canary's size."""
 
 
 class KubernetesWorkloads:
@@ -65,6 +61,8 @@ class KubernetesWorkloads:
         image: the new version.
         stable_service, canary_service: names of the two Services.
         port: of stable's Service that the route names.
+        copies: kinds of what covers stable that are copied for the canary, autoscalers included.
+        floor: hold the minimum of stable's autoscaler while the release lasts.
         pace: the rhythm of waiting.
     """
 
@@ -80,13 +78,26 @@ class KubernetesWorkloads:
         stable_service: str,
         canary_service: str,
         port: int,
+        copies: Collection[str] = (),
+        floor: bool = True,
         pace: Pace | None = None,
     ) -> None:
         self.namespace, self.release, self.image, self.port = namespace, release, image, port
         self.stable_name, self.stable_service, self.canary_service = deployment, stable_service, canary_service
-        self.canary_name = named(deployment, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
+        self.copies, self.floor = frozenset(copies), floor
         self._api, self._container = api, container
         self._objects = Objects(api, namespace)
+        self._drafting = Drafting(
+            self._objects,
+            release=release,
+            deployment=deployment,
+            container=container,
+            image=image,
+            stable_service=stable_service,
+            canary_service=canary_service,
+            copies=self.copies - SCALERS,
+        )
+        self.canary_name = self._drafting.canary_name
         self._stable_writes = StableWrites(self._objects, name=deployment, container=container, release=release)
         self._waiting = Waiting(api.pacer, pace or Pace())
         self._before: str | None = None
@@ -104,9 +115,13 @@ class KubernetesWorkloads:
             stable = self._objects.get(DEPLOYMENT, self.stable_name)
             canary = self._canary(stable, share)
             self._check_stable(stable, canary)
+            if self.floor:
+                check_floor(self._objects, self.stable_name, release=self.release, manager=FIELD_MANAGER)
+            self._surround(stable, canary)
             full = max(derive.replicas_before(canary), derive.replicas_of(stable))
             canary = self._grow(canary, derive.replicas_for(share, stable=full))
             size = derive.replicas_of(canary)
+            self._scale(canary, size)
             look = partial(self._look, self.canary_name, derive.own_labels(self.release))
             steady = 0.0 if self._steady == size else None
             self._waiting.until_ready(cancelled, look, within=self._within(canary), steady=steady)
@@ -150,8 +165,7 @@ class KubernetesWorkloads:
 
     def remove(self) -> None:
         """See Workloads."""
-        remove_made(self._objects, self.release)
-        marks.lift(self._objects, self.release)
+        sweep(self._objects, self.release)
 
     def cancel(self) -> None:
         """See Workloads."""
@@ -172,24 +186,8 @@ class KubernetesWorkloads:
     # For preflight -----------------------------------------------------------------------------------------
 
     def drafts(self) -> Drafts:
-        """What would be written, made from stable as it is now; nothing is written.
-
-        Raises:
-            WorkloadFailure: no canary can be made from it.
-            PortError: stable cannot be read.
-        """
-        stable = self._objects.get(DEPLOYMENT, self.stable_name)
-        service = self._objects.get(SERVICE, self.stable_service)
-        index, container = container_of(stable, self._container)
-        return Drafts(
-            stable=stable,
-            service=service,
-            deployment=self._draft(stable, service, Decimal(0)),
-            canary_service=derive.canary_service(service, name=self.canary_service, release=self.release),
-            promotion=derive.replace_image(
-                index, container=container["name"], before=container.get("image", ""), after=self.image
-            ),
-        )
+        """See `Drafting.drafts`."""
+        return self._drafting.drafts()
 
     # Making the canary -------------------------------------------------------------------------------------
 
@@ -198,8 +196,19 @@ class KubernetesWorkloads:
         found = self._ours(DEPLOYMENT, self.canary_name)
         if found is not None:
             return found
-        service = self._objects.get(SERVICE, self.stable_service)
-        return self._create(DEPLOYMENT, self._draft(stable, service, share))
+        self._hold_floor(stable)
+        return self._create(DEPLOYMENT, self._drafting.deployment(stable, share))
+
+    def _hold_floor(self, stable: JsonObject) -> None:
+        """Before the first pod of the canary: what stable has is what must be able to take everything back."""
+        if self.floor:
+            ready = (stable.get("status") or {}).get("readyReplicas") or derive.replicas_of(stable)
+            hold_floor(self._objects, self.stable_name, release=self.release, replicas=ready)
+
+    def _surround(self, stable: JsonObject, canary: JsonObject) -> None:
+        """Copies of what covers stable, before the canary has pods that need them."""
+        if self.copies and derive.replicas_of(canary) == 0:
+            make_copies(self._objects, self._drafting.wanted_copies(stable, canary), canary, release=self.release)
 
     def _service(self) -> JsonObject:
         """The canary's Service, made if it is not there."""
@@ -207,30 +216,7 @@ class KubernetesWorkloads:
         if found is not None:
             return found
         stable = self._objects.get(SERVICE, self.stable_service)
-        body = derive.canary_service(stable, name=self.canary_service, release=self.release)
-        return self._create(SERVICE, body)
-
-    def _draft(self, stable: JsonObject, service: JsonObject, share: Decimal) -> JsonObject:
-        try:
-            return derive.canary_deployment(
-                stable,
-                release=self.release,
-                container=self._container,
-                image=self.image,
-                selectors=self._selectors(service),
-                replicas=derive.replicas_for(share, stable=derive.replicas_of(stable)),
-            )
-        except derive.Underivable as error:
-            raise WorkloadFailure(f"no canary can be made of {self._stable}: {error}") from error
-
-    def _selectors(self, service: JsonObject) -> list[JsonObject]:
-        """Selectors of every Service that could take the canary's pods: traffic that no route's weight decides."""
-        try:
-            services = [*self._objects.list(SERVICE), service]
-        except Refused:
-            services = [service]
-        found = [derive.selector_of(each) for each in services if derive.release_of(each) is None]
-        return [selector for selector in found if selector is not None]
+        return self._create(SERVICE, self._drafting.canary_service(stable))
 
     def _ours(self, resource: Resource, name: str) -> JsonObject | None:
         """The object if this release made it; None when there is none.
@@ -278,6 +264,13 @@ class KubernetesWorkloads:
         ]
         doing = f"scaling {self._canary_what} to {replicas}"
         return self._objects.patch(DEPLOYMENT, self.canary_name, operations, doing=doing)
+
+    def _scale(self, canary: JsonObject, replicas: int) -> None:
+        if self.copies & SCALERS:
+            release, copies = self.release, self.copies
+            scale_canary(
+                self._objects, self.stable_name, canary, release=release, replicas=replicas, copies=copies
+            )
 
     # Stable ------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@
 
 {{/*
 The names of everything that a release touches, spelled as canary/adapters/kubernetes does. JSON:
-route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, fullname, account.
+route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, fullname, account, copies (kinds of which the canary gets copies).
 */}}
 {{- define "canary.names" -}}
 {{- $spec := dig "spec" dict (include "canary.file" . | fromJson) -}}
@@ -53,6 +53,7 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
   "canaryService" (get $canary "service" | default (printf "%s-canary" $stable))
   "workload" $workload
   "canaryWorkload" (ternary (include "canary.named" (dict "name" (printf "%s-canary" $workload) "limit" 240)) "" (ne $workload ""))
+  "copies" (get (get $spec "workload" | default dict) "copy" | default list)
   "lease" (include "canary.named" (dict "name" (printf "canary-%s" $route) "limit" 253))
   "journal" (include "canary.named" (dict "name" (printf "canary-%s-journal" $route) "limit" 253))
   "fullname" $fullname
