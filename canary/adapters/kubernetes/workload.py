@@ -268,9 +268,7 @@ class KubernetesWorkloads:
     def _scale(self, canary: JsonObject, replicas: int) -> None:
         if self.copies & SCALERS:
             release, copies = self.release, self.copies
-            scale_canary(
-                self._objects, self.stable_name, canary, release=release, replicas=replicas, copies=copies
-            )
+            scale_canary(self._objects, self.stable_name, canary, release=release, replicas=replicas, copies=copies)
 
     # Stable ------------------------------------------------------------------------------------------------
 
