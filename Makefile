@@ -5,10 +5,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCENARIO ?= good
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak lock clean
+.PHONY: help demo test test-cluster check bench soak lock clean
 
 help: ## say what each target does
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/run.stamp ## carry a real release through on this machine: make demo, make demo SCENARIO=errors
 	@$(BIN)/canary demo --scenario $(SCENARIO) $(ARGS)
@@ -16,6 +16,9 @@ demo: .venv/run.stamp ## carry a real release through on this machine: make demo
 test: .venv/dev.stamp ## run every test (PYTEST_ARGS narrows it)
 	@.ci/needs
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(PYTEST_ARGS)
+
+test-cluster: .venv/dev.stamp ## adapters and whole releases against the cluster of your kubeconfig: make test-cluster CONTEXT=its-name
+	@$(BIN)/python -m pytest tests/cluster -m "not soak" --cluster "$(CONTEXT)" --timeout 300 $(PYTEST_ARGS)
 
 check: .venv/dev.stamp ## linters, types, import contracts
 	@$(BIN)/ruff check .

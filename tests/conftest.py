@@ -21,3 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     every = -(-len(rest) // len(rare))
     items[:] = [item for place, one in enumerate(rare) for item in (one, *rest[place * every : (place + 1) * every])]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cluster",
+        metavar="CONTEXT",
+        help="run tests/cluster against the cluster of the current kubeconfig context, which must be this one",
+    )

@@ -185,3 +185,18 @@ def test_a_rule_never_allows_more_for_naming_objects(rule: Any, request: Request
     assert allows({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, request)
     assert not permitted(Store(), User("x"), request)
     assert permitted(Store(), User("x", ("system:masters",)), request)
+
+
+def test_a_service_account_gets_a_token_and_is_who_it_says(api: Any, ns: str) -> None:
+    accounts = f"/api/v1/namespaces/{ns}/serviceaccounts"
+    api.create(accounts, {"metadata": {"name": "robot"}})
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    token = api.create(f"{accounts}/robot/token", body)["status"]["token"]
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    who = api.create(path, review, token=token)["status"]["userInfo"]
+    assert who["username"] == f"system:serviceaccount:{ns}:robot"
+    assert f"system:serviceaccounts:{ns}" in who["groups"]
+    api.refuse(403, "GET", accounts, token=token)
+    api.refuse(404, "POST", f"{accounts}/nobody/token", body)
+    api.refuse(405, "GET", f"{accounts}/robot/token")

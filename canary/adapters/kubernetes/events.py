@@ -28,7 +28,7 @@ SILENCE = 60.0
 """Seconds without sending after the server refused: a missing permission is not asked for again every second."""
 
 NOTE_LIMIT = 1024
-"""Characters of an Event's message that the API admits."""
+"""Bytes of an Event's message that the API admits (NoteLengthLimit)."""
 
 IDLE = 30.0
 """Seconds after which a sender with nothing to do ends; the next event starts another."""
@@ -138,7 +138,7 @@ class EventReporter:
             },
             "type": "Warning" if note.warning else "Normal",
             "reason": note.reason[:128],
-            "message": message[:NOTE_LIMIT],
+            "message": message.encode()[:NOTE_LIMIT].decode(errors="ignore"),
             "action": "Release",
             "eventTime": moment,
             "firstTimestamp": f"{moment[:19]}Z",

@@ -117,14 +117,19 @@ def _entry(resource: Resource) -> Json:
 
 
 def _part(resource: Resource, part: str) -> Json:
+    kind, group, version = _KINDS.get(part, (resource.kind, "", ""))
     entry: Json = {
         "name": f"{resource.plural}/{part}",
         "singularName": "",
         "namespaced": resource.namespaced,
-        "kind": "Scale" if part == "scale" else resource.kind,
-        "verbs": ["get"] if part == "log" else ["get", "patch", "update"],
+        "kind": kind,
+        "verbs": _VERBS.get(part, ["get", "patch", "update"]),
     }
-    return {**entry, "group": "autoscaling", "version": "v1"} if part == "scale" else entry
+    return {**entry, "group": group, "version": version} if group else entry
+
+
+_KINDS = {"scale": ("Scale", "autoscaling", "v1"), "token": ("TokenRequest", "authentication.k8s.io", "v1")}
+_VERBS = {"log": ["get"], "token": ["create"]}
 
 
 def openapi_paths(registry: Registry) -> Json:

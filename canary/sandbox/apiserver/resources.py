@@ -22,7 +22,7 @@ class Resource:
         namespaced: whether its objects live in namespaces.
         short: short names that kubectl knows.
         categories: groups of kinds such as `all`.
-        subresources: of `status`, `scale`, `log`.
+        subresources: of `status`, `scale`, `log`, `token`.
         generation: whether metadata.generation counts changes of what is wanted.
         custom: whether a CustomResourceDefinition defines it.
         verbs: what may be done.
@@ -85,7 +85,7 @@ BUILT_IN: tuple[Resource, ...] = (
     _core("Service", "services", "svc", categories=("all",), subresources=_STATUS),
     _core("Secret", "secrets"),
     _core("ConfigMap", "configmaps", "cm"),
-    _core("ServiceAccount", "serviceaccounts", "sa"),
+    _core("ServiceAccount", "serviceaccounts", "sa", subresources=("token",)),
     _core("Pod", "pods", "po", categories=("all",), subresources=("log", "status"), generation=True),
     _core("Event", "events", "ev"),
     _core("Node", "nodes", "no", namespaced=False, subresources=_STATUS),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import secrets
 import traceback
 from collections import deque
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ _PATH = re.compile(
 _OF_A_NAMESPACE = frozenset({"status", "finalize"})
 _PARTS = {"log": frozenset({"get"}), "scale": frozenset({"get", "update", "patch"})}
 _PARTS["status"] = _PARTS["scale"]
+_PARTS["token"] = frozenset({"create"})
 _EVERYWHERE = frozenset({"list", "watch"})
 
 
@@ -145,7 +147,7 @@ class Server:
             raise errors.no_such_path()
         if (namespace and not resource.namespaced) or (name and resource.namespaced and not namespace):
             raise errors.no_such_path()
-        verb = verb_of(request, name)
+        verb = verb_of(request, name, part)
         if verb not in resource.verbs or (part and verb not in _PARTS[part]):
             raise errors.method_not_allowed()
         if resource.namespaced and not namespace and verb not in _EVERYWHERE:
@@ -218,7 +220,7 @@ class Server:
     def _change(self, call: Call, body: Any, content: str, options: Options) -> tuple[Json, int]:
         objects, where = self.objects, (call.resource, call.namespace)
         if call.verb == "create":
-            return objects.create(*where, body, options), 201
+            return self._token(call) if call.part == "token" else objects.create(*where, body, options), 201
         if call.verb == "update":
             return objects.replace(*where, call.name, body, options, part=call.part), 200
         if call.verb == "patch":
@@ -236,6 +238,15 @@ class Server:
         if call.resource.group:
             details["group"] = call.resource.group
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}, 200
+
+    def _token(self, call: Call) -> Json:
+        """A token of a ServiceAccount (TokenRequest); it lasts as long as this server."""
+        self._get(call)
+        token, all_of_them = secrets.token_hex(24), "system:serviceaccounts"
+        groups = (all_of_them, f"{all_of_them}:{call.namespace}", "system:authenticated")
+        self.tokens[token] = rbac.User(f"system:serviceaccount:{call.namespace}:{call.name}", groups)
+        status = {"token": token, "expirationTimestamp": "2099-01-01T00:00:00Z"}
+        return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": status}
 
     def _get(self, call: Call) -> Json:
         return self.objects.get(call.resource, call.namespace, call.name)

@@ -39,7 +39,7 @@ def addressed(request: web.Request) -> tuple[str, str]:
     return (token if scheme.lower() == "bearer" else ""), request.path
 
 
-def verb_of(request: web.Request, name: str) -> str:
+def verb_of(request: web.Request, name: str, part: str = "") -> str:
     """The verb of a request for objects.
 
     Raises:
@@ -52,7 +52,7 @@ def verb_of(request: web.Request, name: str) -> str:
     if request.method == "DELETE":
         return "delete" if name else "deletecollection"
     verb = _VERBS.get(request.method, "")
-    if not verb or (verb == "create") == bool(name):
+    if not verb or (verb == "create") == (bool(name) and part != "token"):
         raise errors.method_not_allowed()
     return verb
 

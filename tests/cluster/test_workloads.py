@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from canary.adapters.memory import MemoryWorkloads
 from canary.adapters.memory.world import World
 from canary.ports import Conflict, Endpoints, Mark, Workloads
+from tests.cluster.place import until
 
 OURS, NEXT = "f00d/i1", "f00d/i2"
 SHARES = [Decimal(text) for text in ("0.5", "5", "50", "75", "100")]
@@ -21,7 +20,7 @@ SHARES = [Decimal(text) for text in ("0.5", "5", "50", "75", "100")]
 def port(request: pytest.FixtureRequest) -> Workloads:
     if request.param == "memory":
         return MemoryWorkloads(World(), replicas=4)
-    made: Workloads = request.getfixturevalue("workloads")()
+    made: Workloads = request.getfixturevalue("workloads")
     return made
 
 
@@ -93,15 +92,15 @@ def test_cancel_with_nothing_to_cancel_is_harmless(port: Workloads) -> None:
     assert port.provision(share=Decimal(5)).canary >= 1
 
 
-def test_the_watch_begins_with_what_is_there_and_follows(port: Workloads, eventually: Callable[..., Any]) -> None:
+def test_the_watch_begins_with_what_is_there_and_follows(port: Workloads) -> None:
     seen: list[Endpoints] = []
     stop = threading.Event()
     watcher = threading.Thread(target=lambda: port.watch(seen.append, stop))
     watcher.start()
-    eventually(lambda: seen)
+    until(lambda: seen)
     assert seen[0] == Endpoints(stable=4, canary=0)
     port.provision(share=Decimal(100))
-    eventually(lambda: seen[-1] == Endpoints(stable=4, canary=4))
+    until(lambda: seen[-1] == Endpoints(stable=4, canary=4))
     stop.set()
     watcher.join(20)
     assert not watcher.is_alive()

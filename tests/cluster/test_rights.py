@@ -1,0 +1,91 @@
+"""The chart's rights, rendered by helm, enforced by the API server: enough for a release, and each missed by name."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.adapters.kubernetes.access import Right, denied
+from canary.adapters.kubernetes.paths import LEASE, ROUTE_KINDS
+from canary.core.outcome import ExitCode
+from tests.charts.conftest import Helm, documents, helm  # noqa: F401 - a fixture
+from tests.cluster.conftest import CANARY_IMAGE, Ran
+from tests.cluster.place import Place, until
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+ACCOUNT = "canary-shop"
+PLURALS = {
+    "ServiceAccount": "serviceaccounts",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ConfigMap": "configmaps",
+    "Job": "jobs",
+}
+JOB = {"job.create": "true", "job.image": "example.test/canary@sha256:" + "a" * 64, "release.image": CANARY_IMAGE}
+Rendered = dict[tuple[str, str], Any]
+
+
+@pytest.fixture
+def render(place: Place, helm: Helm) -> Callable[..., Rendered]:  # noqa: F811 - the fixture
+    """What the chart makes of a release file."""
+
+    def go(file: Path, **values: str) -> Rendered:
+        ran = helm.render(file, namespace=place.namespace, **values)
+        assert ran.code == 0, ran.err
+        return {(each["kind"], each["metadata"]["name"]): each for each in documents(ran.out)}
+
+    return go
+
+
+def install(place: Place, rendered: Rendered) -> None:
+    for (kind, _), each in rendered.items():
+        place.make(place.path(PLURALS[kind]), each)
+
+
+def allowed(place: Place, kubeconfig: Path, verb: str = "patch") -> bool:
+    """Whether what was installed is known to the authorizer, which learns of it by a watch."""
+    rights = [Right(verb="patch", resource=LEASE, name="canary-shop")]
+    rights.append(Right(verb=verb, resource=ROUTE_KINDS["HTTPRoute"], name="shop"))
+    return not denied(place.api(kubeconfig), place.namespace, rights)
+
+
+def test_every_object_of_the_chart_is_taken(
+    place: Place, release_file: Callable[..., Path], render: Callable[..., Rendered]
+) -> None:
+    rendered = render(release_file("workload: {name: shop, container: app}"), **JOB)
+    assert {kind for kind, _ in rendered} == set(PLURALS)
+    install(place, rendered)
+
+
+def test_a_release_needs_the_charts_rights_and_no_more(
+    shop: Place,
+    rbac: None,
+    release_file: Callable[..., Path],
+    render: Callable[..., Rendered],
+    canary: Callable[..., Ran],
+) -> None:
+    file = release_file("workload: {name: shop, container: app}")
+    rendered = render(file)
+    install(shop, rendered)
+    kubeconfig = shop.log_in(ACCOUNT)
+    until(lambda: allowed(shop, kubeconfig))
+
+    role = rendered["Role", ACCOUNT]
+    lacking = copy.deepcopy(role["rules"])
+    (routes,) = (each for each in lacking if each["apiGroups"] == ["gateway.networking.k8s.io"])
+    routes["verbs"].remove("patch")
+    shop.merge("roles", ACCOUNT, {"rules": lacking})
+    until(lambda: not allowed(shop, kubeconfig))
+    refused = canary("run", str(file), "--lines", kubeconfig=kubeconfig)
+    assert refused.code == ExitCode.NOT_PERMITTED, refused.err
+    assert "patch httproutes.gateway.networking.k8s.io/shop" in refused.err + refused.out
+
+    shop.merge("roles", ACCOUNT, {"rules": role["rules"]})
+    until(lambda: allowed(shop, kubeconfig))
+    ran = canary("run", str(file), "--lines", kubeconfig=kubeconfig)
+    assert ran.code == 0, ran.err
