@@ -83,6 +83,17 @@ def test_help_and_version_load_nothing_heavy() -> None:
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
+def test_submit_asks_before_anything_of_the_judge_is_loaded() -> None:
+    """A pipeline that attaches to its release waits for nothing else than imports."""
+    later = ("numpy", "scipy", "apscheduler", "prometheus_api_client", "aiohttp", "rich")
+    script = (
+        "import sys; from canary.cli import main, submitting, following; "
+        f"print([m for m in {later!r} if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_bug_is_told_shortly_and_its_traceback_kept_for_the_owner_only(
     canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
