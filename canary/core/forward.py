@@ -29,7 +29,8 @@ from canary.core.settling import Settling, timeout, traffic_followed
 def start(release: Release, event: on.Started) -> Step:
     """Nothing is touched before preflight has passed."""
     release = replace(release, started=event.at, renewed=event.at)
-    return ask(enter(release, Phase.PREFLIGHT, event.at), do.RunPreflight)
+    step = ask(enter(release, Phase.PREFLIGHT, event.at), do.RunPreflight)
+    return chain(step, do.Tell, reason="Started", message="checking what the release needs; nothing is touched yet")
 
 
 def preflight_passed(release: Release, event: on.PreflightPassed) -> Step:
@@ -54,7 +55,8 @@ def fence_taken(release: Release, event: on.FenceTaken) -> Step:
         return replace(release, pending=None), ()
     if release.policy.has_workload:
         release = enter(release, Phase.PROVISIONING, event.at, Stage.BUILDING)
-        return ask(release, do.ProvisionWorkload, share=release.policy.steps[0].share)
+        step = ask(release, do.ProvisionWorkload, share=release.policy.steps[0].share)
+        return chain(step, do.Tell, reason="Checked", message="every check passed; the canary's pods are being started")
     return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -22,12 +23,13 @@ from typing import Any
 from canary.core import events as on
 from canary.core.leaving import JobFate
 from canary.core.outcome import ExitCode
+from canary.engine.ahead import import_ahead
 from canary.engine.decider import Decider
 from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.leaving import Leaving
 from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
 from canary.engine.waking import Waking
-from strategies.pacing import interval, young
+from strategies.pacing import MOST_LOOKS, interval, young
 
 TICK = 0.2
 """Seconds between ticks: the precision of holds and deadlines."""
@@ -40,15 +42,18 @@ never waits for it."""
 READ_TIMEOUT = 5.0
 """Seconds that a reading may take in all; a slower one is a look missed."""
 
-SOON = 0.25
-"""Seconds from a change of weights to the next reading: gateways take some tenths to follow."""
+SOON = 0.15
+"""Seconds from a change of weights to the next reading: quick gateways have followed by then."""
 
-CLOSER, FOR, QUICK = 4, 6, 2.0
+CLOSER, FOR, QUICK = 8, 6, 2.0
 """After a change of weights looks are taken this many times as often, for so many intervals, where the paced ones are
 no further apart than so many seconds: that is where a bad version is found. The test is right at any look."""
 
-FASTEST = 0.2
+FASTEST = 0.1
 """Seconds between those looks at least: each is a scrape of every proxy."""
+
+READING_PART = 0.25
+"""Part of the time that those looks may spend on reading: many proxies, or large ones, are read less often."""
 
 OTHERS = 4
 """Spells of a release besides its steps, in which looks are taken too: building, the bake, promoting, cleaning."""
@@ -81,7 +86,10 @@ class Engine:
     ) -> None:
         self._decider, self._ports, self._every = decider, ports, every
         policy = decider.release.policy
-        self._young = young(every=every, lasts=policy.deadline, steps=len(policy.steps) + OTHERS)
+        spells = len(policy.steps) + OTHERS
+        closer = spells * FOR * (CLOSER - 1) if every <= QUICK else 0
+        most = max(MOST_LOOKS // 2, MOST_LOOKS - closer)
+        self._young = young(every=every, lasts=policy.deadline, steps=spells, most=most)
         self._queue: queue.PriorityQueue[tuple[int, int, on.Event | Observation]] = queue.PriorityQueue(QUEUE)
         self._numbers = itertools.count()
         self._stop = threading.Event()
@@ -90,6 +98,7 @@ class Engine:
         self._waking = Waking(leases=ports.leases, routes=ports.routes, clock=ports.clock, holder=holder)
         self._reading = threading.Semaphore(1)
         self._read_at, self._overdue = ports.clock.monotonic(), False
+        self._took = 0.0
         self._keeper = LeaseKeeper(
             leases=ports.leases, holder=holder, clock=ports.clock, beat=lambda: self._beat, tell=self.put
         )
@@ -124,6 +133,7 @@ class Engine:
         threads = self._threads()
         scheduler = self._pace()
         lanes.answer = self.put
+        lanes.submit("imports", import_ahead)
         self._decider.share_changed = lambda: self._look_soon(scheduler)
         try:
             self._decider.handle(first)
@@ -183,6 +193,8 @@ class Engine:
         from apscheduler.executors.pool import ThreadPoolExecutor as Pool
         from apscheduler.schedulers.background import BackgroundScheduler
 
+        # On a busy machine it warns of every look that came too late; what that means is said by `LookMissed`.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         scheduler = BackgroundScheduler(executors={"default": Pool(2)}, timezone="UTC")
         scheduler.add_job(
             self._look,
@@ -213,6 +225,8 @@ class Engine:
             end_date=paced - timedelta(seconds=between / 2),
             id="closer",
             replace_existing=True,
+            max_instances=2,
+            coalesce=True,
             misfire_grace_time=None,
         )
         scheduler.modify_job("look", next_run_time=paced)
@@ -233,7 +247,9 @@ class Engine:
     def _look(self) -> None:
         """One reading, on a worker; a reading still under way is not doubled."""
         wanted = self._interval()
-        early = wanted > self._every and self._ports.clock.monotonic() - self._read_at < wanted - self._every / 2
+        passed = self._ports.clock.monotonic() - self._read_at
+        early = wanted > self._every and passed < wanted - self._every / 2
+        early = early or passed < min(self._every / 2, self._took / READING_PART)
         if early or self._stop.is_set() or not self._reading.acquire(blocking=False):
             return
         try:
@@ -243,6 +259,7 @@ class Engine:
             if late > LATE * wanted + READ_TIMEOUT:
                 self.put(on.LookMissed(at=self._ports.clock.now(), reason=f"no look was taken for {late:.0f} s"))
             reading = self._ports.sources.read(timeout=min(READ_TIMEOUT, max(1.0, LATE * self._every)))
+            self._took = self._ports.clock.monotonic() - began
             self.put(ReadingTaken(at=self._ports.clock.now(), reading=reading))
         finally:
             self._reading.release()
