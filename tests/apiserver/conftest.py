@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,21 @@ KINDS = {
 NUMBERS = itertools.count(1)
 
 
-class Emulator:
-    """A running emulator."""
+USERS = {
+    ADMIN: rbac.User("admin", (rbac.MASTERS, "system:authenticated")),
+    NOBODY: rbac.User("someone", ("system:authenticated",)),
+}
 
-    def __init__(self) -> None:
-        self.server = Server(
-            {
-                ADMIN: rbac.User("admin", (rbac.MASTERS, "system:authenticated")),
-                NOBODY: rbac.User("someone", ("system:authenticated",)),
-            }
-        )
+
+class Emulator:
+    """A running emulator.
+
+    Args:
+        users: by their tokens.
+    """
+
+    def __init__(self, users: Mapping[str, rbac.User] = USERS) -> None:
+        self.server = Server(dict(users))
         load_definitions(self.server, None)
         self.session = requests.Session()
         self.loop = asyncio.new_event_loop()

@@ -5,6 +5,7 @@ No gateway, no pods: what is tested is the engine's whole process against what a
 
 import http.server
 import json
+import secrets
 import threading
 import urllib.error
 import urllib.request
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from canary.sandbox import manifests
-from canary.sandbox.processes import Child, module
+from canary.sandbox.apiserver.__main__ import USERS
+from tests.apiserver.conftest import Emulator
 
 ENGINE = "system:serviceaccount:shop:canary-engine"
 NAMESPACE, GATEWAY_API = manifests.NAMESPACE, "/apis/gateway.networking.k8s.io/v1"
@@ -88,9 +90,9 @@ class World:
     """The emulated server, what stands in it, and how to ask it."""
 
     def __init__(self, folder: Path) -> None:
-        self.child = Child(module("canary.sandbox.apiserver", "--port", "0"), log=folder / "api.log", pipe=True)
-        said = self.child.ready(20.0)
-        self.url, self.tokens, self.folder = said["url"], said["tokens"], folder
+        self.tokens = {name: secrets.token_hex(24) for name in USERS}
+        self.server = Emulator({self.tokens[name]: user for name, user in USERS.items()})
+        self.url, self.folder = self.server.url, folder
         here = f"namespaces/{NAMESPACE}"
         rbac = f"/apis/rbac.authorization.k8s.io/v1/{here}"
         for path, body in (
@@ -125,7 +127,7 @@ class World:
     def close(self) -> None:
         self._done.set()
         self._gateway.join()
-        self.child.stop()
+        self.server.close()
 
     def ask(self, method: str, path: str, body: Any = None, *, content: str = "application/json") -> Any:
         """One call as the administrator; its answer."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from canary.adapters.kubernetes import preflight
 from canary.core.outcome import ExitCode
 from tests.running.conftest import NAMESPACE, ROUTE, bare
 
@@ -88,7 +89,10 @@ def test_a_prometheus_that_is_down(run: Run, file: File, source: Any) -> None:
     assert "127.0.0.1:1" in ran.err
 
 
-def test_a_prometheus_that_does_not_answer_in_time(run: Run, file: File, source: Any) -> None:
+def test_a_prometheus_that_does_not_answer_in_time(
+    run: Run, file: File, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "READ_WITHIN", 0.5)  # three times that, and a second between them
     source.answer = source.hang
     ran = run(_source(file, source, source.url))
     assert ran.code == ExitCode.PREFLIGHT_FAILED

@@ -74,7 +74,12 @@ def _with_bearer(world: Any, tmp_path: Path) -> Path:
 
 
 def test_nothing_that_a_release_writes_holds_its_token(
-    world: Any, file: Callable[..., Path], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    world: Any,
+    file: Callable[..., Path],
+    tmp_path: Path,
+    capsys: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The API server quotes the credential in every refusal, and the release begins, fails and rolls back."""
     kept = tmp_path / "kept"
@@ -92,7 +97,7 @@ def test_nothing_that_a_release_writes_holds_its_token(
     stored = [text for path in STORED for text in _texts(world.ask("GET", path))]
     assert any('"life"' in text for text in stored), "the record was not unpacked"
     assert any("ROLLED_BACK" in text for text in stored), "the journal was not looked at"
-    for text in [*written, *stored, (tmp_path / "api.log").read_text()]:
+    for text in [*written, *stored, caplog.text]:
         assert secret not in text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from canary.adapters.kubernetes.api import Api
-from canary.adapters.kubernetes.budget import PATIENT
+from canary.adapters.kubernetes.budget import CRITICAL
 from canary.adapters.kubernetes.paths import Resource
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -70,5 +70,5 @@ def _allowed(api: Api, namespace: str, right: Right) -> bool:
     }
     doing = f"asking whether we may {right}"
     # The whole call may be repeated by api only when it was not done; a review changes nothing either way.
-    answer = api.create(REVIEWS, body, doing=doing, deadline=api.deadline(PATIENT))
+    answer = api.create(REVIEWS, body, doing=doing, deadline=api.deadline(CRITICAL))
     return bool((answer.get("status") or {}).get("allowed"))
