@@ -76,13 +76,12 @@ def _with_bearer(world: Any, tmp_path: Path) -> Path:
 def test_nothing_that_a_release_writes_holds_its_token(
     world: Any,
     file: Callable[..., Path],
-    tmp_path: Path,
     capsys: Any,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The API server quotes the credential in every refusal, and the release begins, fails and rolls back."""
-    kept = tmp_path / "kept"
+    kept = world.folder / "kept"
     kept.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(kept))
     monkeypatch.setenv("NO_COLOR", "1")
@@ -90,7 +89,7 @@ def test_nothing_that_a_release_writes_holds_its_token(
     quoting = {"status": 500, "reason": "InternalError", "message": f"cannot forward Authorization: Bearer {secret}"}
     patches = {"verb": "patch", "dryRun": "", "resource": "httproutes.gateway.networking.k8s.io"}
     world.fault(patches, quoting, times=2, skip=1)
-    code = main(["--debug", "run", str(file()), "--kubeconfig", str(_with_bearer(world, tmp_path)), "--lines"])
+    code = main(["--debug", "run", str(file()), "--kubeconfig", str(_with_bearer(world, world.folder)), "--lines"])
     said = capsys.readouterr()
     assert code == 16, said.err
     written = [said.out, said.err, *(one.read_text() for one in kept.iterdir())]
