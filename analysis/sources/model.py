@@ -57,6 +57,8 @@ class Sample:
         time: when it was sampled, seconds since the epoch on the sampler's clock.
         value: the counter's value; 0 <= value <= `MOST`.
         origin: who was sampled (a proxy, an app's pod); empty where the source does not say.
+        vector: series that can only begin anew together (the statuses of one cluster, the buckets of one histogram)
+            have the same; empty for a series of its own.
         pod, node: whose it is, where the labels say it.
     """
 
@@ -67,6 +69,7 @@ class Sample:
     origin: str = ""
     pod: str = ""
     node: str = ""
+    vector: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no counter can be.

@@ -229,10 +229,14 @@ class PrometheusSource:
             if points > POINTS_LIMIT:
                 raise ValueError("too many samples")
             raw = [(float(moment), float(value)) for moment, value in values]
-            if any(not 0 <= value <= MOST for _, value in raw):
+            odd = [moment for moment, value in raw if not 0 <= value <= MOST]
+            if odd:
                 self._odd[f"{family} has values that no counter has: left out"] = None
+            # What another scraper counted already, or what had a value before its first good one, is not born now.
+            known = turn or (odd and odd[0] == raw[0][0])
+            sampled = origin_of(labels) + (f"#{turn}#{family}{sorted(labels.items())}" if known else "")
             try:
-                samples += self._classifier.samples(family, labels, raw, turn, sampled=f"{origin_of(labels)}#{turn}")
+                samples += self._classifier.samples(family, labels, raw, turn, sampled=sampled)
             except BothArms as error:
                 raise Unusable(Trouble.NONSENSE, f"has a series that {error}") from None
         return samples

@@ -54,6 +54,7 @@ class Classifier:
     _by_family: dict[str, tuple[_Matcher, ...]] = field(init=False)
     _fed_twice: frozenset[Key] = field(init=False)
     _pods: dict[str, tuple[str, str]] = field(init=False)
+    _within: dict[str, frozenset[str]] = field(init=False)
     _seen: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Key, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,6 +65,7 @@ class Classifier:
             by_family[feed.family] = (*by_family.get(feed.family, ()), _Matcher(where, feed))
         self._by_family = by_family
         self._pods = {feed.family: (feed.pod, feed.node) for feed in self.feeds if feed.pod}
+        self._within = {family: _varying(matchers) for family, matchers in by_family.items()}
         pairs = {(feed.key, feed.family) for feed in self.feeds}
         keys = [key for key, _ in pairs]
         self._fed_twice = frozenset(key for key in keys if keys.count(key) > 1)
@@ -118,10 +120,14 @@ class Classifier:
         # Where two families feed one number, their series may have the same labels.
         pod, node = (labels.get(label, "") for label in self._pods.get(family, ("", "")))
         names = [(key, shared if replace(key, bound=0.0) in self._fed_twice else own) for key in keys]
-        found = []
+        apart = self._within[family]
+        vector = (
+            f"{origin}|{family}|{','.join(f'{k}={_plain(v)}' for k, v in sorted(labels.items()) if k not in apart)}"
+        )
+        found, whose = [], sampled or origin
         for time, value in points:
             if 0 <= value <= MOST and math.isfinite(time):
-                found += [Sample(key, name, time, value, sampled or origin, pod, node) for key, name in names]
+                found += [Sample(key, name, time, value, whose, pod, node, vector) for key, name in names]
         return found
 
     def selectors(self) -> dict[str, str]:
@@ -135,6 +141,12 @@ class Classifier:
                 where[label] = patterns[0] if len(patterns) == 1 else "|".join(f"(?:{one})" for one in patterns)
             covering[family] = selector(family, where)
         return covering
+
+
+def _varying(matchers: Iterable[_Matcher]) -> frozenset[str]:
+    """Labels by which a vector's series differ: those that tell how a request ended, and a histogram's bounds."""
+    named = [{label for label, _ in matcher.where} for matcher in matchers]
+    return frozenset(set.union(*named) - set.intersection(*named) | {"le"})
 
 
 def _plain(value: str) -> str:

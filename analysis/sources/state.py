@@ -13,6 +13,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -50,6 +51,8 @@ class State:
         end: end of the last look; None before the first reading.
         changes: when the shares changed, as far as no look has passed it yet.
         origins: marks of who was sampled, with the time of the newest sample.
+        astray: increments since the last look over which the share changed: in no look but one that holds the change.
+            Not journalled, and not missed: they are not judged.
         pods: increments of pods since the last look, by (metric, arm, pod, node): total and bad. Not journalled: after
             a restart the first look knows its pods in part.
     """
@@ -60,9 +63,11 @@ class State:
     end: float | None = None
     changes: list[float] = field(default_factory=list)
     origins: dict[str, float] = field(default_factory=dict)
+    astray: dict[Key, float] = field(default_factory=dict)
     pods: dict[tuple[str, Arm, str, str], list[float]] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=16_384)
 def mark(series: str) -> str:
     """A series' identity in 11 characters: 64 bits, so that two of thousands are not confused."""
     return base64.urlsafe_b64encode(blake2b(series.encode("utf-8", "replace"), digest_size=8).digest()).decode()[:11]

@@ -18,9 +18,20 @@ Group = tuple[str, tuple[tuple[str, str], ...]]
 """A counter: its family, and its labels but for the scraper's."""
 
 
+PAIRED = ("prometheus", "prometheus_replica", "replica")
+"""Those of them by which the servers of a pair differ: they scrape the same things, each at its own moments."""
+
+
 def origin_of(labels: Mapping[str, str]) -> str:
-    """Who was sampled, and by whom: what becomes another origin when one scraper takes over from another."""
-    return ",".join(f"{label}={labels[label]}" for label in ("instance", *SCRAPERS) if labels.get(label))
+    """Who was sampled, whichever server of a pair did it: a first error that the other one saw first is a birth."""
+    return ",".join(
+        f"{label}={labels[label]}" for label in ("instance", *SCRAPERS) if labels.get(label) and label not in PAIRED
+    )
+
+
+def _scraper_of(labels: Mapping[str, str]) -> str:
+    """By whom it was sampled."""
+    return ",".join(f"{label}={labels[label]}" for label in SCRAPERS if labels.get(label))
 
 
 NOTES = 4
@@ -60,7 +71,7 @@ class Once:
                 kept.append((thing, ""))  # aggregated: nobody says who was scraped
                 continue
             rest = tuple(sorted(pair for pair in labels.items() if pair[0] not in SCRAPERS))
-            groups.setdefault((family, rest), {})[origin_of(labels)] = (labels, thing)
+            groups.setdefault((family, rest), {})[_scraper_of(labels)] = (labels, thing)
         for group, found in groups.items():
             choice = self._chosen.get(group)
             if choice is None:

@@ -4,20 +4,25 @@ Rules, each because a naive reading got it wrong:
 
 * Every series is differenced on its own. A series that is born after the first reading, of a proxy that was there
   before, counts from zero (its first error is an error; `increase()` loses it). A value below the last one is a reset
-  and counts from zero.
+  and counts from zero; so do the series of the same vector, which may have passed their last values meanwhile (two
+  errors before a restart, five after it: five).
 * A proxy that is seen for the first time may have run for years before: its counters count from the values that they
   come with. So do series that could not be read for longer than `LOST_AFTER` while looks went on: their counts are of
   other shares, and one look would hold minutes of them; and series that were forgotten and come back.
 * A look ends at the latest time for which both arms have a sample, and begins where the last one ended. Without a
   new sample there is no look.
 * An arm without any series had no requests, if the source as a whole answered and knows the metric.
-* A look that holds a change of the share compares two different worlds: it is marked, and not judged.
+* A look that holds a change of the share compares two different worlds: it is marked, and not judged. What a proxy
+  counted over such a change is left out of later looks, too: proxies are scraped at different moments.
+* Errors wait for the requests that they are among, where both are scraped at different moments: for one look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.model import Arm, Counts, Look, Pod
@@ -79,6 +84,8 @@ class Window:
         self._state = decode(state) if state else State()
         self._resets = 0
         self._lost = 0
+        self._fell: dict[str, float] = {}
+        self._waited: dict[Key, float] = {}
         self._skew = 0.0
         self._newcomers: set[str] = set()
 
@@ -114,10 +121,11 @@ class Window:
         moved = False
         back: set[str] = set()
         there = dict(self._state.origins)
-        for sample in sorted(samples, key=_time):
+        for sample in self._in_order(samples):
             name, origin = mark(sample.series), mark(sample.origin)
             self._state.origins[origin] = max(sample.time, self._state.origins.get(origin, sample.time))
             last = self._state.series.get((sample.key, name))
+            since = there.get(origin, sample.time) if last is None else last.time
             if last is None:
                 self._state.series[sample.key, name] = Last(sample.time, sample.value)
                 grown = sample.value
@@ -133,6 +141,9 @@ class Window:
             else:
                 continue
             moved = True
+            if any(since < change <= sample.time for change in self._state.changes):
+                self._state.astray[sample.key] = min(MOST, self._state.astray.get(sample.key, 0.0) + grown)
+                continue
             self._state.pending[sample.key] = min(MOST, self._state.pending.get(sample.key, 0.0) + grown)
             if sample.pod and sample.key.arm is not None and sample.key.role in _OF_PODS:
                 of_pod = (sample.key.metric, sample.key.arm, sample.pod, sample.node)
@@ -146,11 +157,22 @@ class Window:
         if end is not None and min(end, sample.time) - last.time > LOST_AFTER:
             self._lost += 1
             return 0.0
-        grown = sample.value - last.value
-        if grown >= 0:
-            return grown
+        if sample.value >= last.value and self._fell.get(_vector(sample), -math.inf) < last.time:
+            return sample.value - last.value
         self._resets += 1
         return sample.value
+
+    def _in_order(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """By time; before a scrape's samples are given, which vectors began again in it is known."""
+        for moment, scraped in itertools.groupby(sorted(samples, key=_time), key=_time):
+            together = list(scraped)
+            for sample in together:
+                last = self._state.series.get((sample.key, mark(sample.series)))
+                if last is not None and moment > last.time and sample.value < last.value:
+                    # Series of the vector that were read since then have begun anew already, or were born after it.
+                    vector = _vector(sample)
+                    self._fell[vector] = max(last.time, self._fell.get(vector, last.time))
+            yield from together
 
     def _idle(self, reading: Reading, newest: Mapping[str, float]) -> NoLook:
         age = reading.at + reading.skew - max(_arms(newest))
@@ -179,15 +201,34 @@ class Window:
             return self._idle(reading, newest)
         # The arm that is ahead was counted up to `high`: a change before that is in its counts.
         spans = any(start <= change <= high for change in self._state.changes)
-        self._state.changes = [change for change in self._state.changes if change >= end]
+        self._state.changes = [change for change in self._state.changes if change >= end - LOST_AFTER]
+        if spans:
+            for key, grown in self._state.astray.items():
+                self._state.pending[key] = self._state.pending.get(key, 0.0) + grown
         look = self._look(start, end, spans, reading.notes)
-        self._state.pending.clear()
-        self._state.pods.clear()
+        self._leave(waiting=not spans)
         self._state.end = end
         self._resets = self._lost = 0
         self._newcomers.clear()
         self._forget(self._state.end)
         return look
+
+    def _leave(self, *, waiting: bool) -> None:
+        """Begin the next look with nothing but errors whose requests are still to come."""
+        pending = self._state.pending
+        left: dict[Key, float] = {}
+        for key, bad in pending.items() if waiting else ():
+            if key.role is not Role.BAD or key.arm is None:
+                continue
+            among = pending.get(replace(key, role=Role.TOTAL), 0.0)
+            # Once: what waits longer is not among the requests at all.
+            more = min(bad - among, bad - self._waited.get(key, 0.0))
+            if more > 0:
+                left[key] = more
+        self._waited = left
+        self._state.pending = dict(left)
+        self._state.astray.clear()
+        self._state.pods.clear()
 
     def _unaligned(self, end: float, reading: Reading, newest: Mapping[str, float]) -> NoLook:
         lag = reading.at + reading.skew - end
@@ -206,6 +247,8 @@ class Window:
         }
         known = any(key.metric == ROUTE for key, _ in self._state.series)
         notes = list(told)
+        if self._state.astray and not spans:
+            notes.append("what some proxies counted over the change of the share is left out")
         if self._skew:
             notes.append(f"the source's clock is {abs(self._skew):.0f} s {'ahead' if self._skew > 0 else 'behind'}")
         if spans:
@@ -264,6 +307,7 @@ class Window:
             del origins[origin]
         for name in list(gone)[: max(0, len(gone) - REMEMBERED)]:
             del gone[name]
+        self._fell = {vector: moment for vector, moment in self._fell.items() if now - moment <= FORGET_AFTER}
 
     def share_changed(self, at: float) -> None:
         """The weights changed at this time (the reader's clock): the look that holds it is not judged."""
@@ -278,6 +322,10 @@ class Window:
         begins anew after a restart, and what happened between the last look and that moment is not judged.
         """
         return encode(self._state)
+
+
+def _vector(sample: Sample) -> str:
+    return sample.vector or sample.series
 
 
 def _time(sample: Sample) -> float:

@@ -84,10 +84,10 @@ def test_counters_become_looks_over_resets_and_births_without_a_canarys() -> Non
     samples = [sample(5.0 * i, 100.0 * i) for i in range(100)]
     samples += [sample(5.0 * i, 100.0 * (i - 100)) for i in range(100, 200)]  # began again
     samples += [sample(5.0 * i, 10.0 * (i - 50), role=Role.BAD, pod="b") for i in range(51, 200)]
-    # In the look of the reset nothing was counted, so that nothing can have been bad in it.
+    # In the look of the reset nothing was counted: what was bad in it waits for the next.
     samples += [sample(5.0 * i, 7.0 * i, arm=Arm.CANARY) for i in range(200)]
     found = of_samples(samples, metrics={"errors": False}, every=5.0)
-    assert found.counts["errors"][:, 0].sum(axis=0).tolist() == [(199 - 24 - 1) * 100.0, 148 * 10.0]
+    assert found.counts["errors"][:, 0].sum(axis=0).tolist() == [(199 - 24 - 1) * 100.0, 149 * 10.0]
     assert found.counts["errors"][:, 1].sum() == 0
     assert pods_of(samples, "pod") == ("pod=a", "pod=b")
     assert pods_of(samples, "node") == ()
