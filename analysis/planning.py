@@ -7,15 +7,16 @@ fails. What is said is what the judge then does, for errors that come independen
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.judge import JudgeConfig, detectable, requests_needed
+from analysis.delays import Reaction, Shift, reaction, shift
+from analysis.judge import JudgeConfig, MetricConfig, detectable, requests_needed
 from analysis.judge.evalue import EDGE, boundary_point
 from analysis.judge.power import NOTHING
-from analysis.judge.tests import CONFIRMED, MOST_BOUNDS, normaliser
+from analysis.judge.tests import CONFIRMED, MOST_BOUNDS, latency_tests, normaliser, shares_over
 
 OVERSHOOT = 1.2
 """Confirming takes 1.1 to 1.3 times the requests that the mean evidence per request suggests."""
@@ -25,9 +26,6 @@ BROKEN = 0.5
 
 FAILS = 0.999
 """A canary that fails always, as a rate that can be computed with."""
-
-LEAST_LOOKS = 2
-"""No single look condemns."""
 
 NEVER = 7 * 86_400.0
 """Seconds; what would take longer than a release may last is called never."""
@@ -41,11 +39,21 @@ class Traffic:
         rate: requests a second of stable before the release; more than 0.
         errors: the share of them that fails, 0 to below 1.
         every: seconds between two looks.
+        scrape: seconds between two samples of the source; 0 where the engine reads the proxies itself.
+        gateway: seconds that the gateway usually takes to follow a change of weights; None where nobody knows.
+        latency: stable's cumulative counts by upper bound in seconds, per latency metric as far as they are known.
+        wanted: the canary's error rate that is to be seen; None for twice what is tolerated.
+        told: where all this comes from, for a person.
     """
 
     rate: float
     errors: float
     every: float
+    scrape: float = 0.0
+    gateway: float | None = None
+    latency: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
+    wanted: float | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +61,18 @@ class Sight:
     """What a step sees of one metric; rates are shares of requests, durations seconds.
 
     Attributes:
-        metric: `errors`, or `slower than p99` for requests over the time that 1 % of stable's are over.
+        metric: `errors`; `slower than p99` for requests over the time that 1 % of stable's are over; with a known
+            histogram `slower than 250 ms`.
         stable, tolerated: the rates that are compared.
         soon, late: the smallest rate of the canary that is condemned with chance 90 % within the shortest and the
             longest hold; None where not even a canary that fails always would be.
-        twice, twice_after: twice the tolerated rate, and the hold that condemns it with chance 90 %; None is never.
+        wanted, wanted_after: what is to be seen (for latency, and unless told, twice the tolerated rate), and the hold
+            that condemns it with chance 90 %; None is never.
         anything_after: the hold that condemns a canary that fails always; None is never.
         confirmed_after: about the hold that confirms a canary equal to stable; None is never.
+        quantile: the one of stable's that lies nearest to the bound; 0 for errors.
+        shift: the smallest shift in time that gives the canary the rate `late` for certain; None without a histogram,
+            and where no shift does.
     """
 
     metric: str
@@ -67,10 +80,12 @@ class Sight:
     tolerated: float
     soon: float | None
     late: float | None
-    twice: float
-    twice_after: float | None
+    wanted: float
+    wanted_after: float | None
     anything_after: float | None
     confirmed_after: float | None
+    quantile: float = 0.0
+    shift: Shift | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +96,14 @@ class Prospect:
         stable, canary: requests of each arm in the shortest and in the longest hold.
         sights: per metric.
         healthy_after: about the hold after which a canary equal to stable is HEALTHY; None is never.
-        reaction: seconds of judging until a canary whose every second request fails is condemned; None is never.
+        reaction: to a canary whose every second request fails; None is never.
     """
 
     stable: tuple[float, float]
     canary: tuple[float, float]
     sights: tuple[Sight, ...]
     healthy_after: float | None
-    reaction: float | None
+    reaction: Reaction | None
 
     @property
     def blind(self) -> bool:
@@ -105,6 +120,9 @@ class _Question:
     relative: float
     absolute: float
     level: float
+    quantile: float = 0.0
+    bound: float = 0.0
+    histogram: Mapping[float, int] = field(default_factory=dict)
 
 
 def prospect(config: JudgeConfig, traffic: Traffic, *, share: float, hold_min: float, hold_max: float) -> Prospect:
@@ -118,9 +136,17 @@ def prospect(config: JudgeConfig, traffic: Traffic, *, share: float, hold_min: f
     """
     per_second = traffic.rate * share / 100.0
     others = traffic.rate - per_second
-    questions = list(_questions(config, traffic.errors))
+    questions = list(_questions(config, traffic))
     sights = tuple(
-        _sight(question, config, share=share, canary=per_second, stable=others, holds=(hold_min, hold_max))
+        _sight(
+            question,
+            config,
+            share=share,
+            canary=per_second,
+            stable=others,
+            holds=(hold_min, hold_max),
+            wanted=None if question.quantile else traffic.wanted,
+        )
         for question in questions
     )
     confirmed = [sight.confirmed_after for sight in sights]
@@ -135,24 +161,52 @@ def prospect(config: JudgeConfig, traffic: Traffic, *, share: float, hold_min: f
     )
 
 
-def _questions(config: JudgeConfig, errors: float) -> Iterable[_Question]:
+def _questions(config: JudgeConfig, traffic: Traffic) -> Iterable[_Question]:
     """The tests whose rates are known beforehand.
 
-    Errors as observed; latency at the times that stable's p50, p95 and p99 are, whatever they are. Other counts have
-    rates that nobody told.
+    Errors as observed; latency at the bounds that the judge will choose where stable's histogram is known, else at the
+    times that stable's p50, p95 and p99 are, whatever they are. Other counts have rates that nobody told.
     """
     whole = normaliser(config)
     for metric in config.metrics:
-        if metric.dry_run or metric.own or metric.kind == "counts" or metric.slower is not None:
-            continue  # what a tolerance in time can show depends on stable's own histogram
+        if metric.dry_run or metric.kind == "counts":
+            continue
         if metric.kind == "errors":
             level = config.threshold - math.log(metric.part / whole)
-            yield _Question("errors", errors, metric.relative, metric.absolute, level)
+            yield _Question("errors", traffic.errors, metric.relative, metric.absolute, level)
+        elif histogram := traffic.latency.get(metric.name):
+            yield from _known(config, metric, histogram, whole)
+        elif not metric.own and metric.slower is None:  # what those can show depends on the histogram
+            level = config.threshold - math.log(metric.part / whole / MOST_BOUNDS)
+            for share in CONFIRMED:
+                name, absolute = f"slower than p{100 - 100 * share:g}", min(metric.absolute, share)
+                yield _Question(name, share, metric.relative, absolute, level, quantile=1.0 - share)
+
+
+def _known(
+    config: JudgeConfig, metric: MetricConfig, histogram: Mapping[float, int], whole: float
+) -> Iterable[_Question]:
+    """The bounds that must be confirmed, as the judge will choose them of this histogram."""
+    shares = shares_over(histogram)
+    for test in latency_tests(metric, histogram):
+        stable = shares[test.base or test.bound]
+        if not test.confirm or stable <= 0:
             continue
-        level = config.threshold - math.log(metric.part / whole / MOST_BOUNDS)
-        for share in CONFIRMED:
-            name, absolute = f"slower than p{100 - 100 * share:g}", min(metric.absolute, share)
-            yield _Question(name, share, metric.relative, absolute, level)
+        nearest = min(CONFIRMED, key=lambda wanted, stable=stable: abs(math.log(stable / wanted)))  # type: ignore[misc]
+        yield _Question(
+            f"{'' if metric.name == 'latency' else metric.name + ' '}slower than {_milliseconds(test.bound)}",
+            stable,
+            test.relative,
+            test.absolute,
+            config.threshold - math.log(test.weight / whole),
+            quantile=1.0 - nearest,
+            bound=test.bound,
+            histogram=histogram,
+        )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
 
 
 def _sight(
@@ -163,9 +217,11 @@ def _sight(
     canary: float,
     stable: float,
     holds: tuple[float, float],
+    wanted: float | None,
 ) -> Sight:
     tolerated = question.stable * (1.0 + question.relative) + question.absolute
-    twice = min(2.0 * tolerated, (1.0 + tolerated) / 2.0)
+    if wanted is None:
+        wanted = min(2.0 * tolerated, (1.0 + tolerated) / 2.0)
 
     def seen(hold: float) -> float | None:
         found = detectable(
@@ -178,16 +234,19 @@ def _sight(
         )
         return None if found >= NOTHING else found
 
+    late = seen(holds[1])
     return Sight(
         metric=question.name,
         stable=question.stable,
         tolerated=tolerated,
         soon=seen(holds[0]),
-        late=seen(holds[1]),
-        twice=twice,
-        twice_after=_hold(_condemning(question, twice, share), canary),
+        late=late,
+        wanted=wanted,
+        wanted_after=_hold(_condemning(question, wanted, share), canary),
         anything_after=_hold(_condemning(question, FAILS, share), canary),
         confirmed_after=_hold(requests_to_confirm(config, question, share=share), canary),
+        quantile=question.quantile,
+        shift=None if late is None else shift(question.histogram, bound=question.bound, rate=late),
     )
 
 
@@ -231,12 +290,12 @@ def _divergence(p: float, q: float) -> float:
     return p * math.log(p / q) + (1.0 - p) * math.log((1.0 - p) / (1.0 - q))
 
 
-def _reaction(questions: Iterable[_Question], traffic: Traffic, *, share: float, canary: float) -> float | None:
+def _reaction(questions: Iterable[_Question], traffic: Traffic, *, share: float, canary: float) -> Reaction | None:
     needed = [_hold(_condemning(one, BROKEN, share), canary) for one in questions if one.name == "errors"]
     fastest = min((after for after in needed if after is not None), default=None)
     if fastest is None:
         return None
-    return max(LEAST_LOOKS, math.ceil(fastest / traffic.every)) * traffic.every
+    return reaction(fastest, scrape=traffic.scrape, look=traffic.every, gateway=traffic.gateway)
 
 
 def _hold(requests: float, per_second: float) -> float | None:

@@ -10,6 +10,7 @@ from analysis.calibration.past import Past, Scarce, of_run, of_samples, pods_of
 from analysis.calibration.pseudo import LAG, arms_of, at_share
 from analysis.calibration.scatter import scatter, with_scatter
 from analysis.calibration.trial import Calibration, Caught, Stage, calibrate
+from analysis.calibration.worsen import rate_of
 
 __all__ = [
     "LAG",
@@ -24,6 +25,7 @@ __all__ = [
     "of_run",
     "of_samples",
     "pods_of",
+    "rate_of",
     "scatter",
     "with_scatter",
 ]

@@ -89,6 +89,8 @@ class Pack:
         verified: on what the pack was tried, and what was not; one sentence.
         unit: unit of the histogram's bounds, `s` or `ms`; empty where there is no histogram.
         late: seconds by which latencies come after the requests that they belong to.
+        takes: seconds that a change of weights usually takes to be in force, by the controller's own delays; None where
+            these counters do not say which gateway it is. Planned with, never relied on: settling is seen.
         pod_label: label that tells the pods of one arm apart; empty where the gateway has none.
         beside: feeds of `Role.STARTED` and `Role.RETRIED`, where the gateway counts them. Not among `feeds`.
         keeps_shares: over many requests its arms get what the weights ask for; where they do not, the share check and
@@ -103,6 +105,7 @@ class Pack:
     verified: str
     unit: str
     late: float = 0.0
+    takes: float | None = None
     pod_label: str = ""
     beside: Callable[[Target], tuple[Feed, ...]] = nothing
     keeps_shares: bool = True

@@ -26,6 +26,9 @@ MILLISECONDS = 0.001
 FLUSH = 5.0
 """Seconds; Envoy's own default of `stats_flush_interval`."""
 
+PUSHED = 1.0
+"""Seconds; controllers push to Envoy as they reconcile. An assumption, no controller was timed."""
+
 BLIND = (
     "Requests whose cluster does not exist are in no arm's counters; they are counted for all routes of the proxy.",
     "Requests that matched no route are counted nowhere here.",
@@ -113,6 +116,7 @@ KGATEWAY = Pack(
     verified=TRIED,
     unit="ms",
     late=FLUSH,
+    takes=PUSHED,
     beside=beside_of(_kgateway),
 )
 """Cluster `kube_NS_SVC_PORT` (pkg/pluginsdk/ir/backend.go)."""
@@ -126,6 +130,7 @@ CONTOUR = Pack(
     verified=TRIED,
     unit="ms",
     late=FLUSH,
+    takes=PUSHED,
     beside=beside_of(_named),
 )
 """alt_stat_name `NS_SVC_PORT` (internal/envoy/cluster.go)."""
@@ -140,6 +145,7 @@ CILIUM = Pack(
     verified=TRIED,
     unit="ms",
     late=FLUSH,
+    takes=PUSHED,
     beside=beside_of(_cilium),
 )
 """Cluster `GWNS/cilium-gateway-GW/NS:SVC:PORT`."""

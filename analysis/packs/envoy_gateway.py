@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from analysis.model import Arm
 from analysis.packs.base import Feed, Pack, PackError, Target, escape_regex
-from analysis.packs.envoy import BLIND, FLUSH, TRIED, beside_of, feeds_of
+from analysis.packs.envoy import BLIND, FLUSH, PUSHED, TRIED, beside_of, feeds_of
 
 RECIPE = (
     "give stable's reference a filter (such as a RequestHeaderModifier that sets x-canary-track: stable), or set "
@@ -56,5 +56,6 @@ ENVOY_GATEWAY = Pack(
     verified=TRIED,
     unit="ms",
     late=FLUSH,
+    takes=PUSHED,
     beside=beside_of(_cluster),
 )

@@ -8,6 +8,7 @@ reported by every proxy on its way: only the gateway's report (`reporter="source
 from __future__ import annotations
 
 from analysis.packs.base import Feed, Pack, Target, escape_regex
+from analysis.packs.envoy import PUSHED
 from analysis.sources.model import ROUTE, Key, Role
 
 FAILED = "5..|0"
@@ -74,4 +75,5 @@ ISTIO = Pack(
     verified="Names and labels from Istio's sources and docs, tried on an exposition written from them; no Istio was "
     "run. That Envoy counts this way was tried on Envoy's own counters only.",
     unit="ms",
+    takes=PUSHED,
 )

@@ -10,6 +10,9 @@ from analysis.model import Arm
 from analysis.packs.base import Feed, Pack, Target, escape_regex
 from analysis.sources.model import ROUTE, Key, Role
 
+PUSHED = 1.0
+"""Seconds; the control plane streams to the proxies. An assumption, no Linkerd was timed."""
+
 BACKEND = "outbound_http_route_backend"
 STATUSES = f"{BACKEND}_response_statuses_total"
 
@@ -74,5 +77,6 @@ LINKERD = Pack(
     verified="Names and labels from linkerd2-proxy's sources and docs, tried on an exposition written from them; no "
     "Linkerd was run.",
     unit="s",
+    takes=PUSHED,
     beside=_beside,
 )

@@ -16,6 +16,9 @@ from analysis.sources.model import ROUTE, Key, Role
 FAILED = "5.."
 """HTTP only: for gRPC, Traefik's `code` is the gRPC status."""
 
+THROTTLE = 2.0
+"""Seconds; Traefik's own default of providers.providersThrottleDuration."""
+
 PROVIDER = "@kubernetesgateway"
 
 
@@ -81,4 +84,5 @@ TRAEFIK = Pack(
     verified="Tried behind a running Traefik 3.7.15 with its kubernetesGateway provider; the names before 3.7.6 from "
     "its sources.",
     unit="s",
+    takes=THROTTLE,
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analysis.calibration import Past, Stage
+    from analysis.packs import Target
     from analysis.sources import Reading
     from canary.spec import Release
 
@@ -72,7 +73,7 @@ def calibrate(
     file = read_release(release)
     if plot is not None and not plot.parent.is_dir():
         raise Failure(f"{plot} cannot be written: there is no directory {plot.parent}", code=ExitCode.USAGE)
-    with _progress() as progress:
+    with progress_line() as progress:
         try:
             pasts = _of_csv(csv) if csv else _of_prometheus(file, last, pods, progress)
             config = judge_config(file, looks=1)
@@ -116,7 +117,7 @@ def _of_prometheus(file: Release, last: str, pods: str | None, progress: Progres
     except ValueError as error:
         raise Failure(f"--last: {error}", code=ExitCode.USAGE) from error
     reading = past_of(file, seconds, progress)
-    metrics = {metric.name: metric.latency is not None for metric in file.spec.analysis.metrics}
+    metrics = kinds_of(file)
     every = file.spec.analysis.interval
     if pods is None:
         return [of_samples(reading.samples, metrics=metrics, every=every)]
@@ -130,8 +131,21 @@ def _of_prometheus(file: Release, last: str, pods: str | None, progress: Progres
     return [of_samples(reading.samples, metrics=metrics, every=every, pod=pod) for pod in found]
 
 
-def past_of(file: Release, seconds: float, progress: Progress) -> Reading:
+def kinds_of(file: Release) -> dict[str, bool]:
+    """Names of what is counted, with whether each has latency buckets; errors are always read."""
+    from canary.cli.question import judge_config
+
+    return {"errors": False} | {metric.name: metric.kind == "latency" for metric in judge_config(file, looks=1).metrics}
+
+
+def past_of(file: Release, seconds: float, progress: Progress, *, target: Target | None = None) -> Reading:
     """Raw samples of stable's counters.
+
+    Args:
+        file: the release.
+        seconds: how far back.
+        progress: told how far it is.
+        target: whose counters; by default as the file says.
 
     Raises:
         Failure: Prometheus is not the source, or does not answer as it should.
@@ -146,7 +160,7 @@ def past_of(file: Release, seconds: float, progress: Progress) -> Reading:
     if prometheus is None:
         hint = "give the past as a file: --csv FILE"
         raise Failure("the release file's source keeps no past", code=ExitCode.USAGE, hint=hint)
-    feeds = tuple(feed for feed in feeds_of(file, target_of(file)) if feed.key.arm is Arm.STABLE)
+    feeds = tuple(feed for feed in feeds_of(file, target or target_of(file)) if feed.key.arm is Arm.STABLE)
     trust = trust_of(prometheus, bound())
     source = PrometheusSource(
         url=prometheus.url,
@@ -184,7 +198,8 @@ class Progress:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_line() -> Iterator[Progress]:
+    """A line that tells how far it is, on a terminal, and is gone in the end."""
     progress = Progress(terminal=sys.stderr.isatty())
     try:
         yield progress

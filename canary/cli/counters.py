@@ -44,14 +44,20 @@ def seen_on(routes: Routes, target: Target, *, pool: Pool, selectors: tuple[str 
     from strategies.route.model import SurgeryError
 
     try:
-        route = routes.read()
-        return replace(
-            target,
-            gateways=_gateways(route, target.namespace),
-            places=places_on(route, pool=pool, selectors=selectors),
-        )
+        return told_by(routes.read(), target, pool=pool, selectors=selectors)
     except (PortError, SurgeryError, KeyError, AttributeError, TypeError):
         return target
+
+
+def told_by(route: Mapping[str, Any], target: Target, *, pool: Pool, selectors: tuple[str | int, ...] | None) -> Target:
+    """The target with what the route tells.
+
+    Raises:
+        SurgeryError, KeyError, AttributeError, TypeError: the object is no route.
+    """
+    return replace(
+        target, gateways=_gateways(route, target.namespace), places=places_on(route, pool=pool, selectors=selectors)
+    )
 
 
 def _gateways(route: Mapping[str, Any], namespace: str) -> tuple[tuple[str, str], ...]:

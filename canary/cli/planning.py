@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from canary.cli.boundary import Failure
 from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
 from canary.core.outcome import ExitCode
-
-if TYPE_CHECKING:
-    from analysis.judge import JudgeConfig
-    from analysis.planning import Traffic
-    from canary.spec import Release
-
-MOST_RATE = 1e9
-"""Requests a second; beyond it the number is a mistake."""
 
 LARGEST_ROUTE = 1024 * 1024
 """Bytes; etcd holds no larger object."""
@@ -34,59 +27,83 @@ def plan(
     image: Image = None,
     output: Format = Output.TEXT,
     *,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Read stable's traffic where the release reads: adds what each step can see."),
+    ] = False,
+    last: Annotated[
+        str, typer.Option("--last", metavar="DURATION", help="With --live, how much of a Prometheus' past.")
+    ] = "1h",
     rate: Annotated[
         float | None,
-        typer.Option(
-            "--rate", metavar="N", help="Requests a second that stable gets now: adds what each step can see."
-        ),
+        typer.Option("--rate", metavar="N", help="Offline: requests a second that stable gets now."),
     ] = None,
     errors: Annotated[
         str, typer.Option("--errors", metavar="RATE", help="The share of them that fails, such as 0.1% or 0.001.")
     ] = "0.1%",
+    latency: Annotated[
+        str | None,
+        typer.Option(
+            "--latency",
+            metavar="BUCKETS",
+            help="Stable's share of requests at or under each bucket: 100ms=91%,250ms=99%,1s=100%.",
+        ),
+    ] = None,
+    scrape: Annotated[
+        str | None,
+        typer.Option("--scrape", metavar="DURATION", help="How often Prometheus scrapes; by default as seen, or 15s."),
+    ] = None,
+    see: Annotated[
+        str | None,
+        typer.Option("--see", metavar="RATE", help="The canary's error rate to be seen: says which hold that takes."),
+    ] = None,
 ) -> None:
     """Show every step of a release without a cluster: shares, holds, and with --route each weight and JSON Patch.
 
-    With --rate and --errors each step says how many requests either arm will get, the smallest error rate and the
-    smallest shift in latency that it condemns in 9 of 10 releases, how long it would have to hold to see a canary
-    twice as bad as tolerated, and whether it sees nothing at all.
+    With --live, or offline with --rate and --errors, each step says how many requests either arm will get, the smallest
+    error rate and the smallest shift in latency that it condemns in 9 of 10 releases, how long it would have to hold to
+    see what you ask for, and whether it sees nothing at all; and how long it takes until traffic is back, part by part.
 
     Example:  kubectl get httproute user-service-route -o yaml > route.yaml; canary plan release.yaml
-    --route route.yaml --rate 50 --errors 0.2%
+    --route route.yaml --live
+
+    Example:  canary plan release.yaml --rate 50 --errors 0.2% --latency 100ms=91%,250ms=99%,1s=100% --see 1%
+
+    Ends with 0 when it could be planned, with 22 when the route has no room for it, with 16 when --live finds no
+    traffic of stable's, with 2 when something cannot be read.
     """
     from canary.adapters.memory.patching import apply
     from canary.cli.question import judge_config
+    from canary.cli.traffic import observed, told
     from canary.report.planned import planned, text
     from strategies.route.model import SurgeryError
 
     file = read_release(release, image)
-    sight = None if rate is None else _sight(file, rate, errors)
     found = None if route is None else _route(route, file.metadata.namespace, file.spec.route.name)
+    if live and rate is not None:
+        raise Failure("--live and --rate both tell the traffic", code=ExitCode.USAGE, hint="give one of them")
+    config = judge_config(file, looks=1)
     try:
-        result = planned(file, found, apply=apply, sight=sight, config=judge_config(file, looks=1))
+        traffic = None
+        if live:
+            traffic = observed(file, last=last, scrape=scrape, see=see, route=found)
+        elif rate is not None:
+            traffic = told(file, rate=rate, errors=errors, scrape=scrape, latency=latency, see=see)
+        result = planned(file, found, apply=apply, sight=(config, traffic) if traffic else None, config=config)
     except SurgeryError as error:
         hint = "the engine's preflight would refuse the release for this; nothing was touched"
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
     if output is Output.JSON:
-        typer.echo(json.dumps(dataclasses.asdict(result), default=str, indent=2))
+        typer.echo(json.dumps(_finite(dataclasses.asdict(result)), default=str, indent=2))
     else:
         typer.echo(text(result), nl=False)
 
 
-def _sight(file: Release, rate: float, errors: str) -> tuple[JudgeConfig, Traffic]:
-    """The judge's config and the traffic that the command line tells of."""
-    from analysis.planning import Traffic
-    from canary.cli.question import judge_config
-    from canary.spec.quantities import parse_fraction
-
-    if not 0 < rate <= MOST_RATE:
-        message = f"--rate must be more than 0 and at most {MOST_RATE:,.0f}, got {rate:g}"
-        raise Failure(message, code=ExitCode.USAGE, hint="give the requests a second that stable gets now")
-    try:
-        failing = parse_fraction(errors if errors.endswith("%") else float(errors))
-    except ValueError as error:
-        message = f"--errors is not a share of requests: {errors!r}"
-        raise Failure(message, code=ExitCode.USAGE, hint="write 0.1% or 0.001") from error
-    return judge_config(file, looks=1), Traffic(rate=rate, errors=failing, every=file.spec.analysis.interval)
+def _finite(value: Any) -> Any:
+    """The same for JSON, which has no infinity and only texts as keys."""
+    if isinstance(value, dict):
+        return {("+Inf" if key == math.inf else str(key)): _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _route(path: Path, namespace: str, name: str) -> dict[str, Any]:

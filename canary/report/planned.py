@@ -20,7 +20,7 @@ from canary.spec import Release
 from canary.spec.plan import steps_of
 from strategies.plan import Step
 from strategies.route.lowering import detach, lower
-from strategies.route.model import STAMP, RefId, rules_of
+from strategies.route.model import STAMP, RefId, Rule, rules_of
 from strategies.route.operations import Patch
 from strategies.route.original import Original, Pool, choose
 from strategies.route.raising import attach, set_share
@@ -42,6 +42,8 @@ class Write:
         hold_min, hold_max: seconds that follow it; None for a write that nobody waits after.
         weights: each rule's weights after it; empty without a route.
         of_rules: per chosen rule, the canary's percentage of everything the rule sends.
+        of_route: the smallest and the largest percentage that the canary can have of everything the route sends; they
+            differ where it has different parts of several rules, whose traffic nobody told. Empty without a route.
         patch: the JSON Patch; empty without a route.
         sees: what the step can see; None without traffic, and where no step is compared with stable.
     """
@@ -52,6 +54,7 @@ class Write:
     hold_max: float | None = None
     weights: tuple[str, ...] = ()
     of_rules: tuple[float, ...] = ()
+    of_route: tuple[float, ...] = ()
     patch: Patch = ()
     sees: Prospect | None = None
 
@@ -187,14 +190,32 @@ def _pool(release: Release) -> Pool:
 
 def _with_weights(write: Write, now: Any, patch: Patch, *, pool: Pool, original: Original) -> Write:
     chosen = {rule.key for rule in original.rules}
-    rules = [rule for rule in rules_of(now) if rule.key in chosen]
+    every = rules_of(now)
+    rules = [rule for rule in every if rule.key in chosen]
     found = [(rule, rule.find(pool.canary)) for rule in rules]
+    parts = [_part(rule, pool) for rule in every]
     return replace(
         write,
         weights=tuple(f"{rule}: {' '.join(f'{ref.id.name}={ref.weight}' for ref in rule.refs)}" for rule in rules),
         of_rules=tuple(100.0 * (ref.weight if ref else 0) / (rule.total or 1) for rule, ref in found),
+        of_route=(min(parts), max(parts)) if parts else (),
         patch=patch,
     )
+
+
+def _part(rule: Rule, pool: Pool) -> float:
+    """The canary's percentage of everything that a rule sends."""
+    ref = rule.find(pool.canary)
+    return 100.0 * (ref.weight if ref else 0) / (rule.total or 1)
+
+
+def _of_route(write: Write) -> str:
+    if not write.of_route or not write.of_route[1]:
+        return ""
+    low, high = write.of_route
+    if high - low < 0.01 * high:
+        return f"  ({high:.3g} % of the whole route)"
+    return f"  ({f'{low:.3g} to ' if low else 'at most '}{high:.3g} % of the whole route)"
 
 
 def text(plan: Planned) -> str:
@@ -203,19 +224,21 @@ def text(plan: Planned) -> str:
     holds = f"{words.span(plan.shortest)} to {words.span(plan.longest)} of holds"
     lines = [
         f"Release {plan.release} in {plan.namespace}: {steps} step{'s' if steps > 1 else ''} and a bake, {holds}",
+        *(prospects.opening(plan.traffic) if plan.traffic else ()),
         "",
     ]
     for write in plan.writes:
         hold = ""
         if write.hold_min is not None and write.hold_max is not None:
             hold = f"  hold {words.span(write.hold_min)} to {words.span(write.hold_max)}"
-        lines.append(f"{words.share(write.share):>9}  {write.what}{hold}")
+        lines.append(f"{words.share(write.share):>9}  {write.what}{hold}{_of_route(write)}")
         for weights, percent in zip(write.weights, write.of_rules, strict=True):
             lines.append(f"{'':11}{weights}  ({percent:.4g} % of this rule)")
-        if write.sees is not None and write.hold_max is not None:
-            lines += [f"{'':11}{line}" for line in prospects.lines(write.sees, hold_max=write.hold_max)]
+        if write.sees is not None and write.hold_min is not None and write.hold_max is not None:
+            told = prospects.lines(write.sees, hold_min=write.hold_min, hold_max=write.hold_max)
+            lines += [f"{'':11}{line}" for line in told]
     seeing = [write.sees for write in plan.writes if write.sees is not None]
-    lines += ["", *(prospects.closing(plan.traffic, seeing[0]) if plan.traffic and seeing else [prospects.HOW])]
+    lines += ["", *(prospects.closing(plan.traffic, seeing) if plan.traffic and seeing else [prospects.HOW])]
     if plan.unseen:
         lines += ["", f"What {plan.gateway}'s counters cannot see:", *(f"  - {each}" for each in plan.unseen)]
         lines += [f"  ({plan.verified})"]

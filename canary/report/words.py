@@ -50,6 +50,11 @@ def rate(fraction: float) -> str:
     return f"{percent:.{min(digits, 4)}f} %"
 
 
+def number(value: float) -> str:
+    """A number with three significant digits, its thousands told apart."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def count(number: float) -> str:
     """A count with its thousands told apart."""
     return f"{number:,.0f}"

@@ -1,11 +1,19 @@
 """`canary plan`."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
+
+from analysis.model import Arm
+from analysis.sources import Key, Reading, Role, Sample
+from analysis.sources.prometheus import PrometheusSource
+from analysis.sources.scrape import ScrapeSource
+from canary.cli import traffic
 
 ROOT = Path(__file__).parents[2]
 RELEASE = str(ROOT / "examples" / "releases" / "full.yaml")
@@ -34,6 +42,7 @@ def test_a_plan_without_a_route_is_printed(canary: Callable[..., Any]) -> None:
 
 def test_without_the_rate_it_is_said_how_to_learn_what_each_step_sees(canary: Callable[..., Any]) -> None:
     ran = canary("plan", RELEASE)
+    assert "--live" in ran.out
     assert "--rate REQUESTS_PER_SECOND --errors STABLE_RATE" in ran.out
     assert "sees" not in ran.out
 
@@ -41,8 +50,8 @@ def test_without_the_rate_it_is_said_how_to_learn_what_each_step_sees(canary: Ca
 def test_with_the_rate_each_step_says_what_it_sees(canary: Callable[..., Any]) -> None:
     ran = canary("plan", RELEASE, "--rate", "50", "--errors", "0.2%", "--route", str(ROUTE))
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.count("errors: sees ") == 4
-    assert "Assumed: 50 requests/s, of which 0.20 % fail on stable." in ran.out
+    assert ran.out.count("  sees ") == ran.out.count("  errors  ") == 4
+    assert "Stable: 50 requests/s, of which 0.20 % fail (as told)" in ran.out
     assert "--rate" not in ran.out
     assert canary("plan", RELEASE, "--rate", "50", "--errors", "0.002", "--route", str(ROUTE)).out == ran.out
 
@@ -67,6 +76,116 @@ def test_what_each_step_sees_is_data_too(canary: Callable[..., Any]) -> None:
     ],
 )
 def test_traffic_that_cannot_be_is_wrong_usage(canary: Callable[..., Any], flags: tuple[str, ...], said: str) -> None:
+    ran = canary("plan", RELEASE, *flags)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+TOLD = ("--rate", "50", "--errors", "0.2%")
+
+
+def test_with_buckets_each_step_says_which_shift_in_time_it_sees(canary: Callable[..., Any]) -> None:
+    ran = canary("plan", RELEASE, *TOLD, "--latency", "50ms=62%,100ms=91%,250ms=96%,500ms=99.2%,1s=99.9%")
+    assert (ran.code, ran.err) == (0, "")
+    assert "latency: p50 up to 50 ms, p95 100 ms to 250 ms, p99 250 ms to 500 ms" in ran.out
+    assert "slower than 250 ms" in ran.out
+    assert "2.5 times as long, or 150 ms longer" in ran.out
+
+
+def test_what_is_to_be_seen_can_be_asked_for(canary: Callable[..., Any]) -> None:
+    assert re.search(r"a hold of \S+ to see 1\.5 %", canary("plan", RELEASE, *TOLD, "--see", "1.5%").out)
+
+
+def test_the_reaction_is_told_part_by_part_and_adds_up(canary: Callable[..., Any]) -> None:
+    plan = json.loads(canary("plan", RELEASE, *TOLD, "--scrape", "30s", "-o", "json").out)
+    reaction = plan["writes"][1]["sees"]["reaction"]
+    assert reaction == {"judging": 60.0, "looks": 2, "scrape": 30.0, "look": 10.0, "gateway": 2.0}
+    text = canary("plan", RELEASE, *TOLD, "--scrape", "30s").out
+    assert "back on stable after about 1m22s, at worst 1m42s" in text
+    assert "2.0s  until the gateway has followed, usually" in text
+
+
+def test_json_of_buckets_is_json(canary: Callable[..., Any]) -> None:
+    ran = canary("plan", RELEASE, *TOLD, "--latency", "100ms=90%,1s=100%", "-o", "json")
+    plan = json.loads(ran.out, parse_constant=pytest.fail)
+    assert plan["traffic"]["latency"]["latency"] == {"0.1": 900000, "1.0": 1000000, "+Inf": 1000000}
+
+
+def test_the_share_of_the_whole_route_is_told(canary: Callable[..., Any]) -> None:
+    ran = canary("plan", RELEASE, "--route", str(ROUTE))
+    assert "5 %  step 1 of 4  hold 1m to 10m  (4.5 to 5 % of the whole route)" in ran.out
+
+
+def samples(rate: float, every: float = 30.0) -> Iterator[Sample]:
+    """Ten minutes and more of stable as a Prometheus has it."""
+    for turn in range(100):
+        time, count = 1_800_000_000 + every * turn, round(rate * every * turn)
+        for role, part in ((Role.TOTAL, 1.0), (Role.BAD, 0.01)):
+            yield Sample(Key("errors", Arm.STABLE, role), f"s{role}", time, round(count * part))
+        for bound, part in ((0.1, 0.9), (0.25, 0.96), (1.0, 1.0)):
+            yield Sample(Key("latency", Arm.STABLE, Role.BUCKET, bound), "b", time, round(count * part))
+
+
+@pytest.fixture
+def open_release(tmp_path: Path) -> str:
+    """The example with a Prometheus that asks for no credentials."""
+    file = YAML(typ="safe").load(Path(RELEASE).read_text())
+    file["spec"]["analysis"]["source"] = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
+    (tmp_path / "release.yaml").write_text(json.dumps(file))
+    return str(tmp_path / "release.yaml")
+
+
+def test_live_reads_the_traffic_where_the_release_reads(
+    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, open_release: str
+) -> None:
+    asked = []
+
+    def past(self: PrometheusSource, *, seconds: float, **_: Any) -> Reading:
+        asked.append(seconds)
+        return Reading(at=0.0, samples=tuple(samples(40.0)))
+
+    monkeypatch.setattr(PrometheusSource, "past", past)
+    ran = canary("plan", open_release, "--live", "--last", "2h", "--route", str(ROUTE))
+    assert ran.code == 0, ran.err
+    assert asked == [7200.0]
+    assert "Stable: 40 requests/s, of which 1.0 % fail (read from Prometheus, the last 2h)" in ran.out
+    assert "until it is scraped (every 30s)" in ran.out
+    assert "latency: p50 up to 100 ms, p95 100 ms to 250 ms, p99 250 ms to 1 s" in ran.out
+
+
+def test_live_without_traffic_ends_with_16(
+    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, open_release: str
+) -> None:
+    monkeypatch.setattr(PrometheusSource, "past", lambda *_, **__: Reading(at=0.0, samples=()))
+    ran = canary("plan", open_release, "--live")
+    assert ran.code == 16
+    assert "--rate" in ran.err
+
+
+def test_live_reads_the_proxies_where_they_are_read_directly(
+    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = iter([list(samples(40.0))[:5], list(samples(40.0))[5:10]])
+    monkeypatch.setattr(ScrapeSource, "read", lambda *_, **__: Reading(at=0.0, samples=tuple(next(turns))))
+    monkeypatch.setattr(traffic, "WATCHED", 0.0)
+    ran = canary("plan", str(ROOT / "examples" / "releases" / "scrape.yaml"), "--live")
+    assert ran.code == 0, ran.err
+    assert "Stable: 40 requests/s, of which 1.0 % fail (read from the proxies for 30 s)" in ran.out
+    assert "the engine reads the proxies itself" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--live", "--rate", "5"), "both tell the traffic"),
+        (("--live", "--last", "soon"), "--last"),
+        (("--rate", "5", "--scrape", "often"), "--scrape"),
+        (("--rate", "5", "--see", "2"), "--see is not a share"),
+        (("--rate", "5", "--latency", "fast"), "--latency: 'fast'"),
+        (("--rate", "5", "--latency", "1s=50%,2s=40%"), "fewer requests under a longer time"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(canary: Callable[..., Any], flags: tuple[str, ...], said: str) -> None:
     ran = canary("plan", RELEASE, *flags)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err

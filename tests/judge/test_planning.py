@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.delays import reaction, shift
 from analysis.judge import JudgeConfig, MetricConfig
+from analysis.judge.tests import choose_bounds
 from analysis.offline import Question, Run, judge
 from analysis.planning import NEVER, Prospect, Sight, Traffic, prospect
 
@@ -58,9 +62,9 @@ def test_twice_what_is_tolerated_is_condemned_within_the_hold_that_it_is_said_to
     rate: float, share: float, errors: float
 ) -> None:
     seen = sight(rate, share, errors)
-    assert seen.twice == pytest.approx(2 * (1.5 * errors + 0.002))
-    assert seen.twice_after is not None
-    runs = played(rate, share, errors, seen.twice, seconds=seen.twice_after)
+    assert seen.wanted == pytest.approx(2 * (1.5 * errors + 0.002))
+    assert seen.wanted_after is not None
+    runs = played(rate, share, errors, seen.wanted, seconds=seen.wanted_after)
     condemned = np.mean([result.unhealthy_t is not None for result in judge(runs, Question())])
     assert 0.84 <= condemned <= 0.99
 
@@ -93,6 +97,67 @@ def test_without_errors_and_without_an_absolute_tolerance_nothing_is_ever_confir
     assert found.healthy_after is None
 
 
+BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    milliseconds=st.lists(st.integers(1, 1500), min_size=200, max_size=300),
+    bound=st.sampled_from(BOUNDS),
+    rate=st.floats(0.001, 0.9),
+)
+def test_a_shift_in_time_that_is_said_to_be_seen_is_whatever_the_latencies_are(
+    milliseconds: list[int], bound: float, rate: float
+) -> None:
+    """Also within buckets: by the times themselves, which the buckets do not tell."""
+    times = np.array(milliseconds) / 1000
+    histogram = {one: int((times <= one).sum()) for one in BOUNDS} | {math.inf: len(times)}
+    found = shift(histogram, bound=bound, rate=rate)
+    if found is None:
+        assert all((times > one).mean() < rate for one in BOUNDS if one < bound)
+        return
+    assert (times * found.times > bound * (1 - 1e-9)).mean() >= rate
+    assert (times + found.longer > bound - 1e-9).mean() >= rate
+    between = [one for one in BOUNDS if found.beyond < one < bound]
+    assert all((times > one).mean() < rate for one in between), "no smaller one is certain"
+
+
+def test_with_the_histogram_the_bounds_are_those_that_the_judge_will_choose() -> None:
+    metric = MetricConfig(name="latency", kind="latency", relative=0.2, absolute=0.002)
+    asked = JudgeConfig(metrics=(metric,))
+    histogram = {0.05: 620, 0.1: 910, 0.25: 960, 0.5: 992, 1.0: 999, math.inf: 1000}
+    traffic = Traffic(rate=50, errors=0.0, every=5.0, latency={"latency": histogram})
+    found = prospect(asked, traffic, share=50, hold_min=60, hold_max=600)
+    chosen = [bound for bound, _, confirm in choose_bounds(histogram, relative=0.2) if confirm]
+    assert [one.metric for one in found.sights] == [f"slower than {bound * 1000:g} ms" for bound in chosen]
+    assert [one.quantile for one in found.sights] == [0.5, 0.95, 0.99]
+
+
+def test_a_tolerance_in_time_is_planned_where_the_histogram_is_known() -> None:
+    metric = MetricConfig(name="latency", kind="latency", relative=0.0, absolute=0.0, slower=1.0)
+    histogram = {0.05: 620, 0.1: 910, 0.25: 960, 0.5: 992, 1.0: 999, math.inf: 1000}
+    traffic = Traffic(rate=500, errors=0.0, every=5.0, latency={"latency": histogram})
+    asked = JudgeConfig(metrics=(metric,))
+    found = prospect(asked, traffic, share=50, hold_min=60, hold_max=600)
+    assert found.sights
+    assert all(one.tolerated == one.stable for one in found.sights)
+    blind = prospect(asked, Traffic(rate=500, errors=0.0, every=5.0), share=50, hold_min=60, hold_max=600)
+    assert not blind.sights
+
+
+@given(
+    seconds=st.floats(0.001, 1e4), scrape=st.floats(0, 60), look=st.floats(0.5, 60), gateway=st.none() | st.just(2.0)
+)
+def test_a_reaction_is_the_sum_of_its_parts_and_takes_two_looks(
+    seconds: float, scrape: float, look: float, gateway: float | None
+) -> None:
+    found = reaction(seconds, scrape=scrape, look=look, gateway=gateway)
+    assert found.looks >= 2
+    assert found.judging >= max(seconds, 2 * look, 2 * scrape) * (1 - 1e-9)
+    assert found.judging <= max(seconds + max(look, scrape), 2 * max(look, scrape)) * (1 + 1e-9)
+    assert found.expected <= found.worst
+
+
 @settings(derandomize=True, deadline=None)
 @given(
     rate=st.floats(1e-3, 1e6),
@@ -118,5 +183,5 @@ def test_every_prospect_is_in_range_and_more_hold_sees_no_less(
         if one.soon is not None:
             assert one.late is not None
             assert one.late <= one.soon * (1 + 1e-6)
-        for after in (one.twice_after, one.anything_after, one.confirmed_after):
+        for after in (one.wanted_after, one.anything_after, one.confirmed_after):
             assert after is None or 0 < after <= NEVER
