@@ -146,7 +146,8 @@ class Classifier:
 def _varying(matchers: Iterable[_Matcher]) -> frozenset[str]:
     """Labels by which a vector's series differ: those that tell how a request ended, and a histogram's bounds."""
     named = [{label for label, _ in matcher.where} for matcher in matchers]
-    return frozenset(set.union(*named) - set.intersection(*named) | {"le"})
+    every: set[str] = set().union(*named)
+    return frozenset({label for label in every if not all(label in labels for labels in named)} | {"le"})
 
 
 def _plain(value: str) -> str:
