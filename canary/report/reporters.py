@@ -19,6 +19,10 @@ REFRESHES = 4
 """Pictures a second: what moves is read by people."""
 
 
+HINT = "Ctrl-C asks whether to roll back or to leave it"
+"""What a person at this terminal can do."""
+
+
 class LineReporter:
     """Writes one line per change.
 
@@ -74,4 +78,4 @@ class LiveReporter:
     def _picture(self) -> RenderableType:
         with self._lock:
             view = self._view
-        return render(view, at=self._now())
+        return render(view, at=self._now(), hint=HINT)

@@ -1,10 +1,15 @@
-"""The live view: from a value to a renderable. Pure; the same view and time give the same picture."""
+"""The live view: from a value to a renderable. Pure; the same view, time and terminal give the same picture.
+
+It is made to fit: on a low terminal the least telling findings go first, then the oldest events, and on a narrow one
+the counts behind the rates. What happened last is never cut off.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +17,7 @@ from rich.text import Text
 from analysis.model import Finding, Judgement, Verdict
 from canary.report import words
 from canary.report.lines import plain, where
-from canary.report.view import View
+from canary.report.view import Happening, View
 
 _STYLES = {
     Verdict.HEALTHY: "green",
@@ -20,33 +25,78 @@ _STYLES = {
     Verdict.UNDECIDED: "yellow",
     Verdict.NO_DATA: "magenta",
 }
-MOST_ROWS = 6
-"""Findings on the screen, the guilty and most telling first: what leaves room for events on 24 lines."""
+MOST_ROWS, LEAST_ROWS = 6, 2
+"""Findings on the screen, the guilty and most telling first: at most, and on a low terminal."""
+
+LEAST_EVENTS = 3
+"""Events for which findings make room."""
+
+WIDE = 100
+"""Columns from which each arm's counts stand beside its rate."""
+
+_HELD = frozenset({"JUDGING", "GATED", "BAKING"})
+"""Phases in which the step's hold runs."""
+
+_FRAME = 4
+"""Columns of the panel's frame."""
 
 _BAR = 30
 """Characters of the bar that shows how near the evidence is to its threshold."""
 
 
-def render(view: View, *, at: float) -> RenderableType:
-    """The whole screen.
+def render(view: View, *, at: float, hint: str = "") -> RenderableType:
+    """The whole screen, as large as the terminal that it is printed on.
 
     Args:
         view: what is known.
-        at: now, seconds since the epoch on the server's clock; only the time in the phase depends on it.
+        at: now, seconds since the epoch on the server's clock; only the times that have passed depend on it.
+        hint: what the reader can do, for the frame's lower edge.
     """
-    title = f"{plain(view.release)} in {plain(view.namespace)}, route {plain(view.route)}"
-    parts: list[RenderableType] = [_standing(view, at)]
-    if view.judgement is not None:
-        parts += [Text(), _metrics(view.judgement), _together(view.judgement)]
-    if view.happenings:
-        parts += [Text(), _events(view)]
-    return Panel(Group(*parts), title=title, title_align="left")
+    return _Screen(view, at, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    view: View
+    at: float
+    hint: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = self.view
+        title = f"{plain(view.release)} in {plain(view.namespace)}, route {plain(view.route)}"
+        if view.started is not None:
+            title += f", {words.span(max(0.0, self.at - view.started))}"
+        inner = options.update(width=max(1, options.max_width - _FRAME), height=None)
+        # Without the frame, the line above the events, and one for the cursor.
+        height = (options.height or options.max_height) - 4
+        newest = _events(view.happenings[-1:])
+        needed = min(LEAST_EVENTS, len(view.happenings)) + _lines(console, inner, newest) - 1
+        for rows in range(MOST_ROWS, LEAST_ROWS - 1, -1):
+            top = self._top(rows, wide=options.max_width >= WIDE)
+            free = height - _lines(console, inner, top)
+            if free >= needed:
+                break
+        older = max(0, free - _lines(console, inner, newest))
+        if view.happenings:
+            top += [Text(), *_events(view.happenings[:-1][-older:] if older else (), one_line=True), *newest]
+        hint = Text(self.hint, style="dim") if self.hint else None
+        yield Panel(Group(*top), title=Text(title), title_align="left", subtitle=hint, subtitle_align="right")
+
+    def _top(self, rows: int, *, wide: bool) -> list[RenderableType]:
+        parts: list[RenderableType] = [_standing(self.view, self.at)]
+        if self.view.judgement is not None:
+            parts += [Text(), _metrics(self.view.judgement, rows, wide=wide), _together(self.view.judgement)]
+        return parts
+
+
+def _lines(console: Console, inner: ConsoleOptions, parts: list[RenderableType]) -> int:
+    return len(console.render_lines(Group(*parts), inner, pad=False)) if parts else 0
 
 
 def _standing(view: View, at: float) -> RenderableType:
     progress = view.progress
     if progress is None:
-        return Text("starting", style="dim")
+        return Text("starting: reaching the API server, taking the lease, reading the journal", style="dim")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
@@ -54,8 +104,9 @@ def _standing(view: View, at: float) -> RenderableType:
     if progress.stage and progress.stage != "none":
         phase.append(f" ({progress.stage})", style="not bold dim")
     phase.append(f"  for {words.span(max(0.0, at - progress.entered))}", style="not bold")
-    if progress.hold_min is not None and progress.hold_max is not None:
-        phase.append(f" of {words.span(progress.hold_min)} to {words.span(progress.hold_max)}", style="not bold dim")
+    if progress.phase in _HELD and progress.hold_min is not None and progress.hold_max is not None:
+        hold = f", to be held {words.span(progress.hold_min)} to {words.span(progress.hold_max)}"
+        phase.append(hold, style="not bold dim")
     grid.add_row("phase", phase)
     grid.add_row("plan", _plan(view.plan, progress.step, where(progress)))
     traffic = Text(f"wanted {words.share(progress.share_wanted)}, seen {words.seen(progress.share_seen)}")
@@ -79,33 +130,34 @@ def _plan(plan: tuple[Decimal, ...], step: int, place: str) -> Text:
     return text
 
 
-def _metrics(judgement: Judgement) -> RenderableType:
+def _metrics(judgement: Judgement, rows: int, *, wide: bool) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("metric", "stable", "canary", "difference (95 %)", "evidence", "verdict"):
+    for name in ("metric", "stable", "canary", "points apart (95 %)", "evidence", "verdict"):
         table.add_column(name, overflow="fold")
-    for finding in judgement.findings[:MOST_ROWS]:
-        table.add_row(plain(finding.metric), *_figures(finding), Text(finding.verdict, style=_STYLES[finding.verdict]))
-    if (more := len(judgement.findings) - MOST_ROWS) > 0:
+    for finding in judgement.findings[:rows]:
+        figures = _figures(finding, counts=wide)
+        table.add_row(plain(finding.metric), *figures, Text(finding.verdict, style=_STYLES[finding.verdict]))
+    if (more := len(judgement.findings) - rows) > 0:
         table.add_row(Text(f"and {more} more", style="dim"))
     return table
 
 
-def _figures(finding: Finding) -> tuple[str, str, str, str]:
-    """Both arms, their difference and the evidence, as far as this finding has them."""
+def _figures(finding: Finding, *, counts: bool) -> tuple[str, str, str, str]:
+    """Both arms, the 95 % interval of their difference and the evidence, as far as this finding has them."""
     numbers = finding.numbers
 
     def arm(name: str) -> str:
         if f"{name}_rate" not in numbers:
             return "-"
         text = words.rate(numbers[f"{name}_rate"])
-        if {f"{name}_bad", f"{name}_total"} <= set(numbers):
+        if counts and {f"{name}_bad", f"{name}_total"} <= set(numbers):
             text += f" ({words.count(numbers[f'{name}_bad'])} of {words.count(numbers[f'{name}_total'])})"
         return text
 
     difference = "-"
     if {"difference_low", "difference_high"} <= set(numbers):
         low, high = numbers["difference_low"] * 100, numbers["difference_high"] * 100
-        difference = f"{low:+.2f} to {high:+.2f} points"
+        difference = f"{low:+.2f} to {high:+.2f}"
     evidence = words.chance(numbers["evidence"]) if "evidence" in numbers else "-"
     return arm("stable"), arm("canary"), difference, evidence
 
@@ -124,11 +176,15 @@ def _together(judgement: Judgement) -> RenderableType:
     return text
 
 
-def _events(view: View) -> RenderableType:
+def _events(happenings: tuple[Happening, ...], *, one_line: bool = False) -> list[RenderableType]:
+    """What happened, one line each or whole."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for happening in view.happenings:
-        style = "bold red" if happening.alarm else ""
-        grid.add_row(words.clock(happening.at), Text(plain(happening.message), style=style))
-    return grid
+    grid.add_column(no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
+    for happening in happenings:
+        grid.add_row(words.clock(happening.at), _said(happening))
+    return [grid] if happenings else []
+
+
+def _said(happening: Happening) -> Text:
+    return Text(plain(happening.message), style="bold red" if happening.alarm else "")

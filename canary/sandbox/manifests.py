@@ -130,6 +130,8 @@ def role() -> dict[str, Any]:
             _may("", "pods", "get list watch"),
             _may("discovery.k8s.io", "endpointslices", "get list watch"),
             _may("autoscaling", "horizontalpodautoscalers", "get list"),
+            _may("networking.k8s.io", "networkpolicies", "list"),
+            _may("policy", "poddisruptionbudgets", "list"),
             _may("coordination.k8s.io", "leases", "get create update patch delete"),
             _may("", "configmaps", "get list create update patch delete"),
             _may("", "events", "create patch"),

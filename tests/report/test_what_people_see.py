@@ -23,8 +23,8 @@ from canary.report.view import KEPT_EVENTS, View, advance
 EMPTY = View(release="user-service", namespace="shop", route="user-service-route", plan=(Decimal(5), Decimal(20)))
 
 
-def picture(view: View, at: float, *, width: int = 110) -> str:
-    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
+def picture(view: View, at: float, *, width: int = 110, height: int = 30) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, no_color=True, force_terminal=False)
     console.print(render(view, at=at))
     return console.file.getvalue()  # type: ignore[attr-defined] - it is the StringIO from above
 
@@ -48,6 +48,25 @@ def test_the_screen_on_a_narrow_terminal_keeps_to_its_width(told: tuple[Progress
     narrow = picture(after(told, 5), told[4].at, width=60)
     assert max(len(row) for row in narrow.splitlines()) <= 60
     assert "UNDECIDED" in "".join(narrow.split())
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 24), (120, 30), (160, 50)])
+def test_the_screen_fits_its_terminal_and_what_happened_last_is_on_it(
+    told: tuple[Progress, ...], width: int, height: int
+) -> None:
+    """Rich cuts off what is too much from below, and that is where the newest event stands."""
+    judged = told[3]
+    assert judged.judgement is not None
+    many = replace(judged.judgement, findings=judged.judgement.findings * 5)
+    view = advance(EMPTY, replace(judged, judgement=many))
+    for number in range(8):
+        view = advance(view, replace(told[2], at=judged.at + number, message=f"event {number}: {'very ' * 30}long"))
+    seen = picture(view, judged.at + 9, width=width, height=height).splitlines()
+    assert len(seen) < height
+    assert max(map(len, seen)) <= width
+    assert [number for number in range(8) if any(f"event {number}" in row for row in seen)][-3:] == [5, 6, 7]
+    assert "long" in seen[-2]
+    assert sum("UNDECIDED" in row or "NO_DATA" in row for row in seen) >= 3
 
 
 def test_an_old_judgement_leaves_the_screen_when_the_share_changes(told: tuple[Progress, ...]) -> None:
