@@ -56,7 +56,9 @@ def fence_taken(release: Release, event: on.FenceTaken) -> Step:
     if release.policy.has_workload:
         release = enter(release, Phase.PROVISIONING, event.at, Stage.BUILDING)
         step = ask(release, do.ProvisionWorkload, share=release.policy.steps[0].share)
-        return chain(step, do.Tell, reason="Checked", message="nothing stands against it; the canary's pods are being started")
+        return chain(
+            step, do.Tell, reason="Checked", message="nothing stands against it; the canary's pods are started"
+        )
     return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
 
 

@@ -108,7 +108,10 @@ class Observer:
 
     @property
     def share_seen(self) -> Decimal | None:
-        """Percent of the pool's requests that the canary served since the last change of share; None before any."""
+        """Percent of the pool's requests that the canary served since the last change of share; None before any.
+
+        Where it shall have none, of the newest look: the requests of the first moments say nothing of now.
+        """
         canary, every = self._seen
         return round(Decimal(100 * canary) / every, 4) if every else None
 
@@ -127,7 +130,7 @@ class Observer:
         if judged and not self._knows(release):
             self.restart(share=release.share, baking=release.baking, at=at)
             result = replace(result, spans_change=True)
-        self._count(result)
+        self._count(result, wanted=release.share)
         self._last = None if result.spans_change else result
         judgement = None
         if result.spans_change:
@@ -179,14 +182,15 @@ class Observer:
             row["said"] = self._said.row(judgement)
         self._entries.append(("look", {"at": at, **row}))
 
-    def _count(self, look: Look) -> None:
+    def _count(self, look: Look, *, wanted: Decimal) -> None:
         stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
         bad = self.totals.route_bad
         if look.route is not None:
             bad = (bad or 0) + look.route.bad
         self.totals = Totals(stable=self.totals.stable + stable, canary=self.totals.canary + canary, route_bad=bad)
         if not look.spans_change:
-            self._seen = (self._seen[0] + canary, self._seen[1] + canary + stable)
+            before = self._seen if wanted else (0, 0)
+            self._seen = (before[0] + canary, before[1] + canary + stable)
 
     def share_changed(self, *, at: float) -> None:
         """The weights changed just now: the look that holds this moment compares nothing."""

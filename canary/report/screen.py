@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -31,16 +32,16 @@ MOST_ROWS, LEAST_ROWS = 6, 2
 LEAST_EVENTS = 3
 """Events for which findings make room."""
 
-WIDE = 100
-"""Columns from which each arm's counts stand beside its rate."""
-
 _HELD = frozenset({"JUDGING", "GATED", "BAKING"})
 """Phases in which the step's hold runs."""
 
 _FRAME = 4
 """Columns of the panel's frame."""
 
-_BAR = 30
+_ANY = 1_000
+"""Columns in which everything fits."""
+
+_BAR = 20
 """Characters of the bar that shows how near the evidence is to its threshold."""
 
 
@@ -72,7 +73,7 @@ class _Screen:
         newest = _events(view.happenings[-1:])
         needed = min(LEAST_EVENTS, len(view.happenings)) + _lines(console, inner, newest) - 1
         for rows in range(MOST_ROWS, LEAST_ROWS - 1, -1):
-            top = self._top(rows, wide=options.max_width >= WIDE)
+            top = self._top(console, inner, rows)
             free = height - _lines(console, inner, top)
             if free >= needed:
                 break
@@ -82,10 +83,13 @@ class _Screen:
         hint = Text(self.hint, style="dim") if self.hint else None
         yield Panel(Group(*top), title=Text(title), title_align="left", subtitle=hint, subtitle_align="right")
 
-    def _top(self, rows: int, *, wide: bool) -> list[RenderableType]:
+    def _top(self, console: Console, inner: ConsoleOptions, rows: int) -> list[RenderableType]:
         parts: list[RenderableType] = [_standing(self.view, self.at)]
         if self.view.judgement is not None:
-            parts += [Text(), _metrics(self.view.judgement, rows, wide=wide), _together(self.view.judgement)]
+            table = _metrics(self.view.judgement, rows, counts=True)
+            if Measurement.get(console, inner.update(width=_ANY), table).maximum > inner.max_width:
+                table = _metrics(self.view.judgement, rows, counts=False)
+            parts += [Text(), table, _together(self.view.judgement)]
         return parts
 
 
@@ -130,12 +134,12 @@ def _plan(plan: tuple[Decimal, ...], step: int, place: str) -> Text:
     return text
 
 
-def _metrics(judgement: Judgement, rows: int, *, wide: bool) -> RenderableType:
+def _metrics(judgement: Judgement, rows: int, *, counts: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("metric", "stable", "canary", "points apart (95 %)", "evidence", "verdict"):
         table.add_column(name, overflow="fold")
     for finding in judgement.findings[:rows]:
-        figures = _figures(finding, counts=wide)
+        figures = _figures(finding, counts=counts)
         table.add_row(plain(finding.metric), *figures, Text(finding.verdict, style=_STYLES[finding.verdict]))
     if (more := len(judgement.findings) - rows) > 0:
         table.add_row(Text(f"and {more} more", style="dim"))
@@ -178,11 +182,16 @@ def _together(judgement: Judgement) -> RenderableType:
 
 def _events(happenings: tuple[Happening, ...], *, one_line: bool = False) -> list[RenderableType]:
     """What happened, one line each or whole."""
+    if one_line:
+        lines = [Text.assemble((f"{words.clock(one.at)}  ", "dim"), _said(one)) for one in happenings]
+        for line in lines:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return [*lines]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
-    for happening in happenings:
-        grid.add_row(words.clock(happening.at), _said(happening))
+    grid.add_column(overflow="fold")
+    for one in happenings:
+        grid.add_row(words.clock(one.at), _said(one))
     return [grid] if happenings else []
 
 

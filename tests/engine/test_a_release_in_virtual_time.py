@@ -29,6 +29,20 @@ def test_a_bad_release_is_rolled_back_with_its_numbers_and_nobody_is_on_it(play:
     assert play.clean()
 
 
+def test_after_a_rollback_the_share_seen_is_that_of_the_newest_look(play: Any) -> None:
+    """A gateway follows within moments; what it served until then must not look like traffic that still goes there."""
+    play.gateway.errors[Arm.CANARY] = 0.15
+    play.until(lambda: play.decider.release.phase is Phase.ROLLING_BACK)
+    observer = play.decider._observer
+    play.second()
+    play.gateway.share, late = (lambda: 0.05), play.gateway.share
+    play.second()
+    assert observer.share_seen > 0
+    play.gateway.share = late
+    play.second()
+    assert observer.share_seen == 0
+
+
 def test_the_unrelated_backend_keeps_its_share_at_every_moment(play: Any) -> None:
     shares = set()
     for _ in range(120):
