@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,13 +58,29 @@ def _lines(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def print_schema() -> None:
-    """Print the JSON Schema of release files, for completion and checking in editors.
+class Document(StrEnum):
+    """What a schema is of."""
+
+    RELEASE = "release"
+    REPORT = "report"
+
+
+def print_schema(
+    of: Annotated[Document, typer.Argument(metavar="[release|report]", help="A release file, or a report's JSON.")] = (
+        Document.RELEASE
+    ),
+) -> None:
+    """Print the JSON Schema of release files, for completion and checking in editors; or that of a report's JSON.
 
     Example:  canary schema > release.schema.json
 
     Then begin a release file with the line:  # yaml-language-server: $schema=release.schema.json
     """
+    if of is Document.REPORT:
+        from canary.report.released import schema as schema_of_reports
+
+        typer.echo(json.dumps(schema_of_reports(), indent=2))
+        return
     from canary.spec import schema
 
     typer.echo(json.dumps(schema(), indent=2))

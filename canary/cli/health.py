@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from canary.core.outcome import ExitCode
     from canary.core.vigil import Ended
     from canary.engine.watchdog import Watchdog
+
+Answer = Callable[[str], tuple[int, str, bytes]]
+"""From a path to status, content type and body."""
 
 HANGS = 30.0
 """Seconds without a turn after which the watchdog counts as hung. One without an API server turns, and is well."""
@@ -64,26 +68,7 @@ class Health:
 
     def serve(self, address: str, port: int) -> ThreadingHTTPServer:
         """Serve on a thread of its own, until `shutdown`."""
-        health = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 5.0
-
-            def do_GET(self) -> None:
-                status, kind, body = health.answer(self.path)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                """Probes are no news."""
-
-        server = ThreadingHTTPServer((address, port), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-        return server
+        return serve(self.answer, address, port)
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body for a path."""
@@ -98,3 +83,30 @@ class Health:
                 return 503, "text/plain", b"no turn for 30 s\n"
             case _:
                 return 404, "text/plain", b"/metrics or /healthz\n"
+
+
+def serve(answer: Answer, address: str, port: int) -> ThreadingHTTPServer:
+    """Serve GET on a thread of its own, until `shutdown`.
+
+    Raises:
+        OSError: nothing can listen there.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5.0
+
+        def do_GET(self) -> None:
+            status, kind, body = answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Probes are no news."""
+
+    server = ThreadingHTTPServer((address, port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    return server

@@ -18,6 +18,7 @@ from canary.cli import (
     judging,
     planning,
     replaying,
+    reporting,
     running,
     sandbox,
     status,
@@ -80,6 +81,7 @@ app.command(name="plan")(planning.plan)
 app.command(name="judge")(judging.judge)
 app.command(name="calibrate")(calibrating.calibrate)
 app.command(name="replay")(replaying.replay)
+app.command(name="report")(reporting.report)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(running.run)
 app.command(name="submit")(submit.submit)

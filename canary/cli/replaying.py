@@ -55,7 +55,7 @@ def replay(
     """
     from canary.report.replayed import data, text
 
-    stored = _read_file(record) or _read_cluster(
+    stored = read_file(record) or read_cluster(
         record, uid=uid, namespace=namespace, route=route, kubeconfig=kubeconfig, context=context
     )
     if save is not None:
@@ -91,7 +91,7 @@ def judged_again(stored: Stored) -> tuple[Replayed, str]:
         raise Failure(str(error), code=ExitCode.INVALID_RELEASE_FILE) from error
 
 
-def _read_file(name: str) -> Stored | None:
+def read_file(name: str) -> Stored | None:
     """The record in a file; None where the name is not that of a file with a record."""
     from canary.engine.record import RecordError
     from canary.engine.recordfile import LARGEST, parse
@@ -115,7 +115,7 @@ def _read_file(name: str) -> Stored | None:
     return stored
 
 
-def _read_cluster(
+def read_cluster(
     name: str,
     *,
     uid: str | None,

@@ -69,6 +69,12 @@ def run(
     live: Annotated[
         bool | None, typer.Option("--live/--lines", help="A live view, or one line per change; by default by terminal.")
     ] = None,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", metavar="PORT", min=0, max=65535, help="Serve /metrics; 0: do not.")
+    ] = 0,
+    metrics_listen: Annotated[
+        str, typer.Option("--metrics-listen", metavar="ADDRESS", help="Where --metrics-port listens.")
+    ] = "127.0.0.1",
     output: Format = Output.TEXT,
 ) -> None:
     """Release: shift traffic step by step, judge, and promote or roll back.
@@ -78,14 +84,15 @@ def run(
 
     Example:  canary run release.yaml --image ghcr.io/acme/user-service@sha256:...
     """
+    from canary.cli.gauges import served
     from canary.report.account import data, from_progress, text
 
     _end_like_any_process()
     _refuse_another_version()
     file = read_release(release, image)
     memory = Memory()
-    with _screen(file, live) as screen:
-        prepared = _prepared(file, kubeconfig, context, (memory, screen))
+    with served(file, metrics_listen, metrics_port) as gauges, _screen(file, live) as screen:
+        prepared = _prepared(file, kubeconfig, context, (memory, screen, *gauges))
         with answered(prepared, in_pod=IN_CLUSTER in os.environ):
             code = prepared.run()
     name, namespace = file.metadata.name, file.metadata.namespace

@@ -50,6 +50,14 @@ def submit(
             "--engine-image", metavar="IMG", help="The engine's own image, by digest; by default the chart's."
         ),
     ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option("--summary", metavar="FILE", help="Add the report to this file, as Markdown."),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the report as JUnit XML, too.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write it as JSON, too.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Job and make nothing.")] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -60,11 +68,20 @@ def submit(
     Run again while that very release runs, it attaches. What was promoted and still is what stable runs is not
     released again; what was judged bad is only with --again. Ctrl-C stops following, never the release.
 
+    --summary, --junit and --report leave files for the pipeline; nothing that goes wrong with them changes the verdict.
+
     Example:  canary submit release.yaml --image ghcr.io/acme/user-service@sha256:...
     """
     from canary.cli import submitting as work
     from canary.ports import PortError
     from canary.submitting import Finished
+
+    def leave(code: ExitCode, why: str) -> None:
+        if summary or junit or report:
+            from canary.cli.reporting import leave as leave_reports
+
+            api = reach(kubeconfig, context)[0]  # anew: what was followed with may be hours old
+            leave_reports(api, file, code=int(code), reason=why, summary=summary, junit=junit, data=report)
 
     text, file = work.read(release, image)
     work.require_a_pinned_image(file, allow_mutable_tags=allow_mutable_tags)
@@ -80,6 +97,7 @@ def submit(
     except PortError as error:
         raise work.not_started(error) from error
     if isinstance(found, Finished):
+        leave(found.code, found.reason)
         _conclude(found.code, found.reason, job=found.name, hint=found.hint, output=output, attached=True)
     name, attached = found
     how = "attached to" if attached else "started"
@@ -90,6 +108,7 @@ def submit(
     code, why = _follow(file, name, kubeconfig, context, gate=until is Until.GATE)
     if code is None:
         _conclude(ExitCode.PROMOTED, why, job=name, output=output, attached=attached, over=False)
+    leave(code, why)
     _conclude(code, why, job=name, output=output, attached=attached)
 
 

@@ -168,12 +168,14 @@ def _pod(given: Submission) -> Object:
 
 
 def _container(given: Submission) -> Object:
-    values, image = given.values, given.file.spec.image
+    values, image, port = given.values, given.file.spec.image, given.values.metrics_port
+    metrics = [f"--metrics-port={port}", "--metrics-listen=0.0.0.0"] if port else []
     return {
         "name": CONTAINER,
         "image": values.image,
         "imagePullPolicy": values.image_pull_policy,
-        "args": ["run", f"{FOLDER}/{FILE}", "--lines", *(["--image", image] if image else [])],
+        "args": ["run", f"{FOLDER}/{FILE}", "--lines", *metrics, *(["--image", image] if image else [])],
+        **({"ports": [{"name": "metrics", "containerPort": port, "protocol": "TCP"}]} if port else {}),
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},

@@ -24,6 +24,7 @@ class JobValues(BaseModel):
     termination_grace_period_seconds: int = Field(default=60, ge=30)
     node_loss_seconds: int = Field(default=30, ge=0)
     resources: Mapping = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}}
+    metrics_port: int = Field(default=0, ge=0, le=65_535)
     user: int = Field(default=65_532, ge=1)
     priority_class_name: str = ""
     node_selector: dict[str, str] = {}

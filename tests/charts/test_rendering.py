@@ -44,14 +44,38 @@ def test_the_rendering_is_the_golden_one(
     values = job_values if job else {}
     ran = helm.render(file, *words, name="user-service", namespace=namespace, **values)
     assert ran.code == 0, ran.err
-    golden = GOLDEN / f"{release}{'-job' if job else ''}.yaml"
-    if not golden.exists():
-        golden.write_text(ran.out, encoding="utf-8")
-        pytest.fail(f"{golden.name} was missing and is written; read it, and run again")
-    again = f"if it is meant, delete {golden.name} and run again"
-    assert lines_of(ran.out) == lines_of(golden.read_text(encoding="utf-8")), again
+    like_the_golden_one(ran.out, f"{release}{'-job' if job else ''}.yaml")
     names = [(each["kind"], each["metadata"]["name"]) for each in documents(ran.out)]
     assert len(set(names)) == len(names)
+
+
+def like_the_golden_one(text: str, name: str) -> None:
+    golden = GOLDEN / name
+    if not golden.exists():
+        golden.write_text(text, encoding="utf-8")
+        pytest.fail(f"{name} was missing and is written; read it, and run again")
+    again = f"if it is meant, delete {name} and run again"
+    assert lines_of(text) == lines_of(golden.read_text(encoding="utf-8")), again
+
+
+def test_pod_monitors_are_the_golden_ones_and_need_something_to_scrape(
+    helm: Any, job_values: dict[str, str], documents: Callable[[str], Any]
+) -> None:
+    wanted = {"podMonitor.create": "true", "podMonitor.labels.release": "prometheus", "watchdog.create": "true"}
+    wanted["watchdog.image"] = job_values["job.image"]
+    refused = helm.render(RELEASES / "minimal.yaml", **wanted)
+    assert "job.metricsPort" in refused.err
+    values = {**wanted, **job_values, "job.metricsPort": "9090"}
+    only = helm.render(RELEASES / "minimal.yaml", "--show-only", "templates/podmonitor.yaml", name="x", **values)
+    assert only.code == 0, only.err
+    like_the_golden_one(only.out, "monitored.yaml")
+    everything = documents(helm.render(RELEASES / "minimal.yaml", name="x", **values).out)
+    pods = [each["spec"]["template"] for each in everything if each["kind"] in {"Job", "Deployment"}]
+    for monitor in documents(only.out):
+        wanted_labels = monitor["spec"]["selector"]["matchLabels"]
+        (chosen,) = (pod for pod in pods if wanted_labels.items() <= pod["metadata"]["labels"].items())
+        ports = [port["name"] for port in chosen["spec"]["containers"][0]["ports"]]
+        assert [each["port"] for each in monitor["spec"]["podMetricsEndpoints"]] == ports
 
 
 def test_every_verb_says_why(helm: Any) -> None:

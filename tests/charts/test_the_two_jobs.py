@@ -28,6 +28,7 @@ EVERYTHING = {
     "terminationGracePeriodSeconds": 90,
     "nodeLossSeconds": 5,
     "resources": {"requests": {"cpu": "1"}},
+    "metricsPort": 9090,
     "user": 1000,
     "priorityClassName": "high",
     "nodeSelector": {"kubernetes.io/arch": "amd64"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,6 +185,25 @@ def test_changes_are_told_once_each_through_broken_connections_and_the_verdict_e
     assert sorted(line for line in lines if line.startswith(("change", "it was"))) == sorted(
         [*("change 1", "change 2", "change 3", "it was bad") * 2]
     )
+
+
+def test_files_for_the_pipeline_are_left_and_never_change_the_verdict(ci: Ci, capsys: Out, tmp_path: Path) -> None:
+    summary, junit, report = (tmp_path / name for name in ("summary.md", "canary.xml", "canary.json"))
+    summary.write_text("what another step said\n")
+    files = ("--summary", str(summary), "--junit", str(junit), "--report", str(report))
+    following = ci.follow("a", *files)
+    job = only(ci)
+    ci.journal("a", Phase.ROLLED_BACK, ExitCode.JUDGED_BAD)
+    ci.tell(job, "ROLLED_BACK", "it was bad", code=10)
+    ci.finish(job, "Failed")
+    assert following.ended() == 10
+    assert summary.read_text().startswith("what another step said\n## ❌ Release of ")
+    assert 'failures="1"' in junit.read_text()
+    told = json.loads(report.read_text())
+    assert (told["code"], told["release"], told["image"]) == (10, "a" * 12, image("a"))
+    nowhere = ("--junit", str(tmp_path), "--summary", str(tmp_path / "no" / "where"))
+    assert ci.start("a", *nowhere) == 10  # as it ended before
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_rotated_token_is_read_again(ci: Ci, capsys: Out) -> None:
