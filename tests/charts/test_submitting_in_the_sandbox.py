@@ -7,6 +7,7 @@ twice and lost with their node, and nothing of that changes how it ends.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from canary.adapters.kubernetes.leases import ORIGIN
 from canary.core.outcome import ExitCode
 from canary.sandbox import disruptions
 from canary.sandbox.app import Faults
@@ -37,10 +39,11 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 HERE = f"namespaces/{NAMESPACE}"
 JOBS, PODS = f"/apis/batch/v1/{HERE}/jobs", f"/api/v1/{HERE}/pods"
 DEPLOYMENT = f"/apis/apps/v1/{HERE}/deployments/shop"
+LEASE = f"/apis/coordination.k8s.io/v1/{HERE}/leases/canary-shop"
 USERS = {f"system:serviceaccount:{NAMESPACE}:{ENGINE}", "ci"}
 CI = '[{"kind": "User", "name": "ci", "apiGroup": "rbac.authorization.k8s.io"}]'
 REVIEWS = "selfsubjectaccessreviews.authorization.k8s.io"
-WITHIN = 240.0
+WITHIN = 400.0
 
 STORIES = {
     # Each step long enough for what happens in it, and for the next pod, on a machine that does other things as well.
@@ -68,7 +71,9 @@ class Shop:
         self.kubeconfig.write_text(text.replace(text.split("/as/")[1].split('"')[0], token))
         self.release = sandbox.write_release()
         # As in a real release: long enough for a pod to be replaced between a raise and the traffic that follows it.
-        self.release.write_text(self.release.read_text().replace("timeout: 6s", "timeout: 60s"))
+        text = self.release.read_text().replace("timeout: 6s", "timeout: 60s")
+        # A machine that does other things as well is slow; that is not what these stories are about.
+        self.release.write_text(re.sub(r"\n +- latency:.*", "", text))
         self.before = canonical(sandbox.request("GET", ROUTE)[1]["spec"])
         sandbox.start_load(rate=scenario.rate, seconds=scenario.load_for)
 
@@ -86,10 +91,19 @@ class Shop:
         return list(self.sandbox.request("GET", path)[1]["items"])
 
     def running(self) -> str:
-        """The pod that holds the release; empty while none does."""
-        alive = [pod for pod in self.pods() if pod["status"]["phase"] == "Running"]
-        alive = [pod for pod in alive if "deletionTimestamp" not in pod["metadata"]]
-        return str(alive[-1]["metadata"]["name"]) if len(alive) == 1 else ""
+        """The pod that holds the release, as its lease says; empty while none does.
+
+        A second pod of the Job may stand by beside it, for as long as the release lasts.
+        """
+        lease = self.sandbox.request("GET", LEASE)[1]
+        origin = (lease.get("metadata", {}).get("annotations") or {}).get(ORIGIN, "{}")
+        held = json.loads(origin).get("pod", "") if lease.get("spec", {}).get("holderIdentity") else ""
+        alive = {
+            pod["metadata"]["name"]
+            for pod in self.pods()
+            if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+        }
+        return str(held) if held in alive else ""
 
     def wait_for(self, condition: Callable[[], Any]) -> Any:
         end = time.monotonic() + WITHIN

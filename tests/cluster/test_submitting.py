@@ -66,11 +66,12 @@ def tell(place: Place, job: str, phase: str, line: str, code: ExitCode | None = 
     until(lambda: place.get("jobs", job)["metadata"]["annotations"].get("canary-engine.io/status") == line)
 
 
-def follow(place: Place, file: Path, codes: list[int]) -> threading.Thread:
-    """`canary submit` in a thread; its code is appended."""
+def follow(place: Place, file: Path, codes: list[int], capsys: pytest.CaptureFixture[str]) -> threading.Thread:
+    """`canary submit` in a thread, once it has attached; its code is appended."""
     words = ["submit", str(file), "-o", "json", "--kubeconfig", str(place.kubeconfig)]
     follower = threading.Thread(target=lambda: codes.append(main(words)), daemon=True)
     follower.start()
+    until(lambda: "attached to" in capsys.readouterr().err)
     return follower
 
 
@@ -103,14 +104,14 @@ def differences(meant: Any, made: Any, where: str) -> list[str]:
 
 
 def test_a_second_submit_attaches_and_both_end_with_the_releases_verdict(
-    place: Place, uncontrolled: None, file: Path, canary: Canary
+    place: Place, uncontrolled: None, file: Path, canary: Canary, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert canary("submit", str(file), "--no-wait").code == 0
     job, codes = only_job(place), list[int]()
     play.run_job(place, job)
     tell(place, job, "JUDGING", "canary raised to 50 %")
 
-    followers = [follow(place, file, codes) for _ in range(2)]
+    followers = [follow(place, file, codes, capsys) for _ in range(2)]
     tell(place, job, "ROLLED_BACK", "errors: the canary is worse", ExitCode.JUDGED_BAD)
     play.finish_job(place, job, failed=True)
     for each in followers:
@@ -125,12 +126,12 @@ def test_a_second_submit_attaches_and_both_end_with_the_releases_verdict(
 
 
 def test_a_promoted_release_ends_well_and_its_job_keeps_the_word(
-    place: Place, uncontrolled: None, file: Path, canary: Canary
+    place: Place, uncontrolled: None, file: Path, canary: Canary, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert canary("submit", str(file), "--no-wait").code == 0
     job, api, codes = only_job(place), place.api(), list[int]()
     play.run_job(place, job)
-    follower = follow(place, file, codes)
+    follower = follow(place, file, codes, capsys)
     assert fate(place, job) is JobFate.REPLACED
     assert recorded_end(api, namespace=place.namespace, job=job) is None
     tell(place, job, "SUCCEEDED", "promoted", ExitCode.PROMOTED)
