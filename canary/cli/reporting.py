@@ -63,7 +63,7 @@ def report(
     stored = read_file(record)
     where, image = (namespace or "", route or Path(record).name), ""
     if stored is None:
-        ways = {"namespace": namespace, "route": route, "kubeconfig": kubeconfig, "context": context}
+        ways: dict[str, Any] = {"namespace": namespace, "route": route, "kubeconfig": kubeconfig, "context": context}
         stored = read_cluster(record, uid=uid, **ways)
         where, image = _subject(record, stored.release, ways)
     try:
