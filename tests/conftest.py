@@ -2,10 +2,14 @@
 
 They mostly wait, and only a few may run at a time (`tests.sandbox.conftest.alone`): one after another at the end, the
 workers would wait for each other.
+
+And each carries planted secrets, which must be nowhere in what it writes (`tests.planted`).
 """
 
 import hypothesis
 import pytest
+
+from tests import planted
 
 hypothesis.settings.register_profile("no-stopwatch", deadline=None)  # a busy machine is no bug
 if hypothesis.settings.get_current_profile_name() == "default":  # the mutation run has one of its own
@@ -29,3 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="CONTEXT",
         help="run tests/cluster against the cluster of the current kubeconfig context, which must be this one",
     )
+
+
+def pytest_configure() -> None:
+    planted.begin()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """While its folder and its worlds are still there."""
+    planted.search_test(item)

@@ -20,10 +20,12 @@ from canary.adapters.kubernetes import Api, KubernetesWorkloads, connect
 from canary.adapters.kubernetes.budget import Budget, Pacer
 from canary.adapters.kubernetes.waiting import Pace
 from canary.sandbox.processes import Child, module
+from tests import planted
 
 Handler = Callable[[str, bytes, socket.socket], bytes | None]
 
-TOKEN = "a-token-that-must-not-be-shown"  # noqa: S105 - tests look for it in every message
+TOKEN = "a-token-that-must-not-be-shown"  # noqa: S105 - looked for in everything that is written
+planted.plant(TOKEN)
 SMALL = Budget(total=0.6, attempt=0.2)
 
 
@@ -344,12 +346,17 @@ class Controller:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The API server's emulator as a process of its own."""
-    log = tmp_path_factory.mktemp("emulator") / "api.log"
-    child = Child(module("canary.sandbox.apiserver", "--port", "0"), log=log, pipe=True)
+    folder = tmp_path_factory.mktemp("emulator")
+    words = ("--port", "0", "--state", str(folder / "state"))
+    child = Child(module("canary.sandbox.apiserver", *words), log=folder / "api.log", pipe=True)
     try:
-        yield child.ready(30.0)
+        said = child.ready(30.0)
+        planted.plant(*said["tokens"].values())
+        yield said
     finally:
         child.stop()
+    planted.search_stored(folder / "state")
+    planted.search_files(folder)
 
 
 @pytest.fixture

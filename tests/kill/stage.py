@@ -25,6 +25,7 @@ from canary.sandbox.load import newest
 from canary.sandbox.meddlers import ROUTE
 from canary.sandbox.processes import Child, free_port, module
 from strategies.route.model import canonical
+from tests import planted
 
 RATE = 150.0
 """Users' requests a second."""
@@ -149,6 +150,7 @@ class Stage:
             engine.process.send_signal(signal.SIGCONT)
             engine.stop(0.5)
         self.relay.close()
+        planted.search_files(self.run)
 
     # Looking ----------------------------------------------------------------------------------------------------
 

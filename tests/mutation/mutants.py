@@ -10,6 +10,7 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 NEIGHBOURS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -37,14 +38,24 @@ class Mutant:
         where: the function or table that it is in.
         was, became: the changed place, as source.
         number: tells equal changes of one function apart, from 1.
-        tree: the whole module with the change.
+        source: the module without the change.
+        place, change: what is done to it, and where.
     """
 
     where: str
     was: str
     became: str
     number: int
-    tree: ast.Module
+    source: str
+    place: Place
+    change: Callable[[Any], ast.AST | None]
+
+    @property
+    def tree(self) -> ast.Module:
+        """The whole module with the change."""
+        tree = ast.parse(self.source)
+        _put(tree, self.place, self.change)
+        return ast.fix_missing_locations(tree)
 
     @property
     def name(self) -> str:
@@ -59,12 +70,10 @@ def mutants_of(source: str) -> Iterator[Mutant]:
     met: dict[tuple[str, str, str], int] = {}
     for place, node, where in _walk(module, (), ""):
         for became, change in _changes(node):
-            tree = copy.deepcopy(module)
-            _put(tree, place, change)
             was = _short(ast.unparse(node))
             key = (where, was, became)
             met[key] = met.get(key, 0) + 1
-            yield Mutant(where, was, became, met[key], ast.fix_missing_locations(tree))
+            yield Mutant(where, was, became, met[key], source, place, change)
 
 
 def _walk(node: ast.AST, place: Place, where: str) -> Iterator[tuple[Place, ast.AST, str]]:

@@ -1,130 +1,236 @@
 """Does a test fail for each comparison, guard and table row that is changed? Prints the mutants that survive.
 
-    python tests/mutation/run.py                         # all of them: about an hour of one core
+    python tests/mutation/run.py                         # all of them
     python tests/mutation/run.py canary/core/machine.py  # one file
     python tests/mutation/run.py --where advance         # one function or table
 
-Each mutant is tried in a process of its own, forked from one that has the heavy libraries loaded; the quick tests come
-first, and the first failure ends it. Survivors that are known, with the reason why nothing can tell them from the
-original, are in `survivors.yaml`. Ends with 1 when another survives or a known one does not any
-more, and with 2 when the tests fail without any mutant.
+The tests are collected once, and each is asked once which functions it runs. A mutant is then planted into a fork, and
+the tests that run its function are tried there, those that killed its neighbours first, then the quickest; the first
+failure ends it. Survivors that are known, with the reason why nothing can tell them from the original, are in
+`survivors.yaml`. Ends with 1 when another survives or a known one does not any more, and with 2 when the tests fail
+without any mutant.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import importlib.abc
-import importlib.util
+import importlib
+import json
 import os
+import resource
 import signal
 import sys
 import time
+import traceback
+from collections import Counter
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from typing import TextIO
 
+import pytest
 from mutants import Mutant, mutants_of
+from planting import SEEN, noting, plant
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-CORE = ("tests/core", "tests/simulation/test_bugs_found.py", "tests/mutation/histories.py")
-ROUTE = ("tests/strategies", "tests/simulation/test_bugs_found.py", "tests/mutation/histories.py")
+HISTORIES = ("tests/simulation/test_bugs_found.py::test_found_by_seed", "tests/mutation/histories.py")
+CORE = ("tests/core", *HISTORIES)
+ROUTE = ("tests/strategies", *HISTORIES)
 FILES: dict[str, tuple[str, ...]] = {
-    **{f"canary/core/{name}.py": CORE for name in ("machine", "forward", "backward", "moves", "settling")},
+    **{
+        f"canary/core/{name}.py": CORE
+        for name in (
+            "machine", "forward", "backward", "ending", "moves", "settling", "vigil", "policy", "absence", "alerts",
+            "leaving", "release",
+        )
+    },
     **{
         f"strategies/route/{name}.py": ROUTE
         for name in ("aborting", "compare", "lowering", "model", "operations", "original", "raising", "weights")
     },
-}
-"""What is mutated, and the tests that must notice, quickest first."""
+}  # fmt: skip
+"""What is mutated, and the tests that must notice."""
 
-WITHIN = 600
-"""Seconds for one mutant's tests; one that takes longer runs for ever, which is a failure as well."""
-
-
-OPTIONS = ("-x", "-q", "-m", "not soak", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", str(WITHIN))
+OPTIONS = ("-q", "-s", "-m", "not soak", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "0")
 LOADED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Hypothesis is loaded before pytest could look at it; its assertions are not ours."""
 
+MADE_OF = {"TABLE": ("_ROWS",)}
+"""Tables that are made of others when the module is loaded."""
 
-class Replacing(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads a mutant in place of its module."""
+QUICK = 0.25
+"""CPU seconds of a test, as they were measured without a mutant."""
 
-    def __init__(self, module: str, path: Path, tree: ast.Module) -> None:
-        self._module, self._path, self._tree = module, path, tree
+MEMORY = 6 << 30
+"""Bytes of addresses that a mutant may have: one that grows without end is killed."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The mutant's own loader, for its module."""
-        del path, target
-        if name != self._module:
+
+@dataclass(slots=True)
+class Known:
+    """What the run without a mutant showed of a test: CPU seconds, and the functions that it ran, by file."""
+
+    seconds: float
+    ran: dict[str, set[str]]
+
+
+@dataclass(eq=False)
+class Mutating:
+    """Takes the place of pytest's own loop over the tests."""
+
+    asked: argparse.Namespace
+    out: TextIO
+    wrong: int = 0
+    tried: int = 0
+    broken: bool = False
+    failed: bool = False
+    killers: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hear of a failure in any part of a test."""
+        self.failed = self.failed or report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try every mutant."""
+        files = self.asked.files or list(FILES)
+        known = self._ask(session.items, files)
+        if known is None:
+            self.broken = True
+            return True
+        reasons = survivors()
+        for file in files:
+            expected, began, before = reasons.get(file, {}), time.monotonic(), self.tried
+            for mutant in mutants_of((ROOT / file).read_text(encoding="utf-8")):
+                if self.asked.where not in mutant.where or (self.asked.survivors and mutant.name not in expected):
+                    continue
+                self.tried += 1
+                self._tell(file, mutant, self._killer(file, mutant, session.items, known), mutant.name in expected)
+            print(f"{file}: {self.tried - before} mutants, {time.monotonic() - began:.0f} s", file=self.out, flush=True)
+        return True
+
+    def _ask(self, items: Sequence[pytest.Item], files: Sequence[str]) -> dict[str, Known] | None:
+        """Run every test once, in a fork; None when one of them fails."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                with os.fdopen(writing, "w") as pipe:
+                    self._note(items, files, pipe)
+            except BaseException:
+                traceback.print_exc(file=self.out)
+                self.out.flush()
+            finally:
+                os._exit(0)
+        os.close(writing)
+        known: dict[str, Known] = {}
+        with os.fdopen(reading) as pipe:
+            for line in pipe:
+                name, seconds, failed, ran = json.loads(line)
+                if failed:
+                    print(f"{name} fails without any mutant: correct that first", file=self.out, flush=True)
+                    os.kill(child, signal.SIGKILL)
+                    break
+                known[name] = Known(seconds, {file: set(places) for file, places in ran.items()})
+        os.waitpid(child, 0)
+        return known if len(known) == len(items) else None
+
+    def _note(self, items: Sequence[pytest.Item], files: Sequence[str], pipe: TextIO) -> None:
+        seen: dict[str, set[str]] = {file: set() for file in files}
+        for file in files:
+            module = importlib.import_module(dotted(file))
+            module.__dict__[SEEN] = seen[file]
+            plant(module, noting(ast.parse((ROOT / file).read_text(encoding="utf-8"))))
+        for index, item in enumerate(items):
+            for places in seen.values():
+                places.clear()
+            began = time.process_time()
+            run(item, items[index + 1] if index + 1 < len(items) else None)
+            ran = {file: sorted(places) for file, places in seen.items() if places}
+            json.dump([item.nodeid, time.process_time() - began, self.failed, ran], pipe)
+            pipe.write("\n")
+            pipe.flush()
+
+    def _killer(self, file: str, mutant: Mutant, items: Sequence[pytest.Item], known: dict[str, Known]) -> str | None:
+        """The test that fails for a mutant; None when it survives."""
+        killers = self.killers.setdefault((file, mutant.where), Counter())
+        chosen = [item for item in items if _runs(known[item.nodeid].ran.get(file, set()), mutant.where)]
+        if self.asked.quick:
+            chosen = [item for item in chosen if known[item.nodeid].seconds < QUICK]
+        chosen.sort(key=lambda item: (-killers[item.nodeid], known[item.nodeid].seconds))
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                self._try(file, mutant, chosen, known, writing)
+            finally:
+                os._exit(2)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            last = pipe.read().splitlines()
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 0:
             return None
-        return importlib.util.spec_from_file_location(name, self._path, loader=self)
+        killer = last[-1] if last else "it cannot be planted"
+        killers[killer] += 1
+        return killer
 
-    def create_module(self, spec: ModuleSpec) -> None:
-        """As usual."""
-        del spec
+    def _try(
+        self, file: str, mutant: Mutant, chosen: Sequence[pytest.Item], known: dict[str, Known], pipe: int
+    ) -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        plant(importlib.import_module(dotted(file)), mutant.tree, (mutant.where, *MADE_OF.get(mutant.where, ())))
+        for index, item in enumerate(chosen):
+            os.write(pipe, f"{item.nodeid}\n".encode())
+            # One that takes much longer than it did runs for ever, which is a failure as well: the signal ends it.
+            signal.setitimer(signal.ITIMER_VIRTUAL, 10 * known[item.nodeid].seconds + 2)
+            run(item, chosen[index + 1] if index + 1 < len(chosen) else None)
+            if self.failed:
+                os._exit(1)
+        os._exit(0)
 
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the changed tree."""
-        exec(compile(self._tree, str(self._path), "exec"), module.__dict__)  # noqa: S102 - our own source
-
-
-def preload() -> None:
-    """Load what takes long and is not mutated, once for all."""
-    import hypothesis
-    import jsonpatch
-    import kubernetes.client
-    import numpy as np
-    import pydantic
-    import pytest
-    import scipy.special
-
-    del jsonpatch, kubernetes, np, pydantic, pytest, scipy
-    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a failure is enough: shrinking it takes long
-    hypothesis.settings.register_profile("mutation", phases=phases, derandomize=True, database=None, deadline=None)
-    hypothesis.settings.load_profile("mutation")
-
-
-def survives(file: str, tree: ast.Module, tests: Sequence[str]) -> bool:
-    """Whether every test passes with the mutant in place of the module."""
-    child = os.fork()
-    if child == 0:
-        _end_with(file, tree, tests)
-    began = time.monotonic()
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status) == 0
-        if time.monotonic() - began > WITHIN:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return False
-        time.sleep(0.05)
+    def _tell(self, file: str, mutant: Mutant, killer: str | None, expected: bool) -> None:
+        if self.asked.verbose:
+            print(f"{file} | {mutant.name} | {killer or 'SURVIVED'}", file=self.out, flush=True)
+        if (killer is None) is expected:
+            return
+        self.wrong += 1
+        word = "SURVIVED" if killer is None else f"is listed as a survivor and was killed by {killer}"
+        print(f"{word}: {file} | {mutant.name}", file=self.out, flush=True)
 
 
-def _end_with(file: str, tree: ast.Module, tests: Sequence[str]) -> None:
-    os.setpgid(0, 0)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    code = 1
-    try:
-        import pytest
-
-        module = file.removesuffix(".py").replace("/", ".")
-        sys.meta_path.insert(0, Replacing(module, ROOT / file, tree))
-        code = int(pytest.main([*OPTIONS, *LOADED, *tests]))
-    finally:
-        os._exit(min(code, 1))
+def dotted(file: str) -> str:
+    """The module's name."""
+    return file.removesuffix(".py").replace("/", ".")
 
 
-def known() -> dict[str, dict[str, str]]:
+def run(item: pytest.Item, following: pytest.Item | None) -> None:
+    """One test with its fixtures, as pytest's own loop runs it."""
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+
+def _runs(places: set[str], where: str) -> bool:
+    """Whether a test that ran these functions can notice a change there; a table is everybody's."""
+    return where in places or (bool(places) and where.isupper())
+
+
+def survivors() -> dict[str, dict[str, str]]:
     """The survivors that are known: file -> name -> reason."""
     from ruamel.yaml import YAML
 
     return YAML(typ="safe").load(HERE / "survivors.yaml") or {}
+
+
+def preload() -> None:
+    """A failure is enough: shrinking it takes long."""
+    import hypothesis
+
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutation", phases=phases, derandomize=True, database=None, deadline=None)
+    hypothesis.settings.load_profile("mutation")
 
 
 def main() -> int:
@@ -133,32 +239,21 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="files below the repository's root; by default all that are mutated")
     parser.add_argument("--where", default="", help="only in functions and tables whose name holds this")
     parser.add_argument("--survivors", action="store_true", help="only those that are known to survive")
+    parser.add_argument("--quick", action="store_true", help=f"without the tests that take {QUICK} s and more")
+    parser.add_argument("--verbose", action="store_true", help="every mutant, and the test that killed it")
     asked = parser.parse_args()
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
+    out = os.fdopen(os.dup(1), "w")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
     preload()
-    reasons, wrong, tried = known(), 0, 0
-    for file in asked.files or FILES:
-        expected, source = reasons.get(file, {}), (ROOT / file).read_text(encoding="utf-8")
-        if not survives(file, ast.parse(source), FILES[file]):
-            print(f"the tests fail on {file} as it is: correct that first", file=sys.stderr)
-            return 2
-        for mutant in mutants_of(source):
-            if asked.where not in mutant.where or (asked.survivors and mutant.name not in expected):
-                continue
-            tried += 1
-            wrong += _tell(file, mutant, survives(file, mutant.tree, FILES[file]), mutant.name in expected)
-    print(f"{tried} mutants, {wrong} not as expected")
-    return 1 if wrong else 0
-
-
-def _tell(file: str, mutant: Mutant, survived: bool, expected: bool) -> bool:
-    """Whether it is news; then it is printed."""
-    if survived == expected:
-        return False
-    word = "SURVIVED" if survived else "is listed as a survivor and was killed"
-    print(f"{word}: {file} | {mutant.name}", flush=True)
-    return True
+    loop = Mutating(asked=asked, out=out)
+    tests = dict.fromkeys(test for file in asked.files or FILES for test in FILES[file])
+    pytest.main([*OPTIONS, *LOADED, *tests], plugins=[loop])
+    print(f"{loop.tried} mutants, {loop.wrong} not as expected", file=out, flush=True)
+    return 2 if loop.broken or not loop.tried else 1 if loop.wrong else 0
 
 
 if __name__ == "__main__":

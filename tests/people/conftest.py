@@ -14,6 +14,7 @@ import pytest
 from canary.cli.main import main
 from canary.sandbox import manifests
 from canary.sandbox.processes import Child, module
+from tests import planted
 from tests.running.conftest import NAMESPACE, ROUTE, Ran, Source, World, file
 
 __all__ = ["file"]
@@ -88,7 +89,9 @@ class Stage:
             "subjects": [{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}],
         }
         self.world.ask("POST", f"{RBAC}/rolebindings", {**role, "kind": "RoleBinding", **binding})
-        return self.kubeconfig(self.world.ask("POST", "/sandbox/users", {"name": name})["token"])
+        token = self.world.ask("POST", "/sandbox/users", {"name": name})["token"]
+        planted.plant(token)
+        return self.kubeconfig(token)
 
     def start(self) -> Child:
         """`canary run`, in a process of its own."""

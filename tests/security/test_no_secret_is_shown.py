@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
 import ssl
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from canary.adapters.kubernetes.transport import PoolTransport
 from canary.cli.main import main
 from canary.core.redaction import redacted
 from canary.ports import PortError
+from tests.planted import texts_of
 from tests.running.conftest import NAMESPACE
 
 PLANTED = "pl4nted-t0ken-that-must-not-be-shown"
@@ -39,26 +38,6 @@ STORED = (
     f"/apis/gateway.networking.k8s.io/v1/namespaces/{NAMESPACE}/httproutes",
     f"{HERE}/services",
 )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a stored object, unpacked where it is packed."""
-    match value:
-        case dict():
-            for key, one in value.items():
-                yield str(key)
-                yield from _texts(one)
-        case list():
-            for one in value:
-                yield from _texts(one)
-        case str():
-            yield value
-            try:
-                raw = base64.b64decode(value, validate=True)
-                yield raw.decode(errors="replace")
-                yield zlib.decompress(raw).decode(errors="replace")
-            except (ValueError, zlib.error):
-                pass
 
 
 def _with_bearer(world: Any, tmp_path: Path) -> Path:
@@ -93,7 +72,7 @@ def test_nothing_that_a_release_writes_holds_its_token(
     said = capsys.readouterr()
     assert code == 16, said.err
     written = [said.out, said.err, *(one.read_text() for one in kept.iterdir())]
-    stored = [text for path in STORED for text in _texts(world.ask("GET", path))]
+    stored = [text for path in STORED for text in texts_of(world.ask("GET", path))]
     assert any('"life"' in text for text in stored), "the record was not unpacked"
     assert any("ROLLED_BACK" in text for text in stored), "the journal was not looked at"
     for text in [*written, *stored, caplog.text]:
