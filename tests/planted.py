@@ -3,7 +3,7 @@
 One stands in the environment, which children inherit. The others are real: the tokens of the users of each emulated
 API server, which its worlds name here when they begin. Looked through after every test: what it printed (also what it
 read back itself), what it logged, and the files below its folder; and, when a world ends, every version of every object
-that was ever stored there, unpacked where it is packed. A file that is a credential is no find: a token's, a kubeconfig.
+that was ever stored there, unpacked where it is packed. A file that is a credential is no find.
 """
 
 from __future__ import annotations

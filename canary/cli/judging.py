@@ -15,6 +15,9 @@ import typer
 from canary.cli.boundary import Failure
 from canary.core.outcome import ExitCode
 
+LONGEST_LINE = 65_536
+"""Characters of a line of a table; its seven columns need a hundred."""
+
 if TYPE_CHECKING:
     from analysis.offline import Run
 
@@ -90,11 +93,23 @@ def runs_in(file: Path) -> Iterator[Run]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[TextIO]:
+def _opened(file: Path) -> Iterator[Iterator[str]]:
     if str(file) != "-":
-        with file.open(encoding="utf-8", newline="") as lines:
-            yield lines
+        with file.open(encoding="utf-8", newline="") as stream:
+            yield _lines(stream)
         return
-    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="")
-    yield lines
-    lines.detach()
+    stream = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", newline="")
+    yield _lines(stream)
+    stream.detach()
+
+
+def _lines(stream: TextIO) -> Iterator[str]:
+    """Line by line; a file that is no table may be gigabytes without an end of a line."""
+    from analysis.offline import BadTable
+
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise BadTable(number, f"this line is longer than {LONGEST_LINE} characters", "is it a table of counts?")
+        yield line

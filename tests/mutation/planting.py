@@ -22,7 +22,11 @@ def plant(module: ModuleType, tree: ast.Module, tables: Collection[str] = ()) ->
     Raises:
         NotPlanted: a function closes over other variables than it did.
     """
-    namespace: dict[str, object] = {"__name__": module.__name__, "__file__": module.__file__, "__builtins__": __builtins__}
+    namespace: dict[str, object] = {
+        "__name__": module.__name__,
+        "__file__": module.__file__,
+        "__builtins__": __builtins__,
+    }
     namespace[SEEN] = module.__dict__.get(SEEN)  # functions that are called while the tables are made
     exec(compile(tree, str(module.__file__), "exec"), namespace)  # noqa: S102 - our own source
     for name, new in namespace.items():

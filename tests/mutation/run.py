@@ -60,9 +60,6 @@ LOADED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 MADE_OF = {"TABLE": ("_ROWS",)}
 """Tables that are made of others when the module is loaded."""
 
-QUICK = 0.25
-"""CPU seconds of a test, as they were measured without a mutant."""
-
 MEMORY = 6 << 30
 """Bytes of addresses that a mutant may have: one that grows without end is killed."""
 
@@ -95,6 +92,8 @@ class Mutating:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try every mutant."""
         files = self.asked.files or list(FILES)
+        if self.asked.quick:
+            session.items[:] = [item for item in session.items if _quick(item)]
         known = self._ask(session.items, files)
         if known is None:
             self.broken = True
@@ -119,7 +118,7 @@ class Mutating:
             try:
                 with os.fdopen(writing, "w") as pipe:
                     self._note(items, files, pipe)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - it is told, and the fork ends
                 traceback.print_exc(file=self.out)
                 self.out.flush()
             finally:
@@ -157,8 +156,6 @@ class Mutating:
         """The test that fails for a mutant; None when it survives."""
         killers = self.killers.setdefault((file, mutant.where), Counter())
         chosen = [item for item in items if _runs(known[item.nodeid].ran.get(file, set()), mutant.where)]
-        if self.asked.quick:
-            chosen = [item for item in chosen if known[item.nodeid].seconds < QUICK]
         chosen.sort(key=lambda item: (-killers[item.nodeid], known[item.nodeid].seconds))
         reading, writing = os.pipe()
         child = os.fork()
@@ -212,6 +209,11 @@ def run(item: pytest.Item, following: pytest.Item | None) -> None:
     item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
+def _quick(item: pytest.Item) -> bool:
+    """Whether it is one example of one room."""
+    return item.get_closest_marker("hypothesis") is None and not item.nodeid.startswith(HISTORIES)
+
+
 def _runs(places: set[str], where: str) -> bool:
     """Whether a test that ran these functions can notice a change there; a table is everybody's."""
     return where in places or (bool(places) and where.isupper())
@@ -239,7 +241,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="files below the repository's root; by default all that are mutated")
     parser.add_argument("--where", default="", help="only in functions and tables whose name holds this")
     parser.add_argument("--survivors", action="store_true", help="only those that are known to survive")
-    parser.add_argument("--quick", action="store_true", help=f"without the tests that take {QUICK} s and more")
+    parser.add_argument("--quick", action="store_true", help="without properties and whole histories")
     parser.add_argument("--verbose", action="store_true", help="every mutant, and the test that killed it")
     asked = parser.parse_args()
     os.chdir(ROOT)

@@ -1,4 +1,4 @@
-"""The mutation run itself: what it changes, that a change is felt, and that its list of survivors is not of yesterday."""
+"""The mutation run itself: what it changes, that a change is felt, and that its list of survivors is up to date."""
 
 from __future__ import annotations
 

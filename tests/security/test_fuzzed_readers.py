@@ -33,6 +33,8 @@ from analysis.sources.state import decode as decode_window
 from canary.adapters.kubernetes.errors import Answer, failure
 from canary.cli.boundary import Failure
 from canary.cli.credentials import VARIABLE, bound
+from canary.cli.main import main
+from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Policy, Release, StepPolicy
 from canary.engine.journal import Journal, JournalError, decode, encode
 from canary.engine.record import FORM, RecordError, pieces
@@ -256,6 +258,18 @@ def test_a_bomb_in_a_record_is_not_unpacked() -> None:
             list(pieces([chunk]))
 
     assert memory_of(read) < 160 * MIB
+
+
+def test_a_table_that_is_one_endless_line_is_refused_and_not_read_to_its_end(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "sparse.csv"
+    with path.open("wb") as made:
+        made.truncate(1 << 30)
+
+    def judge() -> None:
+        assert main(["judge", str(path)]) == ExitCode.USAGE
+
+    assert memory_of(judge) < 16 * MIB
+    assert "this line is longer than" in capsys.readouterr().err
 
 
 SLOW = ["(a+)+", "(a|a)*", "(a*)*b", "(a|aa)+", "(.*)*x", "a*a*a*a*a*a*a*b", "(a?){40}a{40}", "((a{1,20}){1,20}){1,20}"]

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated.oracles import play
-from simulated.scenario import scenario
+from simulated.wider import drawn
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--to", dest="last", type=int, default=0)
     given = parser.parse_args()
     for seed in given.seeds:
-        print(scenario(seed))
+        print(drawn(seed))
         print("\n".join(play(seed).lines))
     bad, codes, began = 0, Counter(), time.perf_counter()
     for seed in range(given.first, given.last):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
+from simulated import wider
 from simulated.oracles import play
 
 CHUNKS = 16
-SEEDS = 1_000
+SEEDS, WIDER = 800, 200
 SOAKED = 10_000
 
 
-def check(seeds: range) -> None:
+def check(seeds: Sequence[int]) -> None:
     failed = []
     for seed in seeds:
         found = play(seed)
@@ -26,10 +29,11 @@ def check(seeds: range) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_history_ends_in_one_of_two_states(chunk: int) -> None:
-    check(range(chunk, SEEDS, CHUNKS))
+    check([*range(chunk, SEEDS, CHUNKS), *range(wider.SEEDS + chunk, wider.SEEDS + WIDER, CHUNKS)])
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("first", [1_000, wider.SEEDS + WIDER])
 @pytest.mark.parametrize("chunk", range(20))
-def test_ten_thousand_histories_end_in_one_of_two_states(chunk: int) -> None:
-    check(range(SEEDS + chunk, SEEDS + SOAKED, 20))
+def test_ten_thousand_histories_end_in_one_of_two_states(chunk: int, first: int) -> None:
+    check(range(first + chunk, first + SOAKED, 20))

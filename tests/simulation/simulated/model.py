@@ -51,6 +51,7 @@ class State:
         share, updated, canary: the world: the canary's share, whether stable runs the new version, whether the
             canary's workload is there.
         passed: the judge, or the policy, has let the step pass that the world stands at.
+        opened: the newest step whose gate a person opened; -1 for none.
         decided: somebody decided to roll back.
         over: the exit code handed out; None while there is none.
     """
@@ -62,6 +63,7 @@ class State:
     updated: bool = False
     canary: bool = False
     passed: bool = False
+    opened: int = -1
     decided: bool = False
     over: ExitCode | None = None
 
@@ -215,7 +217,8 @@ def _people(state: State) -> Iterator[tuple[str, State]]:
     yield "stable changed", step(state, on.StableChanged(at=at, by="ann", sentence="another image"))
     if state.release.phase is Phase.GATED:
         for yes in (True, False):
-            yield f"gate {yes}", step(state, on.GateDecided(at=at, approved=yes, by="bob", reason=""))
+            told = replace(state, opened=state.release.step + 1) if yes else state
+            yield f"gate {yes}", step(told, on.GateDecided(at=at, approved=yes, by="bob", reason=""))
     if state.share > 0:
         lowered = replace(state, share=NONE)
         change = {"at": at, "by": "ann", "sentence": "by hand"}
@@ -266,6 +269,8 @@ def _may_raise(state: State, effect: do.RaiseShare, event: on.Event) -> None:
         raise Violation("raised without a lease")
     if effect.share == FULL and state.share not in {FULL, NONE} and not state.passed:
         raise Violation("raised although nothing let the step pass")
+    if release.current.gate and release.policy.on_gate_expiry != "proceed" and state.opened < release.step:
+        raise Violation("raised past a gate that nobody opened")
 
 
 def _may_end(state: State, effect: do.Finish) -> None:
@@ -337,6 +342,7 @@ def key(state: State) -> Any:
         state.updated,
         state.canary,
         state.passed,
+        state.opened,
         state.decided,
         state.over,
     )

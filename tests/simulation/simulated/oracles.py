@@ -5,14 +5,15 @@ from __future__ import annotations
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.engine.journal import decode
-from simulated.scenario import Scenario, scenario
+from simulated.scenario import Scenario
 from simulated.simulation import RETRIED, Simulation
+from simulated.wider import drawn
 from simulated.world import OURS, Object, content, shares, weights
 
 
 def play(seed: int) -> Simulation:
-    """The history of a seed, with every violation found during it and at its end."""
-    return play_scenario(scenario(seed))
+    """The history of a seed (from `wider.SEEDS` on a wider one), with every violation during it and at its end."""
+    return play_scenario(drawn(seed))
 
 
 def play_scenario(given: Scenario) -> Simulation:
@@ -55,7 +56,7 @@ def _check_code(sim: Simulation, code: ExitCode) -> None:
 
 
 def _undisturbed(given: Scenario) -> bool:
-    gated = any(step.gate for step in given.policy.steps)
+    gated = any(step.gate for step in given.policy.steps) or given.policy.bake_gate is not None
     calm = (
         not given.real_judge
         and not given.calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analysis.model import Arm
@@ -10,6 +11,7 @@ from canary.core.release import Phase
 from simulated.world import BREAKING, CLEAN, PAYING, Object, edit
 
 if TYPE_CHECKING:
+    from simulated.process import Process
     from simulated.simulation import Simulation
 
 
@@ -63,6 +65,17 @@ def approve(sim: Simulation) -> None:
             sim.ledger.approved.add(following)
             approved = sim.answer == "approve"
             process.hear(on.GateDecided(at=sim.now, approved=approved, by="bob", reason="looked at it"))
+
+
+def decide(live: Sequence[Process], sim: Simulation, *, approved: bool, by: str) -> None:
+    """A word at any moment, to every engine that lives: it counts only for the gate that waits just then."""
+    for process in live:
+        release = process.release
+        if release is None:
+            continue
+        if release.phase is Phase.GATED and approved:
+            sim.ledger.approved.add(release.step + 1)
+        process.hear(on.GateDecided(at=sim.now, approved=approved, by=by, reason="any time"))
 
 
 def quality(sim: Simulation) -> None:

@@ -296,8 +296,9 @@ class Simulation:
             people.by_hand(self, one.kind.removeprefix("edit:"), one.value)
             return
         live = [process for process in self.processes if not process.ended]
-        target = live[-1] if live else None
         match one.kind:
+            case "second-engine":
+                self.start(0.0)
             case "outage-all":
                 self._outages.append((self.now + one.seconds, None))
             case "metrics-outage":
@@ -314,10 +315,8 @@ class Simulation:
             case "gateway-refuses":
                 self.gateway.accepts = False
                 self.at(one.seconds, lambda: setattr(self.gateway, "accepts", True))
-            case "second-engine":
-                self.start(0.0)
-            case _ if target is not None:
-                self._to_process(one, target)
+            case _ if live:
+                self._to_processes(one, live)
 
     def _to_process(self, one: Happening, target: Process) -> None:
         match one.kind:
@@ -336,8 +335,7 @@ class Simulation:
                 target.die("is killed from outside")
                 self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]))
             case "stop" if not target.paused:
-                target.paused = True
-                self.at(one.seconds, lambda: setattr(target, "paused", False))
+                self._sleep(target, one.seconds)
                 if one.seconds > 30.0:
                     self.start(5.0)
             case "terminate" if not target.paused:
@@ -345,6 +343,22 @@ class Simulation:
                 self.start(self.chance.choice([2.0, 20.0]))
             case _:
                 return
+
+    def _to_processes(self, one: Happening, live: list[Process]) -> None:
+        match one.kind:
+            case "decide":
+                people.decide(live, self, approved=one.value < 0.7, by="ann" if one.value < 0.35 else "bob")
+            case "sleep":
+                for process in live:
+                    self._sleep(process, one.seconds)
+            case _:
+                self._to_process(one, live[-1])
+
+    def _sleep(self, target: Process, seconds: float) -> None:
+        if target.paused:
+            return
+        target.paused = True
+        self.at(seconds, lambda: setattr(target, "paused", False))
 
     def _resume(self) -> None:
         for process in self.processes:
