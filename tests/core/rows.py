@@ -20,7 +20,7 @@ from canary.core.settling import Settling
 P, S = Phase, Stage
 NOW = 2000.0
 GATE = 25.0
-BACK = Outcome(code=ExitCode.JUDGED_BAD, reason="worse", decided=NOW - 1)
+BACK = Outcome(code=ExitCode.JUDGED_BAD, reason="worse", decided=NOW - 60)
 WORK: dict[str, do.Work] = {
     "preflight": do.RunPreflight(id="w"),
     "fence": do.TakeFence(id="w"),

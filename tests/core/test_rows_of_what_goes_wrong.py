@@ -156,6 +156,11 @@ CASES: dict[str, Case] = {
         TICK,
         "ROLLING_BACK/writing: finish 30",
     ),
+    "the last call of a decision that has just been made": (
+        at(P.ROLLING_BACK, S.WRITING, "lower", outcome=replace(BACK, decided=NOW - 59.9), started=NOW - 4000),
+        TICK,
+        "ROLLING_BACK/writing: -",
+    ),
     "the last call while we clean up": (
         at(P.CLEANING, S.DETACHING, "detach", started=NOW - 4000),
         TICK,
