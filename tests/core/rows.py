@@ -118,4 +118,5 @@ ENDED = "ROLLED_BACK/none: finish"
 def follows(case: Case) -> None:
     """Whether that follows."""
     release, event, expected = case
-    assert told(*advance(release, event)) == expected
+    found = told(*advance(release, event))
+    assert found == expected, found

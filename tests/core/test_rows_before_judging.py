@@ -51,7 +51,7 @@ CASES: dict[str, Case] = {
     "the fence, with a workload": (
         at(P.PROVISIONING, S.FENCING, "fence"),
         answered(on.FenceTaken),
-        "PROVISIONING/building: provision-workload 5",
+        "PROVISIONING/building: provision-workload 5, tell Checked",
     ),
     "the fence, without": (
         at(P.PROVISIONING, S.FENCING, "fence", policy=policy(has_workload=False)),
