@@ -57,8 +57,8 @@ OPTIONS = ("-q", "-s", "-m", "not soak", "-p", "no:cacheprovider", "-p", "no:xdi
 LOADED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Hypothesis is loaded before pytest could look at it; its assertions are not ours."""
 
-MADE_OF = {"TABLE": ("_ROWS",)}
-"""Tables that are made of others when the module is loaded."""
+MADE_OF = {"TABLE": ("_ROWS",), "_row": ("TABLE", "_ROWS"), "_index": ("_ROWS",)}
+"""Tables that are made by others when the module is loaded."""
 
 MEMORY = 6 << 30
 """Bytes of addresses that a mutant may have: one that grows without end is killed."""
@@ -210,13 +210,14 @@ def run(item: pytest.Item, following: pytest.Item | None) -> None:
 
 
 def _quick(item: pytest.Item) -> bool:
-    """Whether it is one example of one room."""
-    return item.get_closest_marker("hypothesis") is None and not item.nodeid.startswith(HISTORIES)
+    """Whether it is no whole history, and no property of the core, which has an example for each row."""
+    of_the_core = item.nodeid.startswith("tests/core/") and item.get_closest_marker("hypothesis") is not None
+    return not of_the_core and not item.nodeid.startswith(HISTORIES)
 
 
 def _runs(places: set[str], where: str) -> bool:
     """Whether a test that ran these functions can notice a change there; a table is everybody's."""
-    return where in places or (bool(places) and where.isupper())
+    return where in places or (bool(places) and (where.isupper() or where in MADE_OF))
 
 
 def survivors() -> dict[str, dict[str, str]]:
@@ -241,7 +242,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="files below the repository's root; by default all that are mutated")
     parser.add_argument("--where", default="", help="only in functions and tables whose name holds this")
     parser.add_argument("--survivors", action="store_true", help="only those that are known to survive")
-    parser.add_argument("--quick", action="store_true", help="without properties and whole histories")
+    parser.add_argument("--quick", action="store_true", help="without whole histories and properties of the core")
     parser.add_argument("--verbose", action="store_true", help="every mutant, and the test that killed it")
     asked = parser.parse_args()
     os.chdir(ROOT)
