@@ -16,7 +16,7 @@ import typer
 
 from canary.cli.boundary import Failure
 from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
-from canary.cli.signals import answered
+from canary.cli.signals import answered, person_there
 from canary.core.outcome import ExitCode
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
         route=file.spec.route.name,
         plan=tuple(step.share for step in policy_of(file, exact_split=False).steps),
     )
-    with LiveReporter(Console(stderr=True), view, now=time.time) as reporter:
+    hint = "Ctrl-C asks whether to roll back or to leave it" if person_there() else "Ctrl-C rolls back"
+    with LiveReporter(Console(stderr=True), view, now=time.time, hint=hint) as reporter:
         yield Aside(reporter)
 
 

@@ -78,7 +78,7 @@ class _Answers:
         if self._interrupts > 1:
             _say(f"\ncanary: left; {GO_ON}\n")
             os._exit(LEFT)
-        if _person_there():
+        if person_there():
             threading.Thread(target=self._ask, args=(number,), daemon=True, name="question").start()
         else:
             self.roll_back(number, frame)
@@ -114,7 +114,8 @@ class _Answers:
                     return
 
 
-def _person_there() -> bool:
+def person_there() -> bool:
+    """Whether somebody can be asked: there is a terminal to read from and to write to."""
     try:
         return os.isatty(sys.stdin.fileno()) and os.isatty(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):

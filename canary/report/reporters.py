@@ -19,10 +19,6 @@ REFRESHES = 4
 """Pictures a second: what moves is read by people."""
 
 
-HINT = "Ctrl-C asks whether to roll back or to leave it"
-"""What a person at this terminal can do."""
-
-
 class LineReporter:
     """Writes one line per change.
 
@@ -51,10 +47,12 @@ class LiveReporter:
         console: the terminal.
         view: what is known before the first progress.
         now: the time to show, seconds since the epoch on the server's clock.
+        hint: what a person at this terminal can do while the release runs.
     """
 
-    def __init__(self, console: Console, view: View, *, now: Callable[[], float]) -> None:
+    def __init__(self, console: Console, view: View, *, now: Callable[[], float], hint: str = "") -> None:
         self._view = view
+        self._hint = hint
         self._now = now
         self._lock = threading.Lock()
         self._live = Live(
@@ -78,4 +76,5 @@ class LiveReporter:
     def _picture(self) -> RenderableType:
         with self._lock:
             view = self._view
-        return render(view, at=self._now(), hint=HINT)
+        over = view.progress is not None and view.progress.code is not None
+        return render(view, at=self._now(), hint="" if over else self._hint)
