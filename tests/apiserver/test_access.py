@@ -200,3 +200,32 @@ def test_a_service_account_gets_a_token_and_is_who_it_says(api: Any, ns: str) ->
     api.refuse(403, "GET", accounts, token=token)
     api.refuse(404, "POST", f"{accounts}/nobody/token", body)
     api.refuse(405, "GET", f"{accounts}/robot/token")
+
+
+def test_who_may_impersonate_is_answered_as_the_other_and_nobody_else_may(
+    api: Any, maps: str, ns: str, restrict: Restrict
+) -> None:
+    """`kubectl auth can-i --as`: the answer is about the other, not about whoever asks."""
+    account = f"system:serviceaccount:{ns}:engine"
+    attributes = {"verb": "list", "resource": "configmaps", "namespace": ns}
+    body = {"spec": {"resourceAttributes": attributes}}
+    as_engine = {"headers": {"Impersonate-User": account}}
+    assert not api.do("POST", REVIEWS, body, **as_engine)["status"]["allowed"]
+    status = api.refuse(403, "GET", maps, **as_engine)
+    assert f'User "{account}" cannot list resource "configmaps"' in status["message"]
+    who = api.do("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, **as_engine)
+    assert who["status"]["userInfo"]["groups"] == [
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{ns}",
+        "system:authenticated",
+    ]
+    masters = {"headers": {"Impersonate-User": "me", "Impersonate-Group": "system:masters"}}
+    assert api.do("POST", REVIEWS, body, **masters)["status"]["allowed"]
+    refused = api.refuse(403, "GET", maps, **SOMEONE, **masters)
+    assert (
+        'User "someone" cannot impersonate resource "users" in API group "" at the cluster scope' in refused["message"]
+    )
+    may_be_it = {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["engine"]}
+    token = restrict({**may_be_it, "verbs": ["impersonate"]})
+    assert not api.do("POST", REVIEWS, body, token=token, **as_engine)["status"]["allowed"]
+    api.refuse(500, "GET", maps, headers={"Impersonate-Group": "system:masters"})

@@ -23,6 +23,7 @@ from canary.sandbox.apiserver import commands, discovery, errors, rbac, tables, 
 from canary.sandbox.apiserver.definitions import definitions
 from canary.sandbox.apiserver.errors import ApiError, Json
 from canary.sandbox.apiserver.faults import Faults
+from canary.sandbox.apiserver.impersonation import acting
 from canary.sandbox.apiserver.logs import stream_log
 from canary.sandbox.apiserver.objects import Objects
 from canary.sandbox.apiserver.reading import Options, read
@@ -111,6 +112,7 @@ class Server:
             raise errors.unauthorized()
         if path.startswith("/sandbox/"):
             return await commands.carry_out(self, request, path, user)
+        user = acting(self.store, user, request)
         if (found := discovery.answer(self.registry, path)) is not None:
             return web.json_response(found)
         call = self._understand(request, path)
