@@ -29,6 +29,7 @@ def acting(store: Store, user: rbac.User, request: web.Request) -> rbac.User:
         raise ApiError(500, "InternalError", message)
     if not name:
         return user
+    known: tuple[str, ...] = ()
     namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
     if name.startswith(_ACCOUNT) and account:
         wanted = rbac.Request(
@@ -36,7 +37,7 @@ def acting(store: Store, user: rbac.User, request: web.Request) -> rbac.User:
         )
         known = (_ACCOUNTS, f"{_ACCOUNTS}:{namespace}")
     else:
-        wanted, known = rbac.Request(verb="impersonate", group="", resource="users", name=name), ()
+        wanted = rbac.Request(verb="impersonate", group="", resource="users", name=name)
     rbac.demand(store, user, wanted)
     for group in groups:
         rbac.demand(store, user, rbac.Request(verb="impersonate", group="", resource="groups", name=group))
