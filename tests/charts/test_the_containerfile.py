@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -73,6 +74,23 @@ def test_everything_that_is_installed_is_locked_by_hash(stages: list[list[Instru
         text = (ROOT / lock).read_text(encoding="utf-8")
         assert text.count("--hash=sha256:") >= text.count("==")
         assert "://" not in text
+
+
+def test_what_is_compiled_is_locked_for_more_than_this_machine() -> None:
+    """A package with compiled code has a wheel, and so a hash, for each architecture; a pure one has two at most.
+
+    That those of arm64 are among them is seen with `pip download --require-hashes --only-binary :all: --platform
+    manylinux_2_28_aarch64 --python-version 3.11 -r requirements.lock`.
+    """
+    for lock in ("requirements.lock", ".ci/build.lock"):
+        text = (ROOT / lock).read_text(encoding="utf-8")
+        for name, block in re.findall(r"^([\w.-]+)==[^\n]*\n((?: .*\n)+)", text, re.MULTILINE):
+            try:
+                wheel = str(distribution(name).read_text("WHEEL"))
+            except PackageNotFoundError:
+                continue  # for another system
+            if not re.search(r"^Tag: \S+-none-any$", wheel, re.MULTILINE):
+                assert block.count("--hash=sha256:") >= 4, name
 
 
 def test_what_is_copied_is_there_and_let_through(stages: list[list[Instruction]]) -> None:

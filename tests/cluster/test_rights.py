@@ -89,3 +89,34 @@ def test_a_release_needs_the_charts_rights_and_no_more(
     until(lambda: allowed(shop, kubeconfig))
     ran = canary("run", str(file), "--lines", kubeconfig=kubeconfig)
     assert ran.code == 0, ran.err
+    if not shop.real:  # a real API server keeps its log to itself
+        assert unused(shop, role) == set(UNUSED)
+
+
+UNUSED = {
+    "get jobs.batch": "in a Job's pod",
+    "patch jobs.batch": "in a Job's pod",
+    "get pods": "after another pod has died",
+    "patch horizontalpodautoscalers.autoscaling": "where stable has an autoscaler",
+    "list scaledobjects.keda.sh": "where KEDA is installed",
+    "patch scaledobjects.keda.sh": "where KEDA is installed",
+    "list servicemonitors.monitoring.coreos.com": "where the Prometheus operator is installed",
+    "list podmonitors.monitoring.coreos.com": "where the Prometheus operator is installed",
+    "list authorizationpolicies.security.istio.io": "where Istio is installed",
+}
+"""Rights of the role that a release which goes well does not come to need, and when another one does."""
+
+
+def unused(place: Place, role: Any) -> set[str]:
+    """Rights of the engine that it was never asked to use."""
+    engine = f"system:serviceaccount:{place.namespace}:{ACCOUNT}"
+    asked = place.do("GET", "/sandbox/requests")["requests"]
+    used = {f"{one['verb']} {one['resource']}" for one in asked if one["user"] == engine}
+    given = {
+        f"{verb} {plural}.{group}".rstrip(".")
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    return given - used
