@@ -312,6 +312,17 @@ class Sources(Protocol):
         ...
 
 
+class Pasts(Protocol):
+    """Where stable's recorded past is read, by sources that keep one."""
+
+    def recent(self, *, seconds: float, timeout: float) -> Reading:
+        """Stable's raw samples of the last `seconds`, or as many of the newest as can be read in `timeout` seconds.
+
+        What is down is a Reading with a problem, not an error.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What the release is doing, for people: one of these at every change and every look.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analysis.calibration.past import Past
 from analysis.calibration.pseudo import arms_of, at_share
 from analysis.judge import JudgeConfig
-from analysis.judge.dispersion import Dispersion
+from analysis.judge.dispersion import FEWEST, Dispersion
 from analysis.judge.tests import Test, latency_tests, plain_tests
 
 Array = NDArray[np.float64]
@@ -33,6 +33,12 @@ def scatter(config: JudgeConfig, past: Past, *, shares: Iterable[float], seed: i
         shares: percent of the release's steps, each above 0 and below 100; the largest dispersion of them counts.
         seed: of the chance by which requests are left out.
     """
+    found = measured(config, past, shares=shares, seed=seed)
+    return {name: found.get(name, 1.0) for name in (*past.counts, *past.buckets)}
+
+
+def measured(config: JudgeConfig, past: Past, *, shares: Iterable[float], seed: int = 0) -> dict[str, float]:
+    """The same, without the metrics of which too little was bad to tell."""
     arms = arms_of(past)
     found: dict[str, float] = {}
     for number, share in enumerate(sorted(set(shares))):
@@ -64,9 +70,11 @@ def _observed(config: JudgeConfig, arms: Past) -> dict[str, float]:
     for look in counts:
         kept = kept.look(x_s=look[0], n_s=look[1], x_c=look[2], n_c=look[3], a=rate)
     observed = np.minimum(kept.observed(), LARGEST)
+    enough: NDArray[np.bool_] = np.any(kept.blocks >= FEWEST, axis=1)
     found: dict[str, float] = {}
-    for test, phi in zip(tests, observed.tolist(), strict=True):
-        found[test.metric] = max(found.get(test.metric, 1.0), phi)
+    for test, phi, told in zip(tests, observed.tolist(), enough.tolist(), strict=True):
+        if told:
+            found[test.metric] = max(found.get(test.metric, 1.0), phi)
     return found
 
 

@@ -9,7 +9,8 @@ in. What does not belong here: reading counters, moving shares, releases, clocks
 
 from analysis.judge.codec import VERSION, decode, encode
 from analysis.judge.config import JudgeConfig, MetricConfig
-from analysis.judge.judge import begin_step, drop, learn, observe
+from analysis.judge.judge import begin_step, drop, learn, observe, recall, suspected
+from analysis.judge.past import Known, Past
 from analysis.judge.power import detectable, requests_needed
 from analysis.judge.state import JudgeState, start
 from analysis.judge.tests import levels
@@ -18,7 +19,9 @@ __all__ = [
     "VERSION",
     "JudgeConfig",
     "JudgeState",
+    "Known",
     "MetricConfig",
+    "Past",
     "begin_step",
     "decode",
     "detectable",
@@ -27,6 +30,8 @@ __all__ = [
     "learn",
     "levels",
     "observe",
+    "recall",
     "requests_needed",
     "start",
+    "suspected",
 ]

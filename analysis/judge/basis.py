@@ -5,6 +5,7 @@ JUDGE, "What the user sees": every finding and every step's end carries it, as d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class Basis:
         stable: stable's rate in this step, per test.
         dispersion: the largest that evidence was divided by.
         history: dispersion from stable's history; None where none is known.
+        told: where stable's history is from, or why nothing is known of it; empty where nobody asked.
         pods: of stable and canary; 0 where nobody counts them.
         share: percent asked for; 0 where unknown.
         requests: of stable and canary in this step.
@@ -39,6 +41,7 @@ class Basis:
     stable: Sequence[float]
     dispersion: float
     history: float | None
+    told: str
     pods: tuple[int, int]
     share: float
     requests: tuple[float, float]
@@ -59,13 +62,21 @@ class Basis:
         """The share that the canary had, percent."""
         return 100.0 * self.requests[1] / sum(self.requests) if sum(self.requests) else 0.0
 
-    def _best(self, *, latency: bool) -> int | None:
-        """The test by which the least could have been missed, in times of stable's rate."""
-        rows = [row for row, test in enumerate(self.tests) if bool(test.bound) is latency]
-        return min(rows, key=lambda row: self.visible[row] / max(self.stable[row], 1e-9), default=None)
+    @property
+    def best(self) -> tuple[int | None, int | None]:
+        """The tests of counts and of latency by which the least could have been missed, in times of stable's rate."""
+        return self._best(latency=False), self._best(latency=True)
 
-    def numbers(self) -> dict[str, float]:
+    def _best(self, *, latency: bool) -> int | None:
+        least, found = math.inf, None
+        for row, test in enumerate(self.tests):
+            if bool(test.bound) is latency and (times := self.visible[row] / max(self.stable[row], 1e-9)) < least:
+                least, found = times, row
+        return found
+
+    def numbers(self, best: tuple[int | None, int | None]) -> dict[str, float]:
         """As data; what is not known is left out."""
+        errors, latency = best
         found = {
             "dispersion_source": self.source,
             "attempt": float(self.attempt),
@@ -77,29 +88,35 @@ class Basis:
             found |= {"share_asked": self.share / 100.0, "share_seen": self.seen / 100.0}
         if any(self.pods):
             found |= {"pods_stable": float(self.pods[0]), "pods_canary": float(self.pods[1])}
-        if (row := self._best(latency=False)) is not None:
-            found["excluded_rate"] = self.visible[row]
-        if (row := self._best(latency=True)) is not None:
-            found |= {"excluded_slow": self.visible[row], "excluded_slow_over": self.tests[row].bound}
+        if errors is not None:
+            found["excluded_rate"] = self.visible[errors]
+        if latency is not None:
+            found |= {"excluded_slow": self.visible[latency], "excluded_slow_over": self.tests[latency].bound}
         return found
 
-    def sentence(self) -> str:
+    def sentence(self, best: tuple[int | None, int | None]) -> str:
         """As people read it."""
-        return "; ".join([*self._missed(), self._dispersion(), *self._arms(), f"attempt {self.attempt}", self._looks()])
+        return "; ".join(
+            [*self._missed(*best), self._dispersion(), *self._arms(), f"attempt {self.attempt}", self._looks()]
+        )
 
-    def _missed(self) -> list[str]:
+    def _missed(self, errors: int | None, latency: int | None) -> list[str]:
         found = []
-        if (row := self._best(latency=False)) is not None:
-            found.append(f"{words.percent(self.visible[row])} {self.tests[row].metric}")
-        if (row := self._best(latency=True)) is not None:
-            found.append(f"{words.percent(self.visible[row])} slower than {words.time(self.tests[row].bound)}")
+        if errors is not None:
+            found.append(f"{words.percent(self.visible[errors])} {self.tests[errors].metric}")
+        if latency is not None:
+            found.append(f"{words.percent(self.visible[latency])} slower than {words.time(self.tests[latency].bound)}")
         return [f"this step would have shown {' or '.join(found)} in 9 of 10 releases"] if found else []
 
     def _dispersion(self) -> str:
+        why = f": {self.told}" if self.told else ""
         if self.source == RELEASE:
-            told = "from this release" + ("" if self.history else ", none known before")
+            told = "from this release" + ("" if self.history else f", none known before{why}")
             return f"dispersion {self.dispersion:.2g} ({told})"
-        return f"dispersion {self.history:.2g} (from stable's history)" if self.history else "dispersion unknown"
+        if not self.history:
+            return f"dispersion unknown{f' ({self.told})' if self.told else ''}"
+        source = self.told or "stable's history"
+        return f"dispersion {self.history:.2g} (from {source})"
 
     def _arms(self) -> list[str]:
         stable, canary = self.pods

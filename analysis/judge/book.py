@@ -6,6 +6,7 @@ looks only (they are predictable), then the look is judged, then it is remembere
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,7 +58,8 @@ class Asked:
 
     Attributes:
         relative, absolute: the tolerance.
-        prior, worth: stable's rate before anything was seen, and the requests that it counts for.
+        prior, worth: stable's rate before anything was seen, and the requests that it counts for; one for all tests,
+            or one for each.
         phi0: dispersion from stable's own history, one for all tests or one for each.
         config: the promises.
         ratio: a canary equal to stable, as a part of stable's rate; 1 where both are counted alike.
@@ -65,8 +67,8 @@ class Asked:
 
     relative: Array
     absolute: Array
-    prior: float
-    worth: float
+    prior: float | Array
+    worth: float | Array
     phi0: float | Array
     config: JudgeConfig
     ratio: Array | float = 1.0
@@ -80,14 +82,20 @@ class Asked:
         absolute: Array,
         phi0: Array | None = None,
         ratio: Array | float = 1.0,
+        priors: Sequence[float | None] = (),
     ) -> Asked:
-        """With the priors that the config knows."""
-        known = config.prior_rate is not None
+        """With the priors that the config knows, else those of stable's recorded past, one for each test."""
+        told = config.prior_rate
+        prior: float | Array = rates.DEFAULT_PRIOR if told is None else told
+        worth: float | Array = rates.DEFAULT_WORTH if told is None else rates.PRIOR_REQUESTS
+        if told is None and any(one is not None for one in priors):
+            prior = np.array([rates.DEFAULT_PRIOR if one is None else one for one in priors])
+            worth = np.array([rates.DEFAULT_WORTH if one is None else rates.PRIOR_REQUESTS for one in priors])
         return cls(
             relative=relative,
             absolute=absolute,
-            prior=config.prior_rate if config.prior_rate is not None else rates.DEFAULT_PRIOR,
-            worth=rates.PRIOR_REQUESTS if known else rates.DEFAULT_WORTH,
+            prior=prior,
+            worth=worth,
             phi0=(config.phi0 or 1.0) if phi0 is None else phi0,
             config=config,
             ratio=ratio,
@@ -101,7 +109,8 @@ class Book:
     Attributes:
         harm: wealth against "within the tolerance", since the release began.
         health: log evidence for "within", restarted in each step.
-        memory: remembered stable (errors, requests, looks).
+        health_before: the same one look earlier: two looks in a row must agree.
+        memory: remembered stable (errors, requests, looks, nats that speak for a fall).
         dispersion: of the comparison.
         sway: dispersion of stable alone over time, which a comparison does not feel and a bake does.
         interval: of the difference.
@@ -114,6 +123,7 @@ class Book:
 
     harm: Wealth
     health: Array
+    health_before: Array
     memory: Array
     dispersion: Dispersion
     sway: Dispersion
@@ -130,7 +140,8 @@ class Book:
         return cls(
             harm=Wealth.fresh(tests),
             health=np.zeros(tests),
-            memory=np.zeros((tests, 3)),
+            health_before=np.zeros(tests),
+            memory=np.zeros((tests, 4)),
             dispersion=Dispersion.fresh(tests),
             sway=Dispersion.fresh(tests),
             interval=Interval.fresh(tests),
@@ -154,6 +165,7 @@ class Book:
         return Book(
             harm=self.harm.joined(other.harm),
             health=both(self.health, other.health),
+            health_before=both(self.health_before, other.health_before),
             memory=both(self.memory, other.memory),
             dispersion=self.dispersion.joined(other.dispersion),
             sway=self.sway.joined(other.sway),
@@ -165,13 +177,24 @@ class Book:
             quiet=both(self.quiet, other.quiet),
         )
 
+    @property
+    def agreed(self) -> Array:
+        """Log evidence for "within" that the two newest looks agree on."""
+        return np.minimum(self.health, self.health_before)
+
     def rates(self, asked: Asked) -> Array:
         """Stable's current rate, from past looks."""
         return rates.rate(self.memory[:, 0], self.memory[:, 1], prior=asked.prior, worth=asked.worth)
 
-    def upper_rates(self) -> Array:
-        """The upper end of what stable's remembered rate may be; `UNKNOWN` where too little is remembered."""
-        x, n, _ = self.memory.T
+    def upper_rates(self, recorded: Array | None = None) -> Array:
+        """The upper end of what stable's remembered rate may be; `UNKNOWN` where too little is remembered.
+
+        Args:
+            recorded: (bad, total) per test of stable's recorded past, which is remembered too.
+        """
+        x, n = self.memory[:, 0], self.memory[:, 1]
+        if recorded is not None:
+            x, n = x + recorded[:, 0], n + recorded[:, 1]
         return np.where(n >= LEAST_KNOWN, upper_end(x, np.maximum(n, 1.0), z=2.33), UNKNOWN)
 
     def phi(self, asked: Asked) -> Array:
@@ -184,6 +207,7 @@ class Book:
         return replace(
             self,
             health=np.zeros(k),
+            health_before=np.zeros(k),
             worse=Wealth.fresh(k),
             step=np.zeros((k, 4)),
             quiet=np.zeros(k),
@@ -199,9 +223,18 @@ class Book:
         )
         return replace(self, harm=harm, health=np.where(rows, 0.0, self.health))
 
-    def known(self) -> Book:
-        """The canary has traffic from now on: what stable was without it is known now or never."""
-        return replace(self, baseline=self.upper_rates())
+    def known(self, recorded: Array | None = None, *, only_unknown: bool = False) -> Book:
+        """The canary has traffic from now on: what stable was without it is known now or never.
+
+        Args:
+            recorded: (bad, total) per test of stable's recorded past.
+            only_unknown: what was known when the canary got traffic stays; the past may be read a little later.
+        """
+        if not only_unknown:
+            return replace(self, baseline=self.upper_rates(recorded))
+        # What is remembered by now is no longer stable alone: only the recorded past is.
+        alone = replace(self, memory=np.zeros_like(self.memory)).upper_rates(recorded)
+        return replace(self, baseline=np.where(self.baseline < UNKNOWN, self.baseline, alone))
 
     def compare(
         self,
@@ -232,6 +265,7 @@ class Book:
             self._remember(counts, a),
             harm=self.harm.look(harm, part=part, log_cap=CAP * config.threshold),
             health=self.health + np.minimum(fine, HEALTH_CAP * config.health_threshold),
+            health_before=self.health,
             interval=self.interval.look(gaps, a=a, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
             if interval
             else self.interval,
@@ -283,8 +317,7 @@ class Book:
         return replace(self, memory=self._memory(counts), sway=sway)
 
     def _memory(self, counts: Counted) -> Array:
-        x, n, looks = self.memory.T
-        memory = np.array(rates.remember(x, n, looks, x_s=counts.x_s, n_s=counts.n_s)).T
+        memory = np.array(rates.remember(*self.memory.T, x_s=counts.x_s, n_s=counts.n_s)).T
         return np.where((counts.n_s > 0)[:, None], memory, self.memory)
 
     def _expected(self) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import classical
-from analysis.judge import pace
+from analysis.judge import pace, past
 from analysis.judge.accounts import EFFECTS, Wealth
 from analysis.judge.book import Book
 from analysis.judge.dispersion import Dispersion
@@ -24,7 +24,7 @@ from analysis.model import Arm
 
 Array = NDArray[np.float64]
 
-VERSION = 5
+VERSION = 6
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12
@@ -45,7 +45,7 @@ def encode(state: JudgeState) -> dict[str, Any]:
         "worse": _wealth(book.worse),
         "over": _wealth(state.over.bets),
         "split": _wealth(state.split),
-        "health": _plain(book.health),
+        "health": [_plain(book.health), _plain(book.health_before)],
         "memory": _plain(book.memory),
         "dispersion": [_plain(rows) for rows in book.dispersion.rows()],
         "sway": [_plain(rows) for rows in book.sway.rows()],
@@ -85,7 +85,11 @@ def encode(state: JudgeState) -> dict[str, Any]:
 
 def _own(state: JudgeState) -> dict[str, Any]:
     """What only releases with classical metrics, or metrics with a pace of their own, remember."""
-    found = {"held": pace.encode(state.held)} if state.held else {}
+    found: dict[str, Any] = {"held": pace.encode(state.held)} if state.held else {}
+    if state.first_request is not None:
+        found["first_request"] = state.first_request
+    if state.past != past.UNASKED:
+        found["past"] = past.encode(state.past)
     if state.beside.seen:
         found["beside"] = classical.encode(state.beside)
     return found if state.began is None else found | {"began": state.began}
@@ -111,14 +115,16 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
     looks, idle_s, idle_c, first, share, last_share, exposed, baking, condemned = data["now"]
     k, m = len(tests), len(limits)
     above, below, mean = data["interval"]
+    health, health_before = data["health"]
     grid = (k, len(GRID))
     book = Book(
         harm=_read_wealth(data["harm"], k),
         worse=_read_wealth(data["worse"], k),
-        health=_array(data["health"], (k,)),
-        memory=_array(data["memory"], (k, 3)),
-        dispersion=Dispersion(*(_array(rows, (k, 4)) for rows in data["dispersion"])),
-        sway=Dispersion(*(_array(rows, (k, 4)) for rows in data["sway"])),
+        health=_array(health, (k,)),
+        health_before=_array(health_before, (k,)),
+        memory=_array(data["memory"], (k, 4)),
+        dispersion=_dispersion(data["dispersion"], k),
+        sway=_dispersion(data["sway"], k),
         interval=Interval(_array(above, grid), _array(below, grid), _array(mean, (k, 2))),
         baseline=_array(data["baseline"], (k,)),
         frozen=_array(data["frozen"], (k,)),
@@ -144,6 +150,8 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         condemned=bool(condemned),
         beside=classical.decode(data["beside"]) if "beside" in data else classical.Beside(),
         held=pace.decode(data.get("held", {})),
+        first_request=float(data["first_request"]) if "first_request" in data else None,
+        past=past.decode(data["past"]) if "past" in data else past.UNASKED,
         began=None if data.get("began") is None else float(data["began"]),
         **_read_blind(data),
     )
@@ -187,6 +195,12 @@ def _wealth(wealth: Wealth) -> list[Any]:
 def _read_wealth(data: Any, tests: int) -> Wealth:
     cash, accounts = data
     return Wealth(_array(cash, (tests,)), _array(accounts, (tests, len(EFFECTS))))
+
+
+def _dispersion(data: Any, tests: int) -> Dispersion:
+    odds, open_blocks, closed = data
+    blocks = (tests, 3, 4)
+    return Dispersion(_array(odds, (tests, 4)), _array(open_blocks, blocks), _array(closed, blocks))
 
 
 def _array(data: Any, shape: tuple[int, ...]) -> Array:

@@ -72,8 +72,8 @@ class JudgeConfig:
         false_healthy: per step, chance that one at or beyond the bound is called HEALTHY (beta).
         planned_looks: looks that the plan is expected to take; paces the cash.
         min_looks: judged looks before a step can be HEALTHY.
-        prior_rate: stable's error rate from its own history; None where none is known.
-        phi0: dispersion from stable's own history; None where none is known, which counts as 1.
+        prior_rate: stable's error rate, where somebody knows it; else what its recorded past shows, if anything.
+        phi0: dispersion, where somebody knows it; else what stable's recorded past shows, if anything.
         classical: metrics that are judged by fixed tests, rules or Kayenta's score.
         score: that score; None without.
         no_data: what a metric without data does that says nothing of its own: `fail` or `hold`.
@@ -96,16 +96,10 @@ class JudgeConfig:
     widen_pods: bool = False
     attempt: int = 1
 
-    def phi0_of(self, name: str) -> float:
-        """Dispersion of one metric from stable's own history; 1 where none is known."""
+    def phi0_of(self, name: str) -> float | None:
+        """Dispersion of one metric as it was told; None where it was not."""
         known = (metric.phi0 for metric in self.metrics if metric.name == name and metric.phi0 is not None)
-        return next(known, self.phi0 or 1.0)
-
-    @property
-    def history(self) -> float | None:
-        """The largest dispersion that is known from stable's own history; None where none is."""
-        known = [metric.phi0 for metric in self.metrics if metric.phi0 is not None]
-        return max([*known, *([self.phi0] if self.phi0 is not None else [])], default=None)
+        return next(known, self.phi0)
 
     @property
     def threshold(self) -> float:

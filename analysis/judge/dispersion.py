@@ -8,6 +8,7 @@ longer than a look. log e-values are divided by the result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,26 +48,32 @@ class Dispersion:
 
     Attributes:
         odds: remembered (x_c, n_c, x_s, n_s), of which the ratio is made, shape (tests, 4).
-        open_z, open_v, open_looks: the open block of each length, shape (tests, 4).
-        total, inverse, blocks: sums over closed blocks: squared residuals, 1/V, and their number, shape (tests, 4).
+        open: the open block of each length: residual, variance, looks, shape (tests, 3, 4).
+        closed: sums over closed blocks: squared residuals, 1/V, and their number, shape (tests, 3, 4).
     """
 
     odds: Array
-    open_z: Array
-    open_v: Array
-    open_looks: Array
-    total: Array
-    inverse: Array
-    blocks: Array
+    open: Array
+    closed: Array
 
     @classmethod
     def fresh(cls, tests: int) -> Dispersion:
         """Before any look."""
-        return cls(*(np.zeros((tests, 4)) for _ in range(7)))
+        return cls(np.zeros((tests, 4)), np.zeros((tests, 3, 4)), np.zeros((tests, 3, 4)))
+
+    @classmethod
+    def of(cls, rows: Sequence[Array]) -> Dispersion:
+        """From what `rows` gave."""
+        return cls(*rows)
 
     def rows(self) -> list[Array]:
-        """The seven arrays, for encoding."""
-        return [self.odds, self.open_z, self.open_v, self.open_looks, self.total, self.inverse, self.blocks]
+        """The three arrays, for encoding."""
+        return [self.odds, self.open, self.closed]
+
+    @property
+    def blocks(self) -> Array:
+        """Closed blocks of each length, shape (tests, 4)."""
+        return self.closed[:, 2]
 
     def phi(self, phi0: Array) -> Array:
         """The factor by which log e-values are divided, from looks so far; at least 1.
@@ -74,17 +81,18 @@ class Dispersion:
         Args:
             phi0: the value from stable's own history, 1 where none is known.
         """
-        blocks = np.maximum(self.blocks, 1.0)
-        mean = (PRIOR_BLOCKS * phi0[:, None] + self.total) / (PRIOR_BLOCKS + self.blocks)
+        total, inverse, blocks = self.closed[:, 0], self.closed[:, 1], self.closed[:, 2]
+        some = np.maximum(blocks, 1.0)
+        mean = (PRIOR_BLOCKS * phi0[:, None] + total) / (PRIOR_BLOCKS + blocks)
         # Chance alone would lift the largest of four estimates above 1: its 95 % noise is taken off.
-        noise = 1.0 + 1.65 * np.sqrt((2.0 + self.inverse / blocks) / blocks)
-        inside = np.where(self.blocks >= FEWEST, mean / noise, 0.0).max(axis=1)
+        noise = 1.0 + 1.65 * np.sqrt((2.0 + inverse / some) / some)
+        inside = np.where(blocks >= FEWEST, mean / noise, 0.0).max(axis=1)
         largest: Array = np.maximum(np.maximum(1.0, phi0), inside)
         return largest
 
     def observed(self) -> Array:
         """What was seen, without any prior and without allowing for noise: of stable's history, this is phi0."""
-        mean = self.total / np.maximum(self.blocks, 1.0)
+        mean = self.closed[:, 0] / np.maximum(self.blocks, 1.0)
         largest: Array = np.maximum(1.0, np.where(self.blocks >= FEWEST, mean, 0.0).max(axis=1))
         return largest
 
@@ -102,27 +110,22 @@ class Dispersion:
         usable = (n_s > 0) & (n_c > 0)
         m = x_s + x_c
         weight = self._omega(n_s, n_c) * n_c
-        q = np.where(usable, weight / np.maximum(weight + n_s, 1e-300), 0.0)
-        z = self.open_z + np.where(usable, x_c - q * m, 0.0)[:, None]
-        v = self.open_v + np.where(usable, q * (1.0 - q) * m * (1.0 - a), 0.0)[:, None]
-        looks = self.open_looks + usable[:, None]
+        q = weight / np.maximum(weight + n_s, 1e-300)
+        seen = np.array((x_c - q * m, q * (1.0 - q) * m * (1.0 - a), np.ones_like(m))) * usable
+        block = self.open + seen.T[:, :, None]
         odds = self.odds * KEEP + np.array((x_c, n_c, x_s, n_s)).T * usable[:, None]
-        full = (looks >= BLOCKS) & (v >= LEAST_VARIANCE)
+        z, v = block[:, 0], block[:, 1]
+        full = (block[:, 2] >= BLOCKS) & (v >= LEAST_VARIANCE)
         if not full.any():
-            return Dispersion(odds, z, v, looks, self.total, self.inverse, self.blocks)
+            return Dispersion(odds, block, self.closed)
         inverse = np.where(full, 1.0 / np.maximum(v, LEAST_VARIANCE), 0.0)
-        running = (PRIOR_BLOCKS + self.total) / (PRIOR_BLOCKS + self.blocks)
+        running = (PRIOR_BLOCKS + self.closed[:, 0]) / (PRIOR_BLOCKS + self.blocks)
         square = np.minimum(z * z * inverse, np.where(z > 0, worse, WINSOR) * running)
-        left = ~full
-        return Dispersion(
-            odds,
-            z * left,
-            v * left,
-            looks * left,
-            self.total + square,
-            self.inverse + inverse,
-            self.blocks + full,
-        )
+        grown = np.empty_like(block)
+        grown[:, 0], grown[:, 1], grown[:, 2] = square, inverse, full
+        grown += self.closed
+        block *= ~full[:, None]
+        return Dispersion(odds, block, grown)
 
     def _omega(self, n_s: Array, n_c: Array) -> Array:
         """How many times as often the canary fails now; 1 before anything is remembered.
@@ -141,8 +144,8 @@ class Dispersion:
 
     def split(self, rows: int) -> tuple[Dispersion, Dispersion]:
         """The first rows, and the others."""
-        return Dispersion(*(one[:rows] for one in self.rows())), Dispersion(*(one[rows:] for one in self.rows()))
+        return Dispersion.of([one[:rows] for one in self.rows()]), Dispersion.of([one[rows:] for one in self.rows()])
 
     def joined(self, other: Dispersion) -> Dispersion:
         """With another's rows appended."""
-        return Dispersion(*(np.concatenate(pair) for pair in zip(self.rows(), other.rows(), strict=True)))
+        return Dispersion.of([np.concatenate(pair) for pair in zip(self.rows(), other.rows(), strict=True)])

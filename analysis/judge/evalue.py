@@ -12,6 +12,8 @@ All functions work on arrays; the last axis is usually the grid of alternatives.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -179,6 +181,14 @@ def log_evalue_one_arm(*, x: Array, n: Array, limit: Array, c: Array) -> Array:
     value = x * np.log(c / limit) + (n - x) * np.log((1.0 - c) / (1.0 - limit))
     value[~np.isfinite(value)] = 0.0
     return value
+
+
+@lru_cache(maxsize=64)
+def log_odds_of(limits: tuple[float, ...], factors: tuple[float, ...]) -> tuple[Array, Array]:
+    """What a bad and a good request add to `log_evalue_one_arm` at limits that stay: shape (limits, factors) each."""
+    limit = np.array(limits)
+    c, some = odds_above(limit, np.array(factors)), np.minimum(np.maximum(limit, EDGE), 1.0 - EDGE)[:, None]
+    return np.log(c / some), np.log((1.0 - c) / (1.0 - some))
 
 
 def odds_above(rate: Array, factors: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -28,6 +28,7 @@ class Numbers:
         evidence: log evidence of harm since the release began.
         weight: the test's part of alpha.
         health: log evidence of health in this step.
+        agreed: the same, as far as the two newest looks agree.
         phi: dispersion that evidence was divided by.
         interval: of the difference since the release began, with confidence 95 % at every look together.
         visible: the smallest canary rate that this step's requests would have shown with chance 90 %.
@@ -42,6 +43,7 @@ class Numbers:
     evidence: float
     weight: float
     health: float
+    agreed: float
     phi: float
     interval: tuple[float, float]
     visible: float
@@ -49,12 +51,53 @@ class Numbers:
     no_room: bool
     baking: bool
 
+    @classmethod
+    def of(cls, counts: Sequence[float], visible: float, row: Sequence[float], *, baking: bool) -> Numbers:
+        """From a row of everything between `counts` and `visible`, in the order in which the judge computes it."""
+        tolerated, excludes, evidence, weight, health, agreed, phi, low, high, quiet, no_room = row
+        return cls(
+            counts=counts,
+            tolerated=tolerated,
+            excludes=excludes,
+            evidence=evidence,
+            weight=weight,
+            health=health,
+            agreed=agreed,
+            phi=phi,
+            interval=(low, high),
+            visible=visible,
+            quiet=int(quiet),
+            no_room=bool(no_room),
+            baking=baking,
+        )
 
-def finding_of(test: Test, numbers: Numbers, config: JudgeConfig, *, looks: int) -> Finding:
-    """One test's finding."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """What verdicts take.
+
+    Attributes:
+        harm, health: evidence (logs).
+        enough: there were looks enough for HEALTHY.
+    """
+
+    harm: float
+    health: float
+    enough: bool
+
+
+def finding_of(test: Test, numbers: Numbers, bars: Bars, shared: Mapping[str, float]) -> Finding:
+    """One test's finding.
+
+    Args:
+        test: which.
+        numbers: what is known of it.
+        bars: what verdicts take.
+        shared: numbers of what all findings rest on.
+    """
     x_s, n_s, x_c, n_c = numbers.counts
     share = numbers.evidence + words.log(numbers.weight)
-    verdict, code = _verdict(numbers, config, share=share, looks=looks)
+    verdict, code = _verdict(numbers, bars, share=share)
     return Finding(
         metric=test.metric if not test.bound else f"{test.metric} over {words.time(test.bound)}",
         verdict=verdict,
@@ -62,6 +105,7 @@ def finding_of(test: Test, numbers: Numbers, config: JudgeConfig, *, looks: int)
         sentence=_sentence(test, numbers, code),
         numbers=MappingProxyType(
             {
+                **shared,
                 "stable_bad": x_s,
                 "stable_total": n_s,
                 "canary_bad": x_c,
@@ -74,20 +118,20 @@ def finding_of(test: Test, numbers: Numbers, config: JudgeConfig, *, looks: int)
                 "step_excludes": numbers.excludes,
                 "visible": numbers.visible,
                 "evidence": numbers.evidence,
-                "threshold": config.threshold,
+                "threshold": bars.harm,
                 "weight": numbers.weight,
                 "share_of_evidence": share,
                 "health": numbers.health,
-                "health_threshold": config.health_threshold,
+                "health_threshold": bars.health,
                 "dispersion": numbers.phi,
             }
         ),
     )
 
 
-def _verdict(numbers: Numbers, config: JudgeConfig, *, share: float, looks: int) -> tuple[Verdict, str]:
+def _verdict(numbers: Numbers, bars: Bars, *, share: float) -> tuple[Verdict, str]:
     _, _, x_c, n_c = numbers.counts
-    if share >= config.threshold:
+    if share >= bars.harm:
         return Verdict.UNHEALTHY, "WORSE"
     if not n_c:
         return Verdict.NO_DATA, "NO_REQUESTS"
@@ -95,10 +139,10 @@ def _verdict(numbers: Numbers, config: JudgeConfig, *, share: float, looks: int)
         return Verdict.NO_DATA, "QUIET"
     if numbers.no_room:
         return Verdict.UNDECIDED, "STABLE_UNKNOWN" if numbers.baking else "STABLE_TOO_BAD"
-    within = numbers.health >= config.health_threshold
+    within = numbers.agreed >= bars.health
     if numbers.baking:
         within = x_c / n_c <= numbers.tolerated
-    if within and looks >= config.min_looks and numbers.evidence < HARM_HINT:
+    if within and bars.enough and numbers.evidence < HARM_HINT:
         return Verdict.HEALTHY, "WITHIN"
     return Verdict.UNDECIDED, "NOT_YET"
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.judge.accounts import EFFECTS, Wealth
-from analysis.judge.evalue import log_evalue_one_arm, odds_above
+from analysis.judge.accounts import FACTORS, Wealth
+from analysis.judge.evalue import log_odds_of
 from analysis.model import Arm, Look
 
 Array = NDArray[np.float64]
@@ -75,8 +75,8 @@ class Flow:
         canary, every = look.requests(Arm.CANARY), look.requests(Arm.CANARY) + look.requests(Arm.STABLE)
         least = HALF * share / 100.0
         level = threshold - math.log(SPENDS)
-        x, n, limit = np.array([[float(every - canary)]]), np.array([[float(every)]]), np.array([1.0 - least])
-        factors = log_evalue_one_arm(x=x, n=n, limit=limit[:, None], c=odds_above(limit, EFFECTS))
+        bad, good = log_odds_of((1.0 - least,), FACTORS)
+        factors = (every - canary) * bad + canary * good
         # No cap: that no single look decides is seen to by the looks in a row.
         bets = self.bets.look(factors, part=part, log_cap=level).at_most(np.array(level + HEADROOM))
         if not every:

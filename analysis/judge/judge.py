@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +13,28 @@ from analysis.judge import pace, pods, shares, unusual
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.book import Asked, Counted
 from analysis.judge.config import JudgeConfig
+from analysis.judge.explain import HARM_HINT
 from analysis.judge.flow import Flow
+from analysis.judge.past import Past, history_of, phi0_of
 from analysis.judge.state import JudgeState, add_latency, learn_histograms
 from analysis.judge.tests import Test, levels
 from analysis.judge.verdict import judgement_of
 from analysis.model import Arm, Judgement, Look, Verdict
 
 Array = NDArray[np.float64]
+
+
+def recall(state: JudgeState, past: Past) -> JudgeState:
+    """Learn what stable's recorded past shows; it ends before the canary had traffic.
+
+    Its dispersion is in force from the next look on, its rates are the prior of what this release will see, and what
+    stable is later held against (BOTH_WORSE) rests on it too.
+    """
+    state = state.copy()
+    state.past = past
+    if state.exposed:
+        state.book = state.book.known(_recorded(state), only_unknown=True)
+    return state
 
 
 def begin_step(
@@ -67,13 +82,21 @@ def learn(config: JudgeConfig, state: JudgeState, look: Look) -> JudgeState:
     return state
 
 
-def observe(config: JudgeConfig, state: JudgeState, look: Look) -> tuple[JudgeState, Judgement]:
+def suspected(state: JudgeState, metrics: Collection[str]) -> bool:
+    """Whether there is more than a hint that the canary is worse in one of some metrics."""
+    rows = [row for row, test in enumerate(state.tests) if test.metric in metrics]
+    return bool(rows) and bool((state.book.harm.evidence()[rows] >= HARM_HINT).any())
+
+
+def observe(config: JudgeConfig, state: JudgeState, look: Look, *, early: bool = False) -> tuple[JudgeState, Judgement]:
     """Judge one look.
 
     Args:
         config: the question.
         state: what is remembered; not changed.
         look: the look; looks that hold a change of share must not be given.
+        early: so soon after a change of the share that requests which take long have not ended yet: it may speak
+            against the canary, not for it.
 
     Returns:
         What is remembered now, and the judgement.
@@ -97,16 +120,18 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look) -> tuple[JudgeSt
         state.book = state.book.bake(counts, asked, part=part)
     else:
         state.book = state.book.compare(counts, asked, part=part, known=(a, phi))
+    if early:
+        state.book = replace(state.book, health=before.health, health_before=before.health_before)
     if left:
         waits = np.array([test.metric in left for test in state.tests], dtype=bool)
         state.book = replace(state.book, quiet=np.where(waits, before.quiet, state.book.quiet))
-    state.over = state.over.look(
-        state.limits, look, part=part, threshold=config.threshold, phi=max(1.0, config.history or 1.0)
-    )
+    if state.limits:
+        known = max(1.0, history_of(config, state.past) or 1.0)
+        state.over = state.over.look(state.limits, look, part=part, threshold=config.threshold, phi=known)
     if keeps:
         state.split = shares.look(state.split, stable=stable, canary=canary, share=state.share, part=part)
     state.idle = (0 if stable else state.idle[0] + 1, 0 if canary else state.idle[1] + 1)
-    state.looks, state.first = state.looks + 1, False
+    state.looks, state.first = state.looks + (not early), False
     judgement = judgement_of(config, state, asked, a=a, phi=phi)
     state.condemned = state.condemned or judgement.verdict is Verdict.UNHEALTHY
     state.outlier = next((one.metric for one in judgement.findings if one.code == "POD_OUTLIER"), "")
@@ -120,15 +145,24 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look) -> tuple[JudgeSt
 def _expose(state: JudgeState, look: Look) -> None:
     """The canary's first traffic: what stable was without it is known now or never."""
     if not state.exposed and look.requests(Arm.CANARY):
-        state.exposed, state.book = True, state.book.known()
+        state.first_request = look.start
+        state.exposed, state.book = True, state.book.known(_recorded(state))
+
+
+def _recorded(state: JudgeState) -> Array:
+    """(bad, total) per test of stable's recorded past; zeros where it shows nothing."""
+    rows = [state.past.metrics.get(test.metric) if not test.bound else None for test in state.tests]
+    return np.array([(one.bad, one.total) if one else (0, 0) for one in rows], dtype=float).reshape(len(rows), 2)
 
 
 def _asked(config: JudgeConfig, state: JudgeState) -> Asked:
     relative = np.array([_relative(state, test) for test in state.tests])
     absolute = np.array([test.absolute for test in state.tests])
-    phi0 = np.array([config.phi0_of(test.metric) for test in state.tests])
+    phi0 = np.array([phi0_of(config, state.past, test.metric) for test in state.tests])
     ratio = np.array([test.ratio for test in state.tests])
-    return Asked.of(config, relative=relative, absolute=absolute, phi0=phi0, ratio=ratio)
+    known = [state.past.metrics.get(test.metric) if not test.bound else None for test in state.tests]
+    priors = [one.rate if one else None for one in known]
+    return Asked.of(config, relative=relative, absolute=absolute, phi0=phi0, ratio=ratio, priors=priors)
 
 
 def _relative(state: JudgeState, test: Test) -> float:

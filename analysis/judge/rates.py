@@ -22,15 +22,16 @@ ERRORS_REMEMBERED = 30.0
 LONGEST = 5_000.0
 """Cap of the half-life in looks: a service without errors must be able to change."""
 
-FELL = 4.5
-"""Nats by which a look must speak for fewer errors than remembered (three standard deviations) to count as a fall."""
+FELL = 6.0
+"""Nats by which looks in a row must speak for fewer errors than remembered to count as a fall: three and a half
+standard deviations; at a few requests a look it takes some looks."""
 
 FELL_TO = 0.05
-"""Of what was expected: the end of an outage. What sways a service less than that is part of what stable is like, and a
-bake is held against it."""
+"""Of what was expected, in each of them: the end of an outage. What sways a service less than that is part of what
+stable is like, and a bake is held against it."""
 
 KEPT_AFTER_FALL = 0.25
-"""Of the memory, at each look of a fall: an outage that is over is forgotten within a few looks, not within minutes."""
+"""Of the memory, at each fall: an outage that is over is forgotten within a few looks, not within minutes."""
 
 PRIOR_REQUESTS = 200.0
 """What stable's own history counts for."""
@@ -53,26 +54,31 @@ def half_life(x: Array, looks: Array) -> Array:
     return np.minimum(np.maximum(ERRORS_REMEMBERED / np.maximum(per_look, 1e-9), HALF_LIFE), LONGEST)
 
 
-def fell(x: Array, n: Array, *, x_s: Array, n_s: Array) -> NDArray[np.bool_]:
-    """Whether stable now fails far less often than is remembered of it.
+def fewer(x: Array, n: Array, nats: Array, *, x_s: Array, n_s: Array) -> Array:
+    """Nats by which the newest looks, up to this one, speak for far fewer errors than remembered; 0 if this does not.
 
     Args:
         x, n: remembered errors and requests.
+        nats: of the looks just before this one.
         x_s, n_s: of this look.
     """
     expected = np.maximum(x, 1e-300) * n_s / np.maximum(n, 1.0)
     found = np.maximum(x_s, 1e-300)
-    nats = expected - x_s + x_s * np.log(found / np.maximum(expected, 1e-300))
-    return (x_s <= FELL_TO * expected) & (nats >= FELL)
+    more = expected - x_s + x_s * np.log(found / np.maximum(expected, 1e-300))
+    return np.where(x_s <= FELL_TO * expected, nats + more, 0.0)
 
 
-def remember(x: Array, n: Array, looks: Array, *, x_s: Array, n_s: Array) -> tuple[Array, Array, Array]:
-    """The remembered errors, requests and looks after one more look."""
-    keep = np.where(fell(x, n, x_s=x_s, n_s=n_s), KEPT_AFTER_FALL, np.exp2(-1.0 / half_life(x, looks)))
-    return x * keep + x_s, n * keep + n_s, looks * keep + 1.0
+def remember(
+    x: Array, n: Array, looks: Array, nats: Array, *, x_s: Array, n_s: Array
+) -> tuple[Array, Array, Array, Array]:
+    """The remembered errors, requests and looks after one more look, and the nats that speak for a fall."""
+    nats = fewer(x, n, nats, x_s=x_s, n_s=n_s)
+    fell = nats >= FELL
+    keep = np.where(fell, KEPT_AFTER_FALL, np.exp2(-1.0 / half_life(x, looks)))
+    return x * keep + x_s, n * keep + n_s, looks * keep + 1.0, np.where(fell, 0.0, nats)
 
 
-def rate(x: Array, n: Array, *, prior: float, worth: float) -> Array:
+def rate(x: Array, n: Array, *, prior: float | Array, worth: float | Array) -> Array:
     """The estimate, kept in [1e-9, 1 - 1e-9].
 
     Args:

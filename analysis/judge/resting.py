@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.judge.basis import Basis
 from analysis.judge.book import Asked
 from analysis.judge.config import JudgeConfig
+from analysis.judge.past import history_of
 from analysis.judge.pods import false_rollback
 from analysis.judge.pods import spread as spread_of
 from analysis.judge.state import JudgeState
@@ -40,18 +41,27 @@ def spreads_of(state: JudgeState, asked: Asked) -> dict[str, tuple[float, float]
     return found
 
 
+def of_pods(spreads: Mapping[str, tuple[float, float]], metric: str) -> dict[str, float]:
+    """The numbers of how much stable's pods differ in one metric; nothing where that is not known."""
+    if metric not in spreads:
+        return {}
+    sigma, chance = spreads[metric]
+    return {"pod_spread": sigma, "pod_false_rollback": chance}
+
+
 def resting(
     findings: Iterable[Finding], shared: Mapping[str, float], spreads: Mapping[str, tuple[float, float]]
 ) -> tuple[Finding, ...]:
     """Each with what all of them rest on."""
-    pods = {metric: {"pod_spread": sigma, "pod_false_rollback": chance} for metric, (sigma, chance) in spreads.items()}
     return tuple(
-        Finding(
+        one
+        if shared.keys() <= one.numbers.keys()
+        else Finding(
             metric=one.metric,
             verdict=one.verdict,
             sentence=one.sentence,
             code=one.code,
-            numbers=MappingProxyType({**shared, **pods.get(one.metric, {}), **one.numbers}),
+            numbers=MappingProxyType({**shared, **of_pods(spreads, one.metric), **one.numbers}),
         )
         for one in findings
     )
@@ -83,7 +93,8 @@ def basis_of(
         visible=visible,
         stable=np.where(n_s > 0, x_s / np.maximum(n_s, 1.0), a).tolist(),
         dispersion=max(phi.tolist(), default=1.0),
-        history=config.history,
+        history=history_of(config, state.past),
+        told="" if config.phi0 is not None else state.past.told,
         pods=state.pods,
         share=state.share,
         requests=(max(n_s.tolist(), default=0.0), max(n_c.tolist(), default=0.0)),

@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.judge.accounts import CAP, EFFECTS, Wealth
-from analysis.judge.evalue import log_evalue_one_arm, odds_above
+from analysis.judge.accounts import CAP, FACTORS, Wealth
+from analysis.judge.evalue import log_odds_of
 
 Array = NDArray[np.float64]
 
@@ -51,14 +51,14 @@ def look(wealth: Wealth, *, stable: int, canary: int, share: float, part: float)
         part: of the cash, to be moved before the look.
     """
     least, most = allowed(share)
-    limit = np.array([most, 1.0 - least])
-    x = np.array([canary, stable], dtype=float)
-    n = np.full(2, float(stable + canary))
-    factors = log_evalue_one_arm(x=x[:, None], n=n[:, None], limit=limit[:, None], c=odds_above(limit, EFFECTS))
-    factors = np.where(limit[:, None] < 1.0, factors, 0.0)
+    bad, good = log_odds_of((most, 1.0 - least), FACTORS)
+    x = np.array(((canary,), (stable,)), dtype=float)
+    factors = x * bad + x[::-1] * good
+    if most >= 1.0 or least <= 0.0:
+        factors[[most >= 1.0, least <= 0.0]] = 0.0
     return wealth.look(factors, part=part, log_cap=CAP * MISMATCH).at_most(np.array(MISMATCH + HEADROOM))
 
 
 def mismatch(wealth: Wealth) -> bool:
     """Whether the share does not fit."""
-    return bool((wealth.evidence() >= MISMATCH).any())
+    return wealth.may_reach(MISMATCH) and bool((wealth.evidence() >= MISMATCH).any())

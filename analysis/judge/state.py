@@ -15,6 +15,7 @@ from analysis.judge.config import JudgeConfig
 from analysis.judge.flow import Flow
 from analysis.judge.limits import Limits
 from analysis.judge.pace import Held
+from analysis.judge.past import UNASKED, Past
 from analysis.judge.pods import Table
 from analysis.judge.tests import Limit, Test, latency_tests, limits_of, plain_tests
 from analysis.model import Arm, Look
@@ -50,6 +51,8 @@ class JudgeState:
         dropped: looks of this step that were not judged, by reason.
         widening: what the tolerance of each metric is widened by in this step: `(1 + r)` is multiplied by it.
         outlier: the canary pod that carries the excess; empty where there is none.
+        past: what stable's recorded past shows.
+        first_request: start of the look with the canary's first request; None before it.
     """
 
     tests: tuple[Test, ...]
@@ -75,6 +78,8 @@ class JudgeState:
     dropped: Mapping[str, int] = field(default_factory=dict)
     widening: Mapping[str, float] = field(default_factory=dict)
     outlier: str = ""
+    past: Past = UNASKED
+    first_request: float | None = None
 
     def copy(self) -> JudgeState:
         """An independent copy: the judge never changes what it was given."""
@@ -129,5 +134,5 @@ def _book_of(tests: tuple[Test, ...], histogram: Histogram) -> Book:
     """New rows that remember what the histogram has shown of stable."""
     total = max(histogram.values(), default=0)
     book = Book.fresh(len(tests))
-    book.memory[:] = [(total - histogram[test.base or test.bound], total, 1.0) for test in tests]
+    book.memory[:] = [(total - histogram[test.base or test.bound], total, 1.0, 0.0) for test in tests]
     return book.known()

@@ -250,6 +250,8 @@ def normaliser(config: JudgeConfig) -> float:
 
 def levels(config: JudgeConfig) -> dict[str, float]:
     """Per fixed test, the share of alpha that one look of it may spend."""
+    if not config.classical:
+        return {}
     whole = normaliser(config)
     return {
         one.name: max(one.part, LEAST_PART) / whole * config.false_rollback / one.how.looks

@@ -13,11 +13,12 @@ from analysis.judge.absence import absence_of
 from analysis.judge.book import Asked, upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import bound, comparable
-from analysis.judge.explain import HARM_HINT, Numbers, finding_of, limit_finding, overall
+from analysis.judge.explain import HARM_HINT, Bars, Numbers, finding_of, limit_finding, overall
 from analysis.judge.holds import both_worse, hung, no_data, pod_outlier, share_finding, starved
 from analysis.judge.pods import outlier
 from analysis.judge.power import detectable_rates
-from analysis.judge.resting import basis_of, resting, spreads_of
+from analysis.judge.rates import PRIOR_REQUESTS
+from analysis.judge.resting import basis_of, of_pods, resting, spreads_of
 from analysis.judge.state import JudgeState
 from analysis.judge.tests import levels, normaliser
 from analysis.model import Arm, Finding, Judgement, Verdict
@@ -27,7 +28,7 @@ Array = NDArray[np.float64]
 LOOSEST = 10.0
 """A small step's absolute tolerance may be looser by this factor at most. [judged]"""
 
-COARSE = 0.15
+COARSE = 0.25
 """Step of the logarithms to which numbers are rounded before what they can show is computed."""
 
 EXACTLY = 1e9
@@ -49,15 +50,16 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         asked: what was asked of each test.
         a, phi: stable's rates and the dispersion that the look was judged with.
     """
-    weights = np.array([0.0 if test.dry_run else test.weight for test in state.tests]) / normaliser(config)
+    whole = normaliser(config)
+    weights = np.array([0.0 if test.dry_run else test.weight for test in state.tests]) / whole
     harm = state.book.harm.evidence()
-    limited, over = _limit_findings(config, state)
+    limited, over = _limit_findings(config, state, whole)
     beside = classical.word_of(
         config.classical,
         config.score,
         state.beside,
         levels=levels(config),
-        whole=normaliser(config),
+        whole=whole,
         threshold=config.threshold,
         baking=state.baking,
     )
@@ -67,8 +69,19 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
     spreads = spreads_of(state, asked)
     basis = basis_of(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
     tolerated = _tolerated(state, asked, a)
+    best = basis.best
+    shared = basis.numbers(best)
     findings = _findings(
-        config, state, asked, a=a, phi=phi, weights=weights, harm=harm, tolerated=tolerated, visible=seen
+        config,
+        state,
+        asked,
+        a=a,
+        phi=phi,
+        weights=weights,
+        harm=harm,
+        tolerated=tolerated,
+        visible=seen,
+        shared=[shared | of_pods(spreads, test.metric) for test in state.tests],
     )
     requests = int(max(state.book.step[:, 3], default=0))
     idle = no_data(state.idle, baking=state.baking, requests=requests)
@@ -93,7 +106,6 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
     may_proceed = unsuspected and not beside.waits and _may_proceed(config, state, asked, tolerated, beside)
     absent, absence = absence_of(config, state, findings, beside)
     told = (idle, *holds, *everything) if idle else (*holds, *everything)
-    shared = basis.numbers()
     return Judgement(
         verdict=verdict,
         findings=resting(told if verdict is not Verdict.UNHEALTHY else (*everything, *holds), shared, spreads),
@@ -110,7 +122,7 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         ),
         absent=absent,
         absence=absence,
-        basis=basis.sentence(),
+        basis=basis.sentence(best),
     )
 
 
@@ -150,10 +162,10 @@ def _findings(
     harm: Array,
     tolerated: Array,
     visible: tuple[float, ...],
+    shared: list[dict[str, float]],
 ) -> list[Finding]:
     low, high = state.book.interval.ends()
     base = state.book.frozen if state.baking else a
-    room = comparable(base, asked.relative, asked.absolute)
     book = state.book
     columns = (
         tolerated,
@@ -161,44 +173,34 @@ def _findings(
         harm,
         weights,
         book.health,
+        book.agreed,
         phi,
         low,
         high,
         book.quiet,
-        room,
+        ~comparable(base, asked.relative, asked.absolute),
     )
-    rows = zip(state.tests, book.step.tolist(), visible, *(column.tolist() for column in columns), strict=True)
-    found = []
-    for test, counts, seen, bound_c, looser, evidence, weight, health, spread, lower, upper, quiet, room_left in rows:
-        numbers = Numbers(
-            counts=counts,
-            tolerated=bound_c,
-            excludes=looser,
-            evidence=evidence,
-            weight=weight,
-            health=health,
-            phi=spread,
-            interval=(lower, upper),
-            visible=seen,
-            quiet=int(quiet),
-            no_room=not room_left,
-            baking=state.baking,
-        )
-        found.append(finding_of(test, numbers, config, looks=state.looks))
-    return found
+    rows = zip(state.tests, book.step.tolist(), visible, np.array(columns).T.tolist(), shared, strict=True)
+    bars = Bars(harm=config.threshold, health=config.health_threshold, enough=state.looks >= config.min_looks)
+    return [
+        finding_of(test, Numbers.of(counts, seen, row, baking=state.baking), bars, all_have)
+        for test, counts, seen, row, all_have in rows
+    ]
 
 
 def _visible(
     config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array, weights: Array
 ) -> tuple[float, ...]:
     """What this step's requests would have shown, per test; in a bake, against stable as if it were known exactly."""
-    counts = state.book.step
-    if state.baking:
-        counts, a = np.where(np.arange(4) == 1, EXACTLY, counts), state.book.frozen
     if not len(a):
         return ()
+    x_s, n_s, _, n_c = state.book.step.T
+    # Of the whole step, it moves less from look to look than what is remembered.
+    rate = (x_s + PRIOR_REQUESTS * a) / (n_s + PRIOR_REQUESTS)
+    if state.baking:
+        rate, n_s = state.book.frozen, np.full(len(a), EXACTLY)
     questions = np.empty((len(a), 7))
-    questions[:, 0], questions[:, 1], questions[:, 2], questions[:, 6] = a, counts[:, 1], counts[:, 3], phi
+    questions[:, 0], questions[:, 1], questions[:, 2], questions[:, 6] = rate, n_s, n_c, phi
     questions[:, _ROUNDED] = _rounded(questions[:, _ROUNDED])
     questions[:, 3], questions[:, 4] = asked.relative, asked.absolute
     questions[:, 5] = config.threshold - np.log(np.where(weights > 0, weights, 1.0))
@@ -215,7 +217,7 @@ def _remembered(questions: bytes) -> tuple[float, ...]:
 
 
 def _rounded(values: Array) -> Array:
-    """To within 8 %: finer than "could have seen" ever needs, and much the same from look to look."""
+    """To within 13 %: finer than "could have seen" ever needs, and much the same from look to look."""
     some = values > 0
     near: Array = np.exp(np.round(np.log(np.where(some, values, 1.0)) / COARSE) * COARSE) * some
     return near
@@ -228,13 +230,15 @@ def _tolerated(state: JudgeState, asked: Asked, a: Array) -> Array:
     return bound(base, asked.relative, asked.absolute)
 
 
-def _limit_findings(config: JudgeConfig, state: JudgeState) -> tuple[list[Finding], list[tuple[float, float]]]:
+def _limit_findings(
+    config: JudgeConfig, state: JudgeState, whole: float
+) -> tuple[list[Finding], list[tuple[float, float]]]:
     """Findings of the limits, and their (weight, log evidence)."""
     findings, over = [], []
     evidence, both = state.over.evidence()
     dry = {metric.name for metric in config.metrics if metric.dry_run}
     for row, limit in enumerate(state.limits):
-        weight = 0.0 if limit.metric in dry else limit.weight / normaliser(config)
+        weight = 0.0 if limit.metric in dry else limit.weight / whole
         over.append((weight, float(evidence[row])))
         above, below, total = state.over.step[row].tolist()
         findings.append(
@@ -272,6 +276,8 @@ def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Findin
     if state.flow.hung:
         found.append(hung(state.flow))
     if state.baking:
+        return found
+    if not state.book.worse.may_reach(config.threshold):
         return found
     worse = state.book.worse.evidence()
     for row in np.flatnonzero(worse >= config.threshold).tolist():

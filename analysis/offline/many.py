@@ -107,7 +107,7 @@ class Block:
         self._tests = [row.test for row in every]
         self._owners = np.repeat(np.arange(len(rows)), [len(of_run) for of_run in rows])
         self._joins = np.array([row.joins for row in every], dtype=np.int64)
-        self._memory = np.array([row.memory for row in every], dtype=float).reshape(-1, 3)
+        self._memory = np.array([row.memory for row in every], dtype=float).reshape(-1, 4)
         self._weights = np.array([row.weight for row in every])
         self._counts = np.zeros((int(self._lengths.max()), 4, len(every)))
         for i, row in enumerate(every):
@@ -208,7 +208,7 @@ class Block:
         may = self._alive & ~unhealthy & (self._in_step >= config.min_looks) & (evidence < HARM_HINT)
         may &= (self._deciding > 0) & (self._compared == self._metrics)
         healthy = np.zeros(size, dtype=bool)
-        if (self._book.health >= config.health_threshold).any() and may.any():
+        if (self._book.agreed >= config.health_threshold).any() and may.any():
             healthy = may & ~self._idles() & ~self._unconfirmed(harm, before)
         return Said(evidence, unhealthy, healthy)
 
@@ -228,7 +228,7 @@ class Block:
             & (book.step[:, 3] >= least)
             & (book.quiet < IDLE_LOOKS)
             & comparable(before.rates(self._asked), self._asked.relative, self._asked.absolute)
-            & (book.health >= config.health_threshold)
+            & (book.agreed >= config.health_threshold)
             & (harm < HARM_HINT)
         )
         if (book.baseline < UNKNOWN).any():

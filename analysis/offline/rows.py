@@ -10,6 +10,9 @@ from analysis.judge import JudgeConfig, MetricConfig
 from analysis.judge.tests import LEARNED_REQUESTS, Test, latency_tests, normaliser, plain_tests
 from analysis.offline.runs import Array, Run
 
+NOTHING = (0.0, 0.0, 0.0, 0.0)
+"""Remembered of stable before anything was seen."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -20,21 +23,21 @@ class Row:
         weight: its part of alpha, normalised.
         counts: (x_s, n_s, x_c, n_c) of every look, shape (4, looks).
         joins: the first look that it judges; latency's bounds are known only after some.
-        memory: stable's errors, requests and looks that it begins with.
+        memory: what is remembered of stable as it begins, as a `Book` has it.
     """
 
     test: Test
     weight: float
     counts: Array
     joins: int
-    memory: tuple[float, float, float]
+    memory: tuple[float, float, float, float]
 
 
 def rows_of(run: Run, config: JudgeConfig) -> list[Row]:
     """The rows of a run, in the order in which a live release would get them."""
     whole = normaliser(config)
     rows = [
-        Row(test=test, weight=test.weight / whole, counts=_plain(run.counts[test.metric]), joins=0, memory=(0, 0, 0))
+        Row(test=test, weight=test.weight / whole, counts=_plain(run.counts[test.metric]), joins=0, memory=NOTHING)
         for test in plain_tests(config)
     ]
     for metric in config.metrics:
@@ -61,7 +64,7 @@ def _latency(metric: MetricConfig, bounds: Array, table: Array, *, whole: float)
                     weight=test.weight / whole,
                     counts=_slow(bounds, table, test.bound),
                     joins=look + 1,
-                    memory=(known - histogram[test.bound], known, 1.0),
+                    memory=(known - histogram[test.bound], known, 1.0, 0.0),
                 )
                 for test in tests
             ]

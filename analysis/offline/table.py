@@ -36,7 +36,7 @@ def read(lines: Iterable[str]) -> Iterator[Run]:
     Raises:
         BadTable: it cannot be judged; raised before the first run is given.
     """
-    reader = csv.reader(lines, skipinitialspace=True)
+    reader = csv.reader(lines, skipinitialspace=True, strict=True)
     try:
         header = [name.strip().removeprefix("\ufeff") for name in next(reader, [])]
         _check_header(header)
@@ -259,7 +259,8 @@ def _check_row(line: int, row: Sequence[str], header: Sequence[str]) -> None:
         _number(line, "le", values["le"], lambda le: le > 0, "write seconds, such as 0.25, or +Inf")
         _number(line, "count", values["count"], _whole, "write how many requests, a whole number")
         return
-    total = _number(line, "total", values["total"], _whole, "write how many requests, a whole number")
+    hint = "write how many requests since the previous t, a whole number; a counter that began again counts from 0"
+    total = _number(line, "total", values["total"], _whole, hint)
     hint = f"write how many of the {total:g} were bad, a whole number"
     _number(line, "bad", values["bad"], lambda bad: _whole(bad) and bad <= total, hint)
 

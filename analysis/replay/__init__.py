@@ -6,7 +6,7 @@ not belong here: where a record is kept, how it is cut into chunks, printing.
 """
 
 from analysis.replay.again import Again, Life, Replayed, Unreplayable, replay
-from analysis.replay.form import Said, begun, look_of, look_row, question_of, said_row
+from analysis.replay.form import Said, begun, look_of, look_row, past_of, past_row, question_of, said_row
 
 __all__ = [
     "Again",
@@ -17,6 +17,8 @@ __all__ = [
     "begun",
     "look_of",
     "look_row",
+    "past_of",
+    "past_row",
     "question_of",
     "replay",
     "said_row",

@@ -10,7 +10,7 @@ from typing import Any
 from analysis import judge
 from analysis.judge import JudgeConfig, JudgeState
 from analysis.model import Judgement, Look
-from analysis.replay.form import look_of, question_of, said_row
+from analysis.replay.form import look_of, past_of, question_of, said_row
 
 CLOSE = 1e-9
 """Numbers that differ by no more, absolutely or relatively, are the same: machines round a logarithm's last digit."""
@@ -138,7 +138,7 @@ class _Replay:
                 life.lost = str(row.get("reason", "entries are missing"))
             elif kind == "judge":
                 one = self._begin(life, row)
-            elif kind in {"step", "look"}:
+            elif kind in {"step", "look", "past"}:
                 if one is None:
                     life.lost = "the record does not say what the judge was asked: its first chunk is missing"
                     continue
@@ -170,7 +170,7 @@ class _Replay:
             found = None if judged is None else self._again(one, row["said"], *judged)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise Unreplayable(f"an entry of the record is damaged: {row.get('kind')}: {error!r}") from error
-        if row["kind"] == "step":
+        if row["kind"] != "look":
             return
         self.trail.append((one.end, one.state))
         if found is not None:
@@ -207,6 +207,9 @@ class _Life:
 
     def take(self, row: Row) -> tuple[Look, Judgement] | None:
         """One more entry; a look and its judgement where it was judged."""
+        if row["kind"] == "past":
+            self.state = judge.recall(self.state, past_of(row))
+            return None
         if row["kind"] == "step":
             share, baking = float(row["share"]), bool(row["baking"])
             self.state = judge.begin_step(
@@ -223,7 +226,7 @@ class _Life:
         if row["as"] == "learned":
             self.state = judge.learn(self.config, self.state, look)
             return None
-        self.state, judgement = judge.observe(self.config, self.state, look)
+        self.state, judgement = judge.observe(self.config, self.state, look, early=bool(row.get("early")))
         return look, judgement
 
     def _again(self, row: Row) -> Look:
@@ -232,7 +235,7 @@ class _Life:
             raise ValueError(f"the look that ended at {row['end']} is not there")
         left_out = set(row.get("left_out", ()))
         counts = {name: arms for name, arms in self.last.counts.items() if name not in left_out}
-        return replace(self.last, counts=counts)
+        return replace(self.last, counts=counts, notes=tuple(row.get("notes", ())))
 
 
 def _refuse_version(row: Row) -> None:

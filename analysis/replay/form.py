@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from analysis.judge import VERSION, JudgeConfig
+from analysis.judge import VERSION, JudgeConfig, Past
+from analysis.judge.past import decode, encode
 from analysis.model import Arm, Counts, Gauge, Judgement, Look, Pod
 
 Treated = Literal["judged", "learned", "counted", "again"]
@@ -44,13 +45,30 @@ def question_of(row: Mapping[str, Any]) -> JudgeConfig:
     return TypeAdapter(JudgeConfig).validate_python(row["config"])
 
 
-def look_row(look: Look, *, treated: Treated, left_out: frozenset[str] = frozenset()) -> dict[str, Any]:
+def past_row(past: Past) -> dict[str, Any]:
+    """What stable's recorded past shows, as the record keeps it."""
+    return {"past": encode(past)}
+
+
+def past_of(row: Mapping[str, Any]) -> Past:
+    """The past as the judge was told of it.
+
+    Raises:
+        KeyError, ValueError: the row is damaged.
+    """
+    return decode(row["past"])
+
+
+def look_row(
+    look: Look, *, treated: Treated, left_out: frozenset[str] = frozenset(), early: bool = False
+) -> dict[str, Any]:
     """A look as the record keeps it.
 
     Args:
         look: as the window made it.
         treated: what became of it.
         left_out: metrics that were not judged in it, because pods were warming up.
+        early: so soon after a change of the share that it did not speak for the canary.
     """
     row: dict[str, Any] = {
         "start": look.start,
@@ -75,6 +93,8 @@ def look_row(look: Look, *, treated: Treated, left_out: frozenset[str] = frozens
         row["missed"] = dict(look.missed)
     if left_out:
         row["left_out"] = sorted(left_out)
+    if early:
+        row["early"] = True
     return row
 
 

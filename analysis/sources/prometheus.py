@@ -39,6 +39,15 @@ STRETCH = 1800.0
 PAST_LIMIT = 3_000_000
 """Samples of the past in all: some hundreds of MiB."""
 
+SHORT_STRETCH = 900.0
+"""The same where time and memory are short: an engine that is about to release."""
+
+IN_TIME = 0.8
+"""Part of the time for it after which no further stretch is asked for, so that what was read is not lost."""
+
+RECENT_LIMIT = 150_000
+"""Samples of the recent past in all: some tens of MiB for a moment; an hour of 600 series scraped every 15 s."""
+
 TOKEN_LIMIT = 65536
 """Characters of a bearer token."""
 
@@ -160,6 +169,43 @@ class PrometheusSource:
                 return self._trouble(now, Trouble.NONSENSE, sentence)
             if done is not None:
                 done((number + 1) / stretches)
+        return Reading(at=now, samples=tuple(found))
+
+    def recent(self, *, seconds: float, timeout: float) -> Reading:
+        """As much of the last `seconds` as can be read in time: the newest first, at most `RECENT_LIMIT` samples.
+
+        Args:
+            seconds: how far back at most.
+            timeout: seconds for all of it.
+        """
+        import requests
+
+        from analysis.sources.exchange import Patience, refused
+
+        slow = refused(requests.Timeout(), timeout=timeout)
+        return Patience().wait(
+            lambda: self._recent(seconds, IN_TIME * timeout),
+            timeout=timeout,
+            slow=lambda: self._trouble(self._now(), *slow),
+        )
+
+    def _recent(self, seconds: float, timeout: float) -> Reading:
+        now, end = self._now(), time.monotonic() + timeout
+        found: list[Sample] = []
+        texts = self._classifier.selectors()
+        for number in range(max(1, math.ceil(seconds / SHORT_STRETCH))):
+            length = min(SHORT_STRETCH, seconds - number * SHORT_STRETCH)
+            queries = {family: f"{text}[{math.ceil(length)}s]" for family, text in texts.items()}
+            left = max(end - time.monotonic(), 0.01)
+            one = self._read(now, left, queries=queries, at_time=now - number * SHORT_STRETCH)
+            if one.trouble is not None and not found:
+                return one
+            if one.trouble is not None or len(found) + len(one.samples) > RECENT_LIMIT:
+                break
+            found += one.samples
+        if not found:
+            sentence = "has no samples of stable, or more than can be read at once"
+            return self._trouble(now, Trouble.ABSENT, sentence)
         return Reading(at=now, samples=tuple(found))
 
     def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from canary.cli.attempts import attempt_of
 from canary.cli.boundary import Failure
-from canary.cli.checking import preflights_of, sources_of, workloads_of
+from canary.cli.checking import pasts_of, preflights_of, sources_of, workloads_of
 from canary.cli.reads import with_tests
 from canary.cli.resuming import readable, resumable, subject_of
 from canary.cli.taking import given_back, same_release, sweep_before, take_lease
@@ -167,6 +167,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         sources=sources,
         workloads=workloads,
         reporters=(*reporters, EventReporter(api, namespace=namespace, route=route)),
+        pasts=pasts_of(file, routes, now=clock.now),
     )
     surgeon = Surgeon(
         routes=routes,

@@ -150,25 +150,13 @@ def past_of(file: Release, seconds: float, progress: Progress, *, target: Target
     Raises:
         Failure: Prometheus is not the source, or does not answer as it should.
     """
-    from analysis.model import Arm
-    from analysis.sources.prometheus import PrometheusSource
     from canary.cli.counters import target_of
-    from canary.cli.credentials import bound, trust_of
-    from canary.cli.reads import feeds_of
+    from canary.cli.reads import stable_alone
 
-    prometheus = file.spec.analysis.source.prometheus
-    if prometheus is None:
+    source = stable_alone(file, target or target_of(file))
+    if source is None:
         hint = "give the past as a file: --csv FILE"
         raise Failure("the release file's source keeps no past", code=ExitCode.USAGE, hint=hint)
-    feeds = tuple(feed for feed in feeds_of(file, target or target_of(file)) if feed.key.arm is Arm.STABLE)
-    trust = trust_of(prometheus, bound())
-    source = PrometheusSource(
-        url=prometheus.url,
-        feeds=feeds,
-        headers=prometheus.headers,
-        token_file=trust.token_file,
-        ca=trust.ca,
-    )
     reading = source.past(
         seconds=seconds, timeout=REQUEST_TIMEOUT, done=lambda part: progress(part, "reading stable's past")
     )

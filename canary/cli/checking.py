@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from canary.adapters.kubernetes import Api, KubernetesPreflights, KubernetesRoutes, KubernetesWorkloads
-    from canary.ports import Routes, Sources
+    from canary.ports import Pasts, Routes, Sources
     from canary.spec import Release
 
 
@@ -42,6 +42,16 @@ def sources_of(file: Release, routes: Routes, *, now: Callable[[], float]) -> So
     return source_of(
         file, seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules), now=now
     )
+
+
+def pasts_of(file: Release, routes: Routes, *, now: Callable[[], float]) -> Pasts | None:
+    """Where stable's recorded past is read; None where the source keeps none."""
+    from canary.cli.assemble import pool_of
+    from canary.cli.counters import seen_on, target_of
+    from canary.cli.reads import stable_alone
+
+    target = seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules)
+    return stable_alone(file, target, now=now)
 
 
 def preflights_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from canary.spec import Release
 
 if TYPE_CHECKING:
     from analysis.packs import Feed, GaugeFeed, Target
+    from analysis.sources.prometheus import PrometheusSource
     from canary.engine.observer import Question
     from canary.ports import Sources
 
@@ -79,6 +81,30 @@ def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sou
         url=prometheus.url,
         feeds=feeds,
         gauges=gauges_of(file, target),
+        headers=prometheus.headers,
+        token_file=trust.token_file,
+        ca=trust.ca,
+        now=now,
+    )
+
+
+def stable_alone(file: Release, target: Target, *, now: Callable[[], float] = time.time) -> PrometheusSource | None:
+    """Where stable's recorded past is read; None where the source keeps none.
+
+    Raises:
+        Failure: the file asks for a credential that the operator did not bind to that address.
+    """
+    from analysis.model import Arm
+    from analysis.sources.prometheus import PrometheusSource
+    from canary.cli.credentials import bound, trust_of
+
+    prometheus = file.spec.analysis.source.prometheus
+    if prometheus is None:
+        return None
+    trust = trust_of(prometheus, bound())
+    return PrometheusSource(
+        url=prometheus.url,
+        feeds=tuple(feed for feed in feeds_of(file, target) if feed.key.arm is Arm.STABLE),
         headers=prometheus.headers,
         token_file=trust.token_file,
         ca=trust.ca,

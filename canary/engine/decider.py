@@ -18,7 +18,7 @@ from canary.core.backward import handed_over
 from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
-from canary.engine import fence
+from canary.engine import fence, recalling
 from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
 from canary.engine.journal import Journal
 from canary.engine.keeping import JournalKeeper
@@ -96,11 +96,9 @@ class Decider:
             stored=stored,
             journal=journal,
         )
-        mark = journal.record if journal else (0, "")
-        self._recording = Recording(ports.records, observer, ports.clock, mark=mark)
+        self._recording = Recording(ports.records, observer, ports.clock, mark=journal.record if journal else (0, ""))
         self._holder = Holder(ports.journals, release)
-        self._ended_at = 0.0
-        self._sweeping = False
+        self._ended_at, self._sweeping = 0.0, False
         self._still_ours = lambda: holder_instead(ports.leases, self.release.incarnation)
         self._ending: do.Finish | None = None
         self._recorded: ExitCode | None = None
@@ -117,15 +115,19 @@ class Decider:
             case RouteObserved():
                 self._queue.extend(self._surgeon.examine(item.route, release=self.release, at=item.at))
             case EndpointsObserved():
-                self._observer.pods = {Arm.STABLE: item.endpoints.stable, Arm.CANARY: item.endpoints.canary}
-                self._queue.append(
-                    on.CapacityChanged(at=item.at, stable=item.endpoints.stable, canary=item.endpoints.canary)
-                )
+                seen = item.endpoints
+                self._observer.pods = {Arm.STABLE: seen.stable, Arm.CANARY: seen.canary}
+                self._queue.append(on.CapacityChanged(at=item.at, stable=seen.stable, canary=seen.canary))
             case ReadingTaken():
                 event = self._observer.take(item.reading, release=self.release, at=item.at)
                 self._recording.drain()
                 if event is not None:
                     self._queue.append(event)
+            case recalling.PastRead():
+                self._observer.recall(item.past, at=item.at)
+            case on.Started() | on.Resumed():
+                recalling.begin(self._ports, self._observer, self.release, self._background)
+                self._queue.append(item)
             case _:
                 self._queue.append(item)
         while self._queue and not self.over:

@@ -269,17 +269,17 @@ class Lanes:
     """The engine's background: one serial worker per lane."""
 
     def __init__(self) -> None:
-        self.answer: Callable[[on.Event], None] = lambda _: None
+        self.answer: Callable[[on.Event | Observation], None] = lambda _: None
         self._pools: dict[str, ThreadPoolExecutor] = {}
 
-    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
+    def submit(self, lane: str, task: Callable[[], on.Event | Observation | None]) -> None:
         """Run the task after those before it in this lane; its event goes to the decider."""
         pool = self._pools.get(lane)
         if pool is None:
             pool = self._pools[lane] = ThreadPoolExecutor(1, thread_name_prefix=lane)
         pool.submit(self._run, task)
 
-    def _run(self, task: Callable[[], on.Event | None]) -> None:
+    def _run(self, task: Callable[[], on.Event | Observation | None]) -> None:
         event = task()
         if event is not None:
             self.answer(event)

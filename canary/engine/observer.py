@@ -18,6 +18,7 @@ from analysis.sources import NoLook, Reading, Window, gauges
 from canary import __version__
 from canary.core import events as on
 from canary.core.release import Phase, Release, Stage
+from canary.engine.warming import Warming
 
 GAUGES = "gauges"
 """Where the journal's window keeps what was read of gauges."""
@@ -42,7 +43,7 @@ class Question:
     Attributes:
         config: what the judge is asked.
         every: seconds between readings.
-        warmup: seconds after settling in which latency is left out (pools, caches, compilers); errors count at once.
+        warmup: seconds from the canary's first request in which its latency is left out; errors count at once.
         last_share: percent of the plan's last step.
     """
 
@@ -96,7 +97,7 @@ class Observer:
         self._seen = (0, 0)
         self._skew = 0.0
         self._last: Look | None = None
-        self._restarted = float("-inf")
+        self._warming = Warming(warmup=question.warmup, latency=question.latency)
         begun = form.begun(question.config, last_share=question.last_share, state=state)
         self._entries: list[tuple[str, dict[str, Any]]] = [("judge", {"engine": __version__, **begun})]
         self._said = form.Said()
@@ -115,6 +116,21 @@ class Observer:
         canary, every = self._seen
         return round(Decimal(100 * canary) / every, 4) if every else None
 
+    @property
+    def config(self) -> judge.JudgeConfig:
+        """What the judge is asked."""
+        return self._question.config
+
+    @property
+    def past(self) -> judge.Past:
+        """What is known of stable's recorded past."""
+        return self._judge.past
+
+    def recall(self, past: judge.Past, *, at: float) -> None:
+        """Stable's recorded past is known, or known to be unknown; the record keeps it."""
+        self._judge = judge.recall(self._judge, past)
+        self._entries.append(("past", {"at": at, **form.past_row(past)}))
+
     def take(self, reading: Reading, *, release: Release, at: float) -> on.Event | None:
         """The event that a reading amounts to; None when it holds no new sample and none was due."""
         self._skew = reading.skew if reading.trouble is None else self._skew
@@ -126,6 +142,7 @@ class Observer:
             return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
         result = replace(result, gauges=self._gauges.take(), pods=self.pods, missed=self._missed)
         self._missed = {}
+        self._warming.learn(result)
         judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
         if judged and not self._knows(release):
             self.restart(share=release.share, baking=release.baking, at=at)
@@ -158,11 +175,15 @@ class Observer:
         return self._looked(look, self._judge_look(look, "again", at), at)
 
     def _judge_look(self, look: Look, treated: form.Treated, at: float) -> Judgement:
-        warm = look.end - self._skew >= self._restarted + self._question.warmup
-        left_out = frozenset() if warm else self._question.latency
+        first, early = self._judge.first_request, self._warming.early(look)
+        left_out = self._warming.left_out(look, look.start if first is None else first)
+        suspected = judge.suspected(self._judge, self._question.latency)
+        if note := self._warming.cold_start(look, first, suspected=suspected):
+            look = replace(look, notes=(*look.notes, note))
         counts = {name: arms for name, arms in look.counts.items() if name not in left_out}
-        self._judge, judgement = judge.observe(self._question.config, self._judge, replace(look, counts=counts))
-        self._keep(look, treated, at, left_out=left_out, judgement=judgement)
+        seen = replace(look, counts=counts)
+        self._judge, judgement = judge.observe(self._question.config, self._judge, seen, early=early)
+        self._keep(look, treated, at, left_out=left_out, early=early, judgement=judgement)
         return judgement
 
     def _keep(
@@ -172,10 +193,11 @@ class Observer:
         at: float,
         *,
         left_out: frozenset[str] = frozenset(),
+        early: bool = False,
         judgement: Judgement | None = None,
     ) -> None:
         """Remember a look for the record, with enough to judge it again."""
-        row = form.look_row(look, treated=treated, left_out=left_out)
+        row = form.look_row(look, treated=treated, left_out=left_out, early=early)
         if treated == "again":  # its counts were kept when it was learned from
             del row["counts"]
         if judgement is not None:
@@ -196,6 +218,7 @@ class Observer:
         """The weights changed just now: the look that holds this moment compares nothing."""
         self._window.share_changed(at)
         self._gauges.share_changed(at)
+        self._warming.changed = at + self._skew  # looks are on the source's clock
         self._seen, self._last = (0, 0), None
 
     def restart(self, *, share: Decimal, baking: bool, at: float) -> None:
@@ -207,7 +230,8 @@ class Observer:
             last_share=self._question.last_share,
             baking=baking,
         )
-        self._restarted = at
+        if self._warming.changed < 0:  # of a raise that another life of the engine wrote
+            self._warming.changed = at + self._skew
         self._entries.append(("step", {"at": at, "share": float(share), "baking": baking}))
 
     def encode(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from canary.engine.decider import Decider
 from canary.engine.journal import Journal, JournalError, decode
 from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.surgeon import Surgeon
-from canary.engine.surroundings import Background, Ports, RouteObserved
+from canary.engine.surroundings import Background, Observation, Ports, RouteObserved
 from canary.engine.unobserved import Unobserved
 from canary.ports import Clock, Journals, Leases, NotFound, PortError, Routes, Stored, Unavailable
 
@@ -71,13 +71,13 @@ class Rescue:
         self.alarmed = False
         self.decider: Decider | None = None
         self._wanted, self._scene, self._holder, self._background = wanted, scene, holder, background
-        self._answers: queue.SimpleQueue[on.Event] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[on.Event | Observation] = queue.SimpleQueue()
         self._keeper = LeaseKeeper(
             leases=scene.leases, holder=holder, clock=scene.clock, beat=scene.clock.monotonic, tell=self._answers.put
         )
         self._renew_at = self._look_at = 0.0
 
-    def answer(self, event: on.Event) -> None:
+    def answer(self, event: on.Event | Observation) -> None:
         """Where the background's answers go; from any thread."""
         self._answers.put(event)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from analysis.judge import Past
 from analysis.sources import Reading
 from canary.core import events as on
 from canary.ports import (
@@ -14,6 +15,7 @@ from canary.ports import (
     Journals,
     JsonObject,
     Leases,
+    Pasts,
     Preflights,
     Records,
     Reporters,
@@ -25,7 +27,7 @@ from canary.ports import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything the engine needs from the world."""
+    """Everything the engine needs from the world; `pasts` is None where the source keeps no past."""
 
     clock: Clock
     routes: Routes
@@ -36,6 +38,7 @@ class Ports:
     sources: Sources
     workloads: Workloads | None
     reporters: tuple[Reporters, ...] = ()
+    pasts: Pasts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +65,21 @@ class ReadingTaken:
     reading: Reading
 
 
-Observation = RouteObserved | EndpointsObserved | ReadingTaken
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRead:
+    """Stable's recorded past was read, or could not be."""
+
+    at: float
+    past: Past
+
+
+Observation = RouteObserved | EndpointsObserved | ReadingTaken | PastRead
 """What workers see, before the decider's thread has made events of it."""
 
 
 class Background(Protocol):
     """Runs what may wait. Lanes are serial: one task at a time per lane, in order."""
 
-    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
-        """Run the task soon; the event that it returns, if any, goes to the decider."""
+    def submit(self, lane: str, task: Callable[[], on.Event | Observation | None]) -> None:
+        """Run the task soon; what it returns, if anything, goes to the decider."""
         ...

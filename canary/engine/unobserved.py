@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from analysis.judge import Past
 from analysis.sources import Reading
 from canary.core import events as on
 from canary.core.release import Release
@@ -29,6 +30,14 @@ class Unobserved(Observer):
     def share_seen(self) -> Decimal | None:
         """Nobody looks."""
         return None
+
+    @property
+    def past(self) -> Past:
+        """Nothing is judged, so nothing need be known."""
+        return Past(told="nothing is judged")
+
+    def recall(self, past: Past, *, at: float) -> None:
+        """See Observer."""
 
     def take(self, reading: Reading, *, release: Release, at: float) -> on.Event | None:  # noqa: ARG002
         """See Observer."""

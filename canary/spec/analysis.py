@@ -73,11 +73,13 @@ class Analysis(Part):
         default=0.05,
         description="Chance per step that a canary at or beyond the tolerance is called HEALTHY in it. Default: 0.05.",
     )
-    # Connection pools, caches and compilers settle within half a minute; how slow they are before says little about
-    # the version. Errors have no such excuse.
+    # Connection pools, caches and compilers settle within a minute; how slow they are before says little about the
+    # version. Errors have no such excuse.
     warmup: Duration = Field(
-        default=30.0,
-        description="After traffic followed a raise, latency is left out for this long; errors count. Default: 30s.",
+        default=60.0,
+        description="From the canary's first request on, its latency is left out for this long; errors count. After "
+        "each raise latency, and looks that speak for the canary, wait for 30s of it, or for stable's p99.9 where that "
+        "is longer. Default: 1m.",
     )
     metrics: tuple[Metric, ...] = Field(
         default_factory=_default_metrics,

@@ -176,9 +176,10 @@ def _waits(spec: Spec, path: Path) -> Iterator[Objection]:
     if not holds:
         return
     shortest, hint = min(holds), f"write less than {format_duration(min(holds))}, or hold longer"
-    if spec.analysis.warmup >= shortest and any(metric.latency for metric in spec.analysis.metrics):
-        warmup = format_duration(spec.analysis.warmup)
-        yield Objection((*path, "warmup"), f"a step would end before its latency is judged, after {warmup}", hint)
+    if spec.analysis.warmup >= holds[0] and any(metric.latency for metric in spec.analysis.metrics):
+        warmup, less = format_duration(spec.analysis.warmup), f"write less than {format_duration(holds[0])}"
+        said = f"the first step would end before its latency is judged, after {warmup}"
+        yield Objection((*path, "warmup"), said, f"{less}, or hold it longer")
     if spec.analysis.interval >= shortest:
         yield Objection((*path, "every"), "a step would end before its first look", hint)
 

@@ -33,7 +33,8 @@ from canary.engine.decider import Decider, started
 from canary.engine.journal import decode
 from canary.engine.observer import Observer, Question
 from canary.engine.surgeon import Surgeon
-from canary.engine.surroundings import EndpointsObserved, Ports, ReadingTaken, RouteObserved
+from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
+from canary.ports import Pasts
 from strategies import Pool, RefId
 
 NAMESPACE = "shop"
@@ -134,9 +135,9 @@ class Gateway:
 class Tasks:
     """The engine's background, run when the play says so."""
 
-    waiting: deque[Callable[[], on.Event | None]]
+    waiting: deque[Callable[[], on.Event | Observation | None]]
 
-    def submit(self, lane: str, task: Callable[[], on.Event | None]) -> None:
+    def submit(self, lane: str, task: Callable[[], on.Event | Observation | None]) -> None:
         del lane
         self.waiting.append(task)
 
@@ -144,7 +145,15 @@ class Tasks:
 class Play:
     """One engine on one world; `start` may be called again after a crash."""
 
-    def __init__(self, *, seed: int = 1, judged: dict[str, Any] | None = None, **policy: Any) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        judged: dict[str, Any] | None = None,
+        pasts: Pasts | None = None,
+        warmup: float = 0.0,
+        **policy: Any,
+    ) -> None:
         self.judged = judged or {}
         self.world = World()
         self.routes = MemoryRoutes(self.world, a_route())
@@ -156,6 +165,7 @@ class Play:
         self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
         self.preflights = MemoryPreflights(self.world)
         self.lives = 0
+        self.pasts, self.warmup = pasts, warmup
         steps = tuple(StepPolicy(share=Decimal(share), hold_min=5, hold_max=25) for share in (5, 25, 50))
         given = Policy(
             steps=steps,
@@ -193,10 +203,11 @@ class Play:
             sources=ScriptedSources(self.world, self.gateway.reading),
             workloads=self.workloads,
             reporters=(self.reporters,),
+            pasts=self.pasts,
         )
         errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
         config = JudgeConfig(metrics=(errors,), planned_looks=90, **self.judged)
-        question = Question(config=config, every=1.0, warmup=0.0, last_share=50.0)
+        question = Question(config=config, every=1.0, warmup=self.warmup, last_share=50.0)
         self.tasks = Tasks(deque())
         self.decider = Decider(
             release=release,

@@ -53,7 +53,7 @@ def test_a_bad_release_is_condemned_again_at_the_same_look(play: Any) -> None:
     assert found.looks[-1].sentence in play.reason()
 
 
-@pytest.mark.parametrize("seconds", [(18,), (30,), (41, 60), (50, 66, 80)])
+@pytest.mark.parametrize("seconds", [(18,), (30,), (41, 60), (50, 69, 86)])
 def test_every_life_of_an_engine_that_was_killed_is_judged_again(
     new_play: Callable[..., Any], seconds: tuple[int, ...]
 ) -> None:

@@ -113,7 +113,7 @@ def play(traffic: Traffic, config: JudgeConfig, *, runs: int, seed: int, history
             crossed = now.harm.evidence() >= config.threshold
             found.condemned = np.where(crossed, np.minimum(found.condemned, look), found.condemned)
             if index + 1 >= config.min_looks:
-                healthy |= (now.health >= config.health_threshold) & (now.harm.evidence() < np.log(5))
+                healthy |= (now.agreed >= config.health_threshold) & (now.harm.evidence() < np.log(5))
             look += 1
         found.healthy.append(healthy)
     return found

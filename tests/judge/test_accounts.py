@@ -71,3 +71,26 @@ def test_neither_a_first_look_nor_a_raise_moves_the_ratio_of_the_rates() -> None
     after = seen._omega(np.full(runs, 10.0), np.full(runs, 10_000.0))
     assert np.mean(before) == pytest.approx(1.0, abs=0.02)
     assert np.mean(after / before) == pytest.approx(1.0, abs=0.005)
+
+
+@pytest.mark.parametrize("requests", [5.0, 200.0])
+def test_the_end_of_an_outage_is_forgotten_within_a_minute_at_any_traffic(requests: float) -> None:
+    """Sixty looks of 60 % errors, then none: at a few requests a look no single look can tell."""
+    state = tuple(np.array([value]) for value in (0.05 * requests, 50 * requests, 50.0, 0.0))
+    for _ in range(60):
+        state = rates.remember(*state, x_s=np.array([0.6 * requests]), n_s=np.array([requests]))
+    for _ in range(40):
+        state = rates.remember(*state, x_s=np.zeros(1), n_s=np.array([requests]))
+    assert rates.rate(state[0], state[1], prior=0.001, worth=200.0)[0] < 0.02
+
+
+def test_errors_that_come_now_and_then_are_not_taken_for_a_fall() -> None:
+    """One request in a hundred: what is remembered stays near it, and is seldom cut down."""
+    chance, cut = np.random.default_rng(1), 0
+    state = tuple(np.full(200, value) for value in (30.0, 3000.0, 600.0, 0.0))
+    for _ in range(2_000):
+        after = rates.remember(*state, x_s=chance.binomial(5, 0.01, 200).astype(float), n_s=np.full(200, 5.0))
+        cut += int((after[1] < 0.5 * state[1]).sum())
+        state = after
+    assert cut < 0.004 * 2_000 * 200 * 5 * 0.01
+    assert np.median(rates.rate(state[0], state[1], prior=0.01, worth=200.0)) == pytest.approx(0.01, rel=0.15)

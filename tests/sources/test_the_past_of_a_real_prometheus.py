@@ -46,3 +46,24 @@ def test_a_past_that_is_too_large_or_not_there_is_told(
         in PrometheusSource(url=prometheus.url, feeds=feeds).past(seconds=60.0, timeout=5).sentence
     )
     assert PrometheusSource(url=nobody, feeds=feeds).past(seconds=60.0, timeout=5).trouble is not None
+
+
+def test_the_recent_past_is_the_newest_that_fits(
+    prometheus: Any, feeds: tuple[Feed, ...], nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for turn in range(400, 404):
+        prometheus.exposition.shows(f'turn {turn}\nrequests_total{{service="shop",code="200"}} {10 * turn}\n')
+        prometheus.until(lambda turn=turn: prometheus.value("turn") == turn, f"turn {turn} is scraped")
+    now = float(prometheus.query("time()")[1])
+    source = PrometheusSource(url=prometheus.url, feeds=feeds, now=lambda: now)
+    monkeypatch.setattr("analysis.sources.prometheus.SHORT_STRETCH", 2.0)
+    whole = source.recent(seconds=60.0, timeout=5)
+    assert {(one.time, one.value) for one in whole.samples} == {
+        (one.time, one.value) for one in source.past(seconds=60.0, timeout=5).samples
+    }
+    newest = source.recent(seconds=2.0, timeout=5)
+    monkeypatch.setattr("analysis.sources.prometheus.RECENT_LIMIT", len(newest.samples))
+    assert source.recent(seconds=60.0, timeout=5).samples == newest.samples
+    monkeypatch.setattr("analysis.sources.prometheus.RECENT_LIMIT", 0)
+    assert "more than can be read at once" in source.recent(seconds=60.0, timeout=5).sentence
+    assert PrometheusSource(url=nobody, feeds=feeds).recent(seconds=60.0, timeout=5).trouble is not None

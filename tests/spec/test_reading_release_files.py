@@ -266,7 +266,7 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
         (
             "strategy: {linear: {hold: {min: 1s, max: 30s}}}",
             "spec.analysis.warmup",
-            "before its latency is judged, after 30s",
+            "before its latency is judged, after 1m",
         ),
         ("strategy: {linear: {hold: {min: 1s, max: 9s}}}", "spec.analysis.every", "before its first look"),
         ("metrics: []", "spec.metrics", "no such key"),

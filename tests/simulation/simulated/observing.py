@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from analysis.judge import Past
 from analysis.model import Judgement, Verdict
 from canary.core import events as on
 from canary.core.release import Phase, Release, Stage
@@ -50,6 +51,11 @@ class ScriptedObserver:
     def drain(self) -> list[tuple[str, dict[str, Any]]]:
         """A script is not judged again."""
         return []
+
+    @property
+    def past(self) -> Past:
+        """A script knows what it says."""
+        return Past(told="scripted")
 
     def take(self, reading: Counters, *, release: Release, at: float) -> on.Event | None:
         if reading.totals is None:

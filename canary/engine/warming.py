@@ -1,0 +1,81 @@
+"""What of a look counts soon after a change of the share, and in the canary's first minute. JUDGE, "Warm-up" (f).
+
+Requests end late: what is slow, and often bad, is missing from the first looks at a new share, so that they say too
+much good of the canary. Until stable's p99.9 has passed, and some seconds in any case, they count towards harm and not
+towards HEALTHY. Latency says little while pools, caches and compilers warm up; errors have no such excuse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from analysis.model import Arm, Look
+
+AFTER_CHANGE = 30.0
+"""Seconds after a change of the share before looks speak for the canary; the warmup, where that is shorter. [judged]"""
+
+QUANTILE = 0.999
+"""Of stable's requests that have ended by then."""
+
+LONGEST = 600.0
+"""Seconds that a slow tail may make it at most: a service of long polls would never be judged."""
+
+COLD_START = (
+    "the canary's latency is worse right after its warmup of {warmup:.0f} s: a longer cold start looks like that too, "
+    "see spec.analysis.warmup"
+)
+"""A note on looks in which that may be so."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Warming:
+    """Remembers stable's latency, and when the share changed.
+
+    Attributes:
+        warmup: seconds from the canary's first request in which its latency is left out.
+        latency: names of the latency metrics.
+        changed: when the share changed.
+        times: stable's requests by upper bound in seconds, cumulative, of each look added up.
+    """
+
+    warmup: float
+    latency: Collection[str]
+    changed: float = -math.inf
+    times: dict[float, int] = field(default_factory=dict)
+
+    def learn(self, look: Look) -> None:
+        """Remember how long stable's requests take."""
+        for name in self.latency:
+            counts = look.counts.get(name, {}).get(Arm.STABLE)
+            for bound, number in counts.buckets if counts else ():
+                self.times[bound] = self.times.get(bound, 0) + number
+
+    @property
+    def wait(self) -> float:
+        """Seconds after a change of the share until looks speak for the canary."""
+        total = max(self.times.values(), default=0)
+        slowest = max((bound for bound in self.times if bound < math.inf), default=0.0)
+        ended = (bound for bound, number in self.times.items() if number >= QUANTILE * total and bound < math.inf)
+        tail = min(ended, default=slowest) if total else 0.0
+        return max(min(AFTER_CHANGE, self.warmup), min(tail, LONGEST))
+
+    def early(self, look: Look) -> bool:
+        """Whether a look does not speak for the canary yet."""
+        return look.end < self.changed + self.wait
+
+    def left_out(self, look: Look, first: float | None) -> frozenset[str]:
+        """Metrics that are left out of a look.
+
+        Args:
+            look: the look.
+            first: when the canary's first request was counted; None before it.
+        """
+        cold = first is not None and look.start < first + self.warmup
+        return frozenset(self.latency) if cold or self.early(look) else frozenset()
+
+    def cold_start(self, look: Look, first: float | None, *, suspected: bool) -> str:
+        """The note that a cold start may last longer than the warmup; empty where it does not look so."""
+        lately = first is not None and self.warmup > 0 and first + self.warmup <= look.start < first + 2 * self.warmup
+        return COLD_START.format(warmup=self.warmup) if lately and suspected else ""
