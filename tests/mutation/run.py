@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib
 import json
 import os
@@ -99,6 +100,7 @@ class Mutating:
             self.broken = True
             return True
         reasons = survivors()
+        gc.freeze()  # what is there stays: no fork's collector writes to all of it
         for file in files:
             expected, began, before = reasons.get(file, {}), time.monotonic(), self.tried
             for mutant in mutants_of((ROOT / file).read_text(encoding="utf-8")):
@@ -178,6 +180,7 @@ class Mutating:
     def _try(
         self, file: str, mutant: Mutant, chosen: Sequence[pytest.Item], known: dict[str, Known], pipe: int
     ) -> None:
+        gc.disable()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         plant(importlib.import_module(dotted(file)), mutant.tree, (mutant.where, *MADE_OF.get(mutant.where, ())))
         for index, item in enumerate(chosen):
