@@ -10,6 +10,7 @@ from canary.core import events as on
 from canary.core.forward import ask_again, drained, not_lowered, returned
 from canary.core.moves import (
     PROMOTED,
+    SWEPT,
     Step,
     ask,
     backoff,
@@ -123,7 +124,7 @@ def effect_failed(release: Release, event: on.EffectFailed) -> Step:
     """Ask again after a while; a refusal that stands, or an object that is gone, ends the way forward."""
     release = replace(release, failures=release.failures + 1)
     pending = release.pending
-    if isinstance(pending, do.ProvisionWorkload) and event.failure is on.Failure.UNAVAILABLE:
+    if isinstance(pending, SWEPT) and event.failure is on.Failure.UNAVAILABLE:
         release = replace(release, unsure=event.at)
     if isinstance(pending, do.TakeFence) and release.outcome is not None and release.suspended is not None:
         # On the way back the fence is worth a try, never a wait.

@@ -38,6 +38,9 @@ PROMOTED = {
 }
 """Where the promotion is confirmed: stable runs the new version, and only forward is safe."""
 
+SWEPT: tuple[type[do.Work], ...] = (do.ProvisionWorkload, do.TakeFence)
+"""What may come late and is not fenced: what they make, or the stamp on stable, is looked for once more at the end."""
+
 FIRST_RETRY = 0.25
 """Seconds before a failed effect is asked for again; doubled with each failure."""
 
@@ -110,7 +113,7 @@ def roll_back(release: Release, at: float, code: ExitCode, reason: str) -> Step:
         )
     if release.phase in {Phase.PENDING, Phase.PREFLIGHT}:
         return end(release, Phase.ROLLED_BACK, at, code, reason)
-    unsure = at if isinstance(release.pending, do.ProvisionWorkload) else release.unsure
+    unsure = at if isinstance(release.pending, SWEPT) else release.unsure
     decided = replace(release, outcome=Outcome(code=code, reason=reason, decided=at), suspect="", unsure=unsure)
     if release.phase is Phase.PROMOTING:
         step = ask(enter(decided, Phase.PROMOTING, at, Stage.REVERTING), do.RevertStable)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from analysis.model import Finding, Judgement, Verdict
 from canary.core import effects as do
-from canary.core.alerts import alerts, ended
+from canary.core.alerts import ALARMS, alerts, ended
 from canary.core.release import Policy, Release, StepPolicy
 
 POLICY = Policy(
@@ -47,6 +49,17 @@ def test_each_kind_is_told_once_as_an_alarm_and_what_blames_the_canary_is_not_to
     release, done = alerts(release, judged("POD_OUTLIER", "HUNG"))
     assert [effect.reason for effect in done if isinstance(effect, do.Tell)] == ["Hung"]
     assert alerts(release, judged("WITHIN"))[1] == ()
+
+
+@pytest.mark.parametrize("code", ALARMS)
+def test_every_kind_is_told(code: str) -> None:
+    _, (told,) = alerts(Release(uid="u", incarnation="i", policy=POLICY), judged(code))
+    assert isinstance(told, do.Tell)
+    assert (told.reason, told.alarm) == (ALARMS[code], True)
+
+
+def test_the_kinds_are_these() -> None:
+    assert set(ALARMS) == {"BOTH_WORSE", "HUNG", "LIMIT_BOTH", "POD_OUTLIER", "SHARE_MISMATCH"}
 
 
 def test_a_step_ends_with_what_its_judgement_rests_on() -> None:

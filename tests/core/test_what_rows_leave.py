@@ -29,13 +29,14 @@ def test_how_long_it_is_until_the_next_try(failures: int, failure: str, wait: fl
     assert release.retry_at == NOW + wait
 
 
-def test_a_create_without_an_answer_may_still_come() -> None:
+def test_a_create_or_a_stamp_without_an_answer_may_still_come() -> None:
     unsure = {
         (name, failure): advance(at(P.SHIFTING, S.BUILDING, name), failed(failure))[0].unsure == NOW
-        for name in ("provision", "raise")
+        for name in ("provision", "fence", "raise")
         for failure in (on.Failure.UNAVAILABLE, on.Failure.CONFLICT)
     }
-    assert [key for key, value in unsure.items() if value] == [("provision", on.Failure.UNAVAILABLE)]
+    late = on.Failure.UNAVAILABLE
+    assert [key for key, value in unsure.items() if value] == [("provision", late), ("fence", late)]
 
 
 @pytest.mark.parametrize(

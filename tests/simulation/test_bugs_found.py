@@ -31,6 +31,7 @@ FOUND = {
     "an engine that slept in its first stamp left it behind while it swept up": 3394,
     "a route made again was stamped before its reference was written": 10500,
     "a fence taken on the way back stamped a route that was clean already": 3517,
+    "a stamp on stable that nobody answered came after the end, and no second look was taken": 40652,
 }
 
 

@@ -42,7 +42,8 @@ LATEST = 20.0
 """Seconds for which a request of a dead process may lie in the network: the lease less the time between renewals."""
 
 LATEST_CREATE = LATE_CREATE - 1.0
-"""Seconds for which a create may lie in the network: nothing fences it, and it is swept up for as long as that."""
+"""Seconds for which a create, or the stamp on stable, may lie in the network: nothing fences it, and it is swept up for
+as long as that."""
 
 
 class Simulation:
@@ -269,7 +270,7 @@ class Simulation:
 
     def _later(self, seconds: float, call: str) -> Callable[[Callable[[], object]], None]:
         who = self.current
-        if call == "workloads.provision":
+        if call in {"workloads.provision", "workloads.put_mark"}:
             seconds = min(seconds, LATEST_CREATE)
 
         def keep(action: Callable[[], object]) -> None:
