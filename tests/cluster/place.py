@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -225,14 +225,14 @@ class Place:
 
     # Leaving nothing ---------------------------------------------------------------------------------------------
 
-    def sweep(self, namespace: str = "") -> None:
+    def sweep(self, namespace: str = "", *, spared: Collection[tuple[str, str]] = THEIRS) -> None:
         """Delete every object of ours, one by one: nobody else may be there to do it."""
         space = namespace or self.namespace
         for plural, root in ROOTS.items():
             status, found = self.call("GET", f"{root}/namespaces/{space}/{plural}")
             for each in found["items"] if status == 200 else ():
                 metadata = each["metadata"]
-                if (plural, metadata["name"]) in THEIRS:
+                if (plural, metadata["name"]) in spared:
                     continue
                 path = f"{root}/namespaces/{space}/{plural}/{metadata['name']}"
                 if metadata.get("finalizers"):
@@ -258,7 +258,7 @@ class Place:
         status, found = self.call("GET", path)
         if status == 200:
             # It waits for a namespace controller that is not there; all that it would do is done.
-            self.sweep(namespace)
+            self.sweep(namespace, spared=())
             self.call("PUT", f"{path}/finalize", {**found, "spec": {"finalizers": []}})
         assert self.call("GET", path)[0] == 404, f"namespace {namespace} is still there; delete it by hand"
 

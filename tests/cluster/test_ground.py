@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -97,9 +96,14 @@ def test_whoever_wrote_is_named(place: Place) -> None:
 def test_a_watch_goes_on_when_the_server_ends_it_again_and_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "LASTS", 1)
     place.make(place.path("httproutes"), a_route("shop", "help"))
-    routes = KubernetesRoutes(place.api(), namespace=place.namespace, name="shop")
-    seen: list[int] = []
-    stop = threading.Event()
+    api, seen, opened, stop = place.api(), list[int](), list[str](), threading.Event()
+    routes, stream = KubernetesRoutes(api, namespace=place.namespace, name="shop"), api.stream
+
+    def counted(path: str, **given: Any) -> Any:
+        opened.append(path)
+        return stream(path, **given)
+
+    monkeypatch.setattr(api, "stream", counted)
 
     def note(route: Any) -> None:
         seen.append(0 if route is None else route["spec"]["rules"][0]["backendRefs"][1]["weight"])
@@ -108,7 +112,8 @@ def test_a_watch_goes_on_when_the_server_ends_it_again_and_again(place: Place, m
     follower.start()
     until(lambda: seen)
     for weight in (2, 3, 4, 5):
-        time.sleep(0.6)  # the server's own time, after which it ends the watch
+        before = len(opened)
+        until(lambda before=before: len(opened) > before)  # type: ignore[misc]  # the server ended one meanwhile
         routes.patch([{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": weight}])
     until(lambda: 5 in seen)
     place.do("DELETE", place.path("httproutes", "shop"))
@@ -145,8 +150,12 @@ def test_what_a_release_tells_becomes_an_event_about_its_route(place: Place) -> 
             reason="Raised",
         )
         reporter.tell(told)
-    until(lambda: len(place.list("events")) == 2)
-    for event in place.list("events"):
+
+    def about_the_route() -> list[Any]:
+        return [each for each in place.list("events") if each["involvedObject"]["kind"] == "HTTPRoute"]
+
+    until(lambda: len(about_the_route()) == 2)
+    for event in about_the_route():
         assert event["involvedObject"]["uid"] == uid
         assert (event["type"], event["reason"], event["reportingInstance"]) == ("Normal", "Raised", "pod-1")
 

@@ -157,7 +157,11 @@ def test_a_job_that_is_deleted_is_gone_for_its_engine(place: Place, file: Path, 
 def test_the_jobs_pod_is_admitted_where_pod_security_is_restricted(place: Place, file: Path, canary: Canary) -> None:
     if not place.real:
         pytest.skip("the emulator has no pod security admission; tests/charts/test_the_job.py reads the fields")
-    place.call("POST", place.path("serviceaccounts"), {"metadata": {"name": "engine"}})
+    place.call(
+        "POST",
+        place.path("serviceaccounts"),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "engine"}},
+    )
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     place.do("PATCH", f"/api/v1/namespaces/{place.namespace}", level, kind="merge")
     try:
