@@ -17,7 +17,7 @@ from canary.adapters.kubernetes.access import REVIEWS
 from canary.adapters.kubernetes.waiting import Pace
 from tests.apiserver.conftest import ADMIN, Emulator
 from tests.cluster import play
-from tests.cluster.place import Place, Proxy, credentials_of, current_context, until
+from tests.cluster.place import Place, Proxy, credentials_of, current_context, refusal, until
 
 STABLE_IMAGE = "example.test/shop@sha256:" + "1" * 64
 CANARY_IMAGE = "example.test/shop@sha256:" + "2" * 64
@@ -30,15 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--cluster", None)
     if given is None:
         return
-    name, server = current_context(dict(os.environ))
-    if not name:
-        raise pytest.UsageError("kubectl has no current context here: set KUBECONFIG, or kubectl config use-context")
-    if given != name:
-        said = f"not {given!r}" if given else "and nobody said that it may"
-        raise pytest.UsageError(
-            f"this would write into the cluster of the current context {name!r} ({server}), {said}. "
-            f"If it may make and delete a namespace there: make test-cluster CONTEXT={name}"
-        )
+    why = refusal(given, *current_context(dict(os.environ)))
+    if why:
+        raise pytest.UsageError(why)
 
 
 @pytest.fixture(scope="session")

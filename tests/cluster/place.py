@@ -78,6 +78,24 @@ def current_context(environment: dict[str, str]) -> tuple[str, str]:
     return str(config.get("current-context") or ""), str(clusters[0]["cluster"].get("server") or "")
 
 
+def refusal(given: str, name: str, server: str) -> str:
+    """Why nothing is written into the current context's cluster; empty where it was named.
+
+    Args:
+        given: the context that somebody said; empty where nobody did.
+        name, server: of the current context.
+    """
+    if not name:
+        return "kubectl has no current context here: set KUBECONFIG, or kubectl config use-context"
+    if given == name:
+        return ""
+    said = f"not {given!r}" if given else "and nobody said that it may"
+    return (
+        f"this would write into the cluster of the current context {name!r} ({server}), {said}. "
+        f"If it may make and delete a namespace there: make test-cluster CONTEXT={name}"
+    )
+
+
 def credentials_of(environment: dict[str, str]) -> dict[str, Any]:
     """The current context's kubeconfig, whole and alone."""
     done = _kubectl(environment, "config", "view", "--minify", "--raw", "--flatten", "-o", "json")
