@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from string import Template
 
@@ -92,6 +92,9 @@ class Pack:
         takes: seconds that a change of weights usually takes to be in force, by the controller's own delays; None where
             these counters do not say which gateway it is. Planned with, never relied on: settling is seen.
         pod_label: label that tells the pods of one arm apart; empty where the gateway has none.
+        listed: families that list everything that the gateway counts, each with the label that names it; the first that
+            is there is looked at.
+        explain: from a target and the names listed, why stable has no counters; empty where they do not tell.
         beside: feeds of `Role.STARTED` and `Role.RETRIED`, where the gateway counts them. Not among `feeds`.
         keeps_shares: over many requests its arms get what the weights ask for; where they do not, the share check and
             the check of completed requests are off.
@@ -108,6 +111,8 @@ class Pack:
     takes: float | None = None
     pod_label: str = ""
     beside: Callable[[Target], tuple[Feed, ...]] = nothing
+    listed: tuple[tuple[str, str], ...] = ()
+    explain: Callable[[Target, Collection[str]], str] | None = None
     keeps_shares: bool = True
 
     @property

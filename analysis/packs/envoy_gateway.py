@@ -12,6 +12,7 @@ from __future__ import annotations
 from analysis.model import Arm
 from analysis.packs.base import Feed, Pack, PackError, Target, escape_regex
 from analysis.packs.envoy import BLIND, FLUSH, PUSHED, TRIED, beside_of, feeds_of
+from analysis.packs.naming import LISTED, explained
 
 RECIPE = (
     "give stable's reference a filter (such as a RequestHeaderModifier that sets x-canary-track: stable), or set "
@@ -57,5 +58,7 @@ ENVOY_GATEWAY = Pack(
     unit="ms",
     late=FLUSH,
     takes=PUSHED,
+    listed=LISTED,
+    explain=lambda target, names: explained(target, names, recipe=RECIPE),
     beside=beside_of(_cluster),
 )

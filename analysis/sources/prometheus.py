@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.packs.base import Feed
+from analysis.packs.base import Feed, selector
 from analysis.packs.own import GaugeFeed
 from analysis.sources.measuring import Measuring
 from analysis.sources.model import MOST, Reading, Sample, Trouble
@@ -207,6 +207,18 @@ class PrometheusSource:
             sentence = "has no samples of stable, or more than can be read at once"
             return self._trouble(now, Trouble.ABSENT, sentence)
         return Reading(at=now, samples=tuple(found))
+
+    def names(self, family: str, label: str, *, timeout: float) -> tuple[str, ...]:
+        """The values of a label of a family, sorted; none where the server does not tell, for whatever reason."""
+        import requests
+        from prometheus_api_client.exceptions import PrometheusApiClientException
+
+        query = f"count by ({label}) ({selector(family, {})})"
+        try:
+            answer = _ask(self._connected(), query, timeout)
+            return tuple(sorted(name for one in answer if (name := _labels(one).get(label))))
+        except (requests.RequestException, PrometheusApiClientException, LookupError, TypeError, AttributeError):
+            return ()
 
     def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:
         from analysis.sources.exchange import shown

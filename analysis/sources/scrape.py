@@ -12,6 +12,8 @@ from analysis.sources.model import Reading, Sample, Trouble
 from analysis.sources.read import BothArms, Classifier
 
 if TYPE_CHECKING:
+    import requests
+
     from analysis.sources.exchange import Patience, Session
 
 ACCEPT = "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5"
@@ -70,6 +72,29 @@ class ScrapeSource:
                 return self._trouble(at, *refused(error, timeout=timeout))
         return Reading(at=at, samples=tuple(samples))
 
+    def names(self, family: str, label: str, *, timeout: float) -> tuple[str, ...]:
+        """The values of a label of a family on any proxy, sorted; none where they do not tell, for whatever reason."""
+        import requests
+        from prometheus_client.parser import text_string_to_metric_families
+
+        found: set[str] = set()
+        try:
+            for url in self._urls:
+                lines = self._body(url, timeout).content.split(b"\n")
+                wanted = b"\n".join(line for line in lines if line.startswith(family.encode() + b"{"))
+                for one in text_string_to_metric_families(wanted.decode()):
+                    found |= {sample.labels[label] for sample in one.samples if sample.labels.get(label)}
+        except (requests.RequestException, ValueError, LookupError, TypeError):
+            return ()
+        return tuple(sorted(found))
+
+    def _body(self, url: str, timeout: float) -> requests.Response:
+        from analysis.sources.exchange import Session
+
+        if self._session is None:
+            self._session = Session()
+        return self._session.get(url, timeout=timeout, headers={"Accept": ACCEPT})
+
     def _trouble(self, at: float, trouble: Trouble, sentence: str) -> Reading:
         from analysis.sources.exchange import shown
 
@@ -77,11 +102,9 @@ class ScrapeSource:
         return Reading(at=at, trouble=trouble, sentence=f"{shown(self._asking)} {sentence}{rest}")
 
     def _scraped(self, url: str, timeout: float) -> list[Sample]:
-        from analysis.sources.exchange import Session, Unusable
+        from analysis.sources.exchange import Unusable
 
-        if self._session is None:
-            self._session = Session()
-        answer = self._session.get(url, timeout=timeout, headers={"Accept": ACCEPT})
+        answer = self._body(url, timeout)
         when = self._now()
         if answer.status_code != 200:
             raise Unusable(Trouble.NONSENSE, f"answered {answer.status_code}: is it the metrics address?")

@@ -73,10 +73,11 @@ def preflights_of(
     """
     from canary.adapters.kubernetes import KubernetesPreflights
     from canary.cli.assemble import pool_of
-    from canary.cli.counters import why_none
+    from canary.cli.counters import naming_of, target_of, why_none
     from canary.cli.question import judge_config
     from canary.core.policy import steps_of
 
+    config = judge_config(file, looks=1)
     return KubernetesPreflights(
         api,
         namespace=file.metadata.namespace,
@@ -84,9 +85,12 @@ def preflights_of(
         pool=pool_of(file),
         selectors=file.spec.route.rules,
         shares=[step.share for step in steps_of(file)],
-        metrics=judge_config(file, looks=1).metrics,
+        metrics=config.metrics,
+        rules=config.classical,
         release=release,
         workloads=workloads,
         sources=sources,
         missing=why_none(file),
+        why=naming_of(file, target_of(file), sources),
+        stat_names=file.spec.analysis.gateway == "envoy-gateway",
     )

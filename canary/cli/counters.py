@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,11 @@ from canary.spec import Release
 if TYPE_CHECKING:
     from analysis.model import Arm
     from analysis.packs import Target
-    from canary.ports import Routes
+    from canary.ports import Routes, Sources
     from strategies import Pool
+
+NAMED_WITHIN = 5.0
+"""Seconds for the list of what a gateway counts."""
 
 
 def target_of(file: Release) -> Target:
@@ -100,3 +103,22 @@ def why_none(file: Release) -> str:
 
     known = PACKS.get(file.spec.analysis.gateway)
     return known.missing if known else ""
+
+
+def naming_of(file: Release, target: Target, sources: Sources) -> Callable[[], str] | None:
+    """Asks the source what the gateway calls its counters, for why stable has none; None where names tell nothing."""
+    from analysis.packs import PACKS
+
+    known = PACKS.get(file.spec.analysis.gateway)
+    names = getattr(sources, "names", None)
+    if known is None or known.explain is None or names is None:
+        return None
+    explain, listed = known.explain, known.listed
+
+    def why() -> str:
+        for family, label in listed:
+            if found := names(family, label, timeout=NAMED_WITHIN):
+                return explain(target, found)
+        return ""
+
+    return why

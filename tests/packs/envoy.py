@@ -71,10 +71,11 @@ def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _cluster(name: str, port: int | None) -> dict[str, Any]:
+def _cluster(name: str, port: int | None, called: str | None) -> dict[str, Any]:
     lb = [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}] if port else []
     assignment = {"cluster_name": name, "endpoints": lb}
-    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment}
+    alt = {"alt_stat_name": called} if called else {}
+    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment, **alt}
 
 
 def _host(name: str, clusters: Mapping[str, int], *, retries: bool) -> dict[str, Any]:
@@ -94,6 +95,7 @@ class Envoy:
         apps: what the clusters' endpoints are.
         retries: hosts that retry failures.
         missing: clusters that routes name and nobody defines.
+        called: clusters that are counted under another name, as by Envoy Gateway's clusterStatName.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Envoy:
         *,
         retries: set[str],
         missing: set[str],
+        called: Mapping[str, str],
     ) -> None:
         self.admin, self.port = _free_port(), _free_port()
         manager = {
@@ -133,7 +136,7 @@ class Envoy:
             "stats_flush_interval": FLUSH,
             "static_resources": {
                 "listeners": [{"name": "web", "address": _address(self.port), "filter_chains": [chain]}],
-                "clusters": [_cluster(name, port) for name, port in clusters.items()],
+                "clusters": [_cluster(name, port, called.get(name)) for name, port in clusters.items()],
             },
         }
         path = home / "envoy.json"
@@ -187,12 +190,17 @@ class Envoy:
 
 @contextlib.contextmanager
 def running(
-    home: Path, hosts: Mapping[str, Mapping[Arm, str]], *, retries: set[str], missing: set[str]
+    home: Path,
+    hosts: Mapping[str, Mapping[Arm, str]],
+    *,
+    retries: set[str],
+    missing: set[str],
+    called: Mapping[str, str],
 ) -> Iterator[tuple[Envoy, Mapping[Arm, App]]]:
     """An Envoy and its apps: stable's never fails, the canary's fails every fourth request."""
     apps = {Arm.STABLE: App(lambda _: False), Arm.CANARY: App(lambda number: number % 4 == 0)}
     try:
-        envoy = Envoy(home, hosts, apps, retries=retries, missing=missing)
+        envoy = Envoy(home, hosts, apps, retries=retries, missing=missing, called=called)
         try:
             yield envoy, apps
         finally:

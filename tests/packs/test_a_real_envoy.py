@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import responses
 
 from analysis.model import Arm
 from analysis.packs import Target, pack
 from analysis.sources import ROUTE, Key, Role
+from analysis.sources.scrape import ScrapeSource
 from tests.packs.counting import SERVICES, counted, target
 from tests.packs.envoy import App, Envoy, running
 
@@ -37,9 +39,12 @@ CLUSTERS = {
     "sibling": by_filter("r.x"),
     "default": dict.fromkeys(Arm, "httproute/shop/r/rule/0"),
     "longer": {arm: f"kube_shop_{service}_80801" for arm, service in SERVICES.items()},
+    # A custom clusterStatName: Envoy Gateway gives the same to each cluster of a rule.
+    "renamed": by_filter("other"),
     # The canary's cluster is not there.
     "lost": {Arm.STABLE: "elsewhere", Arm.CANARY: "invalid-backend-cluster"},
 }
+RENAMED = dict.fromkeys(CLUSTERS["renamed"].values(), "shop/other")
 RETRYING = {"kgateway", "merged"}
 READ_AS = {"merged": "envoy-gateway"}
 PACKS = ["kgateway", "contour", "cilium", "envoy-gateway", "merged"]
@@ -80,7 +85,10 @@ def requests(text: str, host: str) -> dict[Arm, float]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("envoy")
-    with running(home, CLUSTERS, retries=RETRYING, missing={"invalid-backend-cluster"}) as (envoy, apps):
+    with running(home, CLUSTERS, retries=RETRYING, missing={"invalid-backend-cluster"}, called=RENAMED) as (
+        envoy,
+        apps,
+    ):
         answers = {host: envoy.ask(host, REQUESTS) for host in CLUSTERS}
         first = envoy.exposition()
         yield Served(flushed(envoy), first, answers, apps)
@@ -153,3 +161,53 @@ def test_the_default_naming_tells_no_arms_apart_and_says_why(served: Served) -> 
     assert plain(counted(served.text, pack("envoy-gateway").feeds(moved))) == {}
     for word in ("filter", "mergeBackends", "clusterStatName"):
         assert word in pack("envoy-gateway").missing
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """What Envoy's clusters are called, as preflight asks for it."""
+    family, label = pack("envoy-gateway").listed[0]
+    with responses.RequestsMock() as mock:
+        mock.get("http://proxy/metrics", body=text)
+        return ScrapeSource(urls=("http://proxy/metrics",), feeds=()).names(family, label, timeout=5)
+
+
+def test_a_custom_cluster_stat_name_is_detected_by_what_envoy_then_calls_both_clusters(served: Served) -> None:
+    explain, names = pack("envoy-gateway").explain, listed(served.text)
+    assert explain is not None
+    assert "shop/other" in names
+    assert not any(name.startswith("httproute/shop/other/") for name in names), "both clusters have the one name"
+    why = explain(target(route="other"), names)
+    assert why.startswith("The route's cluster is called shop/other, by a custom clusterStatName (EnvoyProxy")
+    assert "cannot be told apart" in why
+    assert (
+        plain(counted(served.text, pack("envoy-gateway").feeds(target(route="other", places=PLACES, services=NOBODY))))
+        == {}
+    )
+
+
+def test_the_default_naming_is_detected_before_there_is_any_traffic(served: Served) -> None:
+    explain = pack("envoy-gateway").explain
+    assert explain is not None
+    why = explain(target(), listed(served.text))
+    assert why.startswith(
+        "Both arms are counted in one cluster, httproute/shop/r/rule/0: give stable's reference a filter"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), ""),
+        (("httproute/shop/r/rule/0/backend/0", "xds_cluster"), "the references are not where the release takes them"),
+        (("r-shop", "xds_cluster"), "The route's cluster is called r-shop, by a custom clusterStatName"),
+        (("rx", "shop_r2_80"), "No cluster is called as Envoy Gateway calls them (there are rx, shop_r2_80)"),
+        (("httproute/shop/else/rule/0", "something"), ""),
+        (("service/shop/user-service/8080/http", "xds_cluster"), ""),
+    ],
+)
+def test_what_the_names_of_clusters_tell(names: tuple[str, ...], said: str) -> None:
+    explain = pack("envoy-gateway").explain
+    assert explain is not None
+    why = explain(target(), names)
+    assert said in why
+    assert bool(why) == bool(said)

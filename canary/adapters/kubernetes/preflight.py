@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from urllib.parse import quote
 
 import strategies as cut
+from analysis.classical import ClassicalConfig
 from analysis.judge import MetricConfig
 from analysis.model import Arm
-from analysis.sources import Reading
+from analysis.sources import Measured, Reading
 from canary.adapters.kubernetes.access import Right, denied, rule_for
 from canary.adapters.kubernetes.api import Api
+from canary.adapters.kubernetes.envoy_proxies import check_stat_names
 from canary.adapters.kubernetes.neighbours import COVERS
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import (
@@ -24,9 +27,10 @@ from canary.adapters.kubernetes.paths import (
     ROUTE_KINDS,
     SCALED_OBJECT,
     SERVICE,
+    Resource,
     named,
 )
-from canary.adapters.kubernetes.preflight_metrics import check_buckets
+from canary.adapters.kubernetes.preflight_metrics import check_buckets, check_gauges, check_series
 from canary.adapters.kubernetes.preflight_workload import check_service, check_workload, owners
 from canary.adapters.kubernetes.rehearsal import first_raise, rehearse_notes, rehearse_route, rehearse_workload
 from canary.adapters.kubernetes.routes import KubernetesRoutes
@@ -57,7 +61,11 @@ class KubernetesPreflights:
         release: the release's uid.
         workloads: what makes the canary; None when the canary's Service is there already.
         sources: where the counters are read.
-        metrics: what is judged, for what the source's buckets can show of it.
+        missing: why stable may have no counters, in general.
+        why: asks the source for a better reason, when there are none.
+        metrics: what is judged, for what the source's series and buckets can show of it.
+        rules: what is judged of gauges.
+        stat_names: the gateway is told what to call its clusters by an EnvoyProxy.
     """
 
     def __init__(
@@ -73,12 +81,16 @@ class KubernetesPreflights:
         workloads: KubernetesWorkloads | None,
         sources: Sources,
         missing: str = "",
+        why: Callable[[], str] | None = None,
+        rules: Sequence[ClassicalConfig] = (),
+        stat_names: bool = False,
         metrics: Sequence[MetricConfig] = (),
     ) -> None:
         self._api, self._namespace, self._routes, self._pool = api, namespace, routes, pool
         self._selectors, self._shares, self._release = selectors, tuple(shares), release
         self._workloads, self._sources, self._missing = workloads, sources, missing
-        self._metrics = tuple(metrics)
+        self._metrics, self._rules = tuple(metrics), tuple(rules)
+        self._why, self._stat_names = why, stat_names
         self._objects = Objects(api, namespace)
         self._lease, self._journal = named("canary", routes.name), named("canary", routes.name, "journal")
 
@@ -246,21 +258,42 @@ class KubernetesPreflights:
     # Metrics -----------------------------------------------------------------------------------------------
 
     def _check_metrics(self) -> list[Problem]:
+        if self._stat_names and (named := self._section(self._check_stat_names)):
+            return named
+        gauges: dict[tuple[str, Arm], Measured] = {}
         for attempt in range(READS):
             reading = self._sources.read(timeout=READ_WITHIN)
-            if _tells_about_stable(reading):
-                return check_buckets(reading, self._metrics)
+            # Each is asked for at its own pace, so that not every reading has it.
+            gauges |= {(one.metric, one.arm): one for one in reading.gauges}
+            if _tells_about_stable(reading) and not check_series(reading, self._metrics):
+                break
             if attempt + 1 < READS:
                 self._api.pacer.sleep(BETWEEN)
         if reading.trouble is not None:
             return [Problem(what=f"The metrics cannot be read: {reading.sentence or reading.trouble}.", fix=_SOURCE)]
+        of_gauges = check_gauges(gauges.values(), self._rules)
+        if _tells_about_stable(reading):
+            return [*check_series(reading, self._metrics), *check_buckets(reading, self._metrics), *of_gauges]
         service = self._pool.stable.name
+        seen = self._why() if self._why else ""
         return [
             Problem(
                 what=f"The source answers, but has no counters of stable (Service {service}).",
-                fix=f"{_LABELS} {self._missing}".strip(),
-            )
+                fix=seen or f"{_LABELS} {self._missing}".strip(),
+            ),
+            *of_gauges,
         ]
+
+    def _check_stat_names(self) -> list[Problem]:
+        return check_stat_names(self._routes.read(), self._namespace, read=self._readable)
+
+    def _readable(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
+        """An object that the engine needs no right to read; None where it may not."""
+        path = resource.path(namespace, name) if namespace else f"{resource.everywhere()}/{quote(name, safe='')}"
+        try:
+            return self._api.get(path, doing=f"reading {resource.kind} {name}", deadline=self._api.deadline())
+        except (NotFound, Refused):
+            return None
 
 
 def _tells_about_stable(reading: Reading) -> bool:

@@ -1,13 +1,15 @@
-"""What the buckets of stable's latency can show of what the release file asks for."""
+"""What stable's own series show of what the release file asks for, before anything is touched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
+from analysis.classical import ClassicalConfig, Threshold
 from analysis.judge import MetricConfig
 from analysis.judge.slower import between, too_coarse
 from analysis.model import Arm
-from analysis.sources import Reading, Role
+from analysis.sources import Measured, Reading, Role, Trouble
 from canary.ports import Problem
 
 _COARSE = (
@@ -44,3 +46,70 @@ def stable_histogram(reading: Reading, metric: str) -> dict[float, int]:
     for (bound, _), (_, value) in newest.items():
         found[bound] = found.get(bound, 0.0) + value
     return {bound: round(found[bound]) for bound in sorted(found)}
+
+
+_NAME = (
+    "Correct the name of the series and its labels, and see that Prometheus scrapes it; a metric that may be missing "
+    "has noData: pass."
+)
+_HISTOGRAM = "Let the gateway serve its histogram, or leave the latency metric out."
+
+
+def check_series(reading: Reading, metrics: Sequence[MetricConfig]) -> list[Problem]:
+    """A problem for each metric of which stable has no series, although it has others.
+
+    A warning where the metric may be missing, or decides nothing.
+    """
+    there = {
+        sample.key.metric
+        for sample in reading.samples
+        if sample.key.arm is Arm.STABLE and sample.key.role in (Role.TOTAL, Role.BUCKET)
+    }
+    found = []
+    for metric in metrics:
+        if metric.name in there or not there:
+            continue
+        what = f"Stable has no series of {metric.name}: it would never be judged."
+        found.append(_severe(what, _NAME if metric.own else _HISTOGRAM, metric.no_data, dry_run=metric.dry_run))
+    return found
+
+
+def check_gauges(gauges: Iterable[Measured], rules: Sequence[ClassicalConfig]) -> list[Problem]:
+    """What stable's gauges show already: queries that are refused, bring nothing or too much, or break their own rule.
+
+    The canary is not there yet, so that what is missing on its arm says nothing.
+    """
+    known = {one.name: one for one in rules}
+    found = []
+    for measured in gauges:
+        rule = known.get(measured.metric)
+        if rule is None:
+            continue
+        absent = measured.code == Trouble.ABSENT
+        if measured.arm is Arm.CANARY and (absent or not measured.code):
+            continue
+        if measured.code:
+            what = f"The gauge {measured.metric}: {measured.sentence.rstrip('.?')}."
+            fix = _NAME if absent else "Correct the query; try it in Prometheus with stable's Service in place of $arm."
+            found.append(_severe(what, fix, rule.no_data if absent else "", dry_run=rule.dry_run))
+        elif measured.points:
+            found += _at_rest(rule, measured.points[-1][1])
+    return list(dict.fromkeys(found))
+
+
+def _at_rest(rule: ClassicalConfig, value: float) -> list[Problem]:
+    """A warning where stable is out of the range itself, or its value is no number."""
+    if not math.isfinite(value):
+        what = f"The gauge {rule.name} is no number on stable now ({value})."
+        return [Problem(what=what, fix="See that the query divides by nothing that can be 0.", code=None)]
+    if isinstance(rule.how, Threshold) and not rule.how.holds(value):
+        what = f"The gauge {rule.name} is {value:g} on stable already, and the rule is {rule.how.words}."
+        fix = "Write a range that stable keeps: a step is held while stable is out of it as well."
+        return [Problem(what=what, fix=fix, code=None)]
+    return []
+
+
+def _severe(what: str, fix: str, no_data: str, *, dry_run: bool) -> Problem:
+    if dry_run or no_data == "pass":
+        return Problem(what=what, fix=fix, code=None)
+    return Problem(what=what, fix=fix)
