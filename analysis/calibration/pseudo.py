@@ -29,14 +29,18 @@ def arms_of(past: Past, *, lag: int = LAG) -> Past:
         return past
     looks = len(past) - lag
 
-    def shifted(table: Array) -> Array:
-        return np.stack([table[:looks, 0], table[lag : lag + looks, 0]], axis=1)
+    def shifted(table: Array, total: int) -> Array:
+        both = np.stack([table[:looks, 0], table[lag : lag + looks, 0]], axis=1)
+        if both.shape[2]:
+            # At the edge of an hour of nothing one arm would be silent and the other not, as no release is.
+            both[(both[:, :, total] == 0).any(axis=1)] = 0.0
+        return both
 
     return replace(
         past,
         times=past.times[:looks],
-        counts={name: shifted(table) for name, table in past.counts.items()},
-        buckets={name: (bounds, shifted(table)) for name, (bounds, table) in past.buckets.items()},
+        counts={name: shifted(table, 0) for name, table in past.counts.items()},
+        buckets={name: (bounds, shifted(table, -1)) for name, (bounds, table) in past.buckets.items()},
     )
 
 

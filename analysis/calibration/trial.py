@@ -5,7 +5,7 @@ How often they would have been rolled back, and which worse canary would have be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +45,9 @@ HOPELESS = 0.2
 
 DRAWN = 240
 """Points of one release's evidence that are kept for a plot."""
+
+GAP = 3.0
+"""Times as long as usual between two points of the course: nothing is known in between."""
 
 Progress = Callable[[float, str], None]
 """Told the part done, 0 to 1, and what is done now."""
@@ -117,7 +120,8 @@ class Calibration:
         unaware: how many would have been without phi0.
         caught: per kind and size of effect.
         threshold: log of the evidence that condemns.
-        course: (seconds, rate) of the past per metric of counts, not every look.
+        course: (seconds, rate) of the past per metric of counts, not every look; the rate is not a number where there
+            were no requests, and once within a gap between looks.
     """
 
     looks: int
@@ -334,10 +338,12 @@ def _thin(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], .
 def _course(past: Past, name: str) -> tuple[tuple[float, float], ...]:
     """Rates of as many stretches of the past as are drawn."""
     table, size = past.counts[name][:, 0], max(1, -(-len(past) // DRAWN))
-    points: Iterable[tuple[float, float]] = (
-        (float(past.times[i]), float(table[i : i + size, 1].sum() / max(table[i : i + size, 0].sum(), 1.0)))
-        for i in range(0, len(past), size)
-    )
+    points: list[tuple[float, float]] = []
+    for start in range(0, len(past), size):
+        time, (total, bad) = float(past.times[start]), table[start : start + size].sum(axis=0)
+        if points and time - points[-1][0] > GAP * size * past.every:
+            points.append((points[-1][0] + size * past.every, float("nan")))
+        points.append((time, float(bad / total) if total else float("nan")))
     return tuple(points)
 
 

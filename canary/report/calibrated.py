@@ -17,6 +17,8 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2em auto; padding: 0 1em; color: #222 }
 svg { width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: #555 }
 .grid { stroke: #ddd } figure { margin: 1.5em 0 } figcaption { font-weight: 600 }
+.key { margin-right: 1.2em; font-size: 13px } .verdict { font-size: 19px; line-height: 1.4 }
+.good { border-left: 5px solid #2a7d3c; padding-left: .8em } .bad { border-left: 5px solid #b00020; padding-left: .8em }
 table { border-collapse: collapse } td, th { padding: .2em .9em .2em 0; text-align: left }
 """
 
@@ -29,6 +31,10 @@ def data(found: Calibration) -> dict[str, Any]:
     told["smallest"] = {
         metric: None if (one := found.smallest(metric)) is None else asdict(one) for metric in _metrics(found)
     }
+    told["course"] = {
+        metric: [(time, rate if math.isfinite(rate) else None) for time, rate in points]
+        for metric, points in found.course.items()
+    }
     told["part"] = found.false / max(len(found.releases), 1)
     return told
 
@@ -40,10 +46,35 @@ def text(name: str, found: Calibration) -> str:
         name: whose past it is.
         found: what was found.
     """
-    lines = [f"{plain(name)}: {line}" if not number else line for number, line in enumerate(_said(found))]
+    lines = [f"{plain(name)}: {_sentences(found)}", "", *_said(found)]
     lines += ["", "What would have been caught"]
     lines += [f"  {line}" for line in _caught(found)]
     return "\n".join(lines) + "\n"
+
+
+def _headline(found: Calibration) -> Iterator[str]:
+    """What a person wants to know first: does it cry wolf, and what does it catch?"""
+    promised, number = math.exp(-found.threshold), len(found.releases)
+    if found.false == 0:
+        yield f"no false alarm in {number} releases that never happened (promised: at most {words.rate(promised)})"
+    elif found.interval[0] <= promised:
+        yield f"{found.false} false alarm{'s' if found.false > 1 else ''} in {number}, within what {number} can tell"
+    else:
+        yield (
+            f"{found.false} false alarms in {number}, more than the promised {words.rate(promised)}: something in "
+            "stable's past looks like a bad release; the red lines below say when"
+        )
+    caught = [(metric, found.smallest(metric)) for metric in _metrics(found)]
+    seen = [f"{plain(metric)} {_effect(one)}" for metric, one in caught if one]
+    if seen:
+        yield f"in nine of ten it catches {', '.join(seen)}"
+    missed = [plain(metric) for metric, one in caught if one is None]
+    if missed:
+        yield f"nothing that was tried of {', '.join(missed)} is caught in nine of ten"
+
+
+def _sentences(found: Calibration) -> str:
+    return " ".join(f"{line[:1].upper()}{line[1:]}." for line in _headline(found))
 
 
 def _said(found: Calibration) -> Iterator[str]:
@@ -109,6 +140,9 @@ def page(name: str, found: Calibration) -> str:
         found: what was found.
     """
     parts = [f"<h1>{escape(name)}: the judge on stable's past</h1>"]
+    good = found.false == 0 or found.interval[0] <= math.exp(-found.threshold)
+    verdict = _sentences(found)
+    parts.append(f'<p class="verdict {"good" if good else "bad"}">{escape(verdict)}</p>')
     parts += [f"<p>{escape(line)}.</p>".replace("..", ".") for line in _said(found)]
     parts += [_course(found), _evidence(found), _detection(found), _table(found)]
     body = "\n".join(parts)
@@ -124,7 +158,7 @@ def _figure(drawn: str, words: str) -> str:
 
 def _course(found: Calibration) -> str:
     drawn = [
-        Line(points=points, colour=COLOURS[i % len(COLOURS)], name=metric)
+        Line(points=points, colour=COLOURS[i % len(COLOURS)], name=metric, key=metric)
         for i, (metric, points) in enumerate(found.course.items())
     ]
     if not drawn:
@@ -136,7 +170,9 @@ def _course(found: Calibration) -> str:
         show_x=words.clock,
         show_y=lambda value: f"{value:.2%}",
     )
-    return _figure(shown, "What the pseudo-releases are cut from.")
+    return _figure(
+        shown, "What the pseudo-releases are cut from. The line is broken where there were no requests, or no samples."
+    )
 
 
 def _evidence(found: Calibration) -> str:
@@ -167,6 +203,7 @@ def _detection(found: Calibration) -> str:
             colour=COLOURS[i % len(COLOURS)],
             name=metric,
             dots=True,
+            key=metric,
         )
         for i, metric in enumerate(_metrics(found))
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ class Line:
         colour: as CSS has it.
         name: shown when the mouse is over it.
         dots: points are marked.
+        key: what the line is, beside its colour below the chart; empty for none.
     """
 
     points: Points
     colour: str
     name: str = ""
     dots: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +56,11 @@ def chart(
     """A chart.
 
     Args:
-        lines: what is drawn.
+        lines: what is drawn; a line is broken at a point that is not finite, where nothing is known.
         x, y: what the axes are.
         levels: horizontal lines.
         show_x, show_y: a value as words.
-        log_x: the horizontal axis is logarithmic; every x must be above 0.
+        log_x: the horizontal axis is logarithmic, with its ticks at the points; every x must be above 0.
     """
     every = [point for line in lines for point in line.points if all(map(math.isfinite, point))]
     if not every:
@@ -79,10 +82,11 @@ def chart(
         _, height = place((every[0][0], value))
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{escape(show_y(value))}</text>')
-        inner = low_x + (high_x - low_x) * number / (TICKS - 1)
-        across = LEFT + (WIDTH - LEFT - RIGHT) * number / (TICKS - 1)
-        words = show_x(math.exp(inner) if log_x else inner)
-        parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(words)}</text>')
+    evenly = [low_x + (high_x - low_x) * number / (TICKS - 1) for number in range(TICKS)]
+    for value in sorted({point[0] for point in every}) if log_x else evenly:
+        across, _ = place((value, low_y))
+        words = escape(show_x(value))
+        parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{words}</text>')
     parts += [_line(line, place) for line in lines]
     for level in levels:
         _, height = place((every[0][0], level.value))
@@ -93,7 +97,13 @@ def chart(
             f"{escape(level.words)}</text>"
         )
     parts.append(f'<text x="{WIDTH / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x)}</text></svg>')
-    return f"<figcaption>{escape(y)}</figcaption>" + "\n".join(parts)
+    return f"<figcaption>{escape(y)}</figcaption>{_keys(lines)}" + "\n".join(parts)
+
+
+def _keys(lines: Sequence[Line]) -> str:
+    """What the colours are."""
+    named = dict.fromkeys((line.colour, line.key) for line in lines if line.key)
+    return "".join(f'<span class="key" style="color:{colour}">&#9632; {escape(key)}</span>' for colour, key in named)
 
 
 def _range(low: float, high: float) -> tuple[float, float]:
@@ -101,13 +111,16 @@ def _range(low: float, high: float) -> tuple[float, float]:
 
 
 def _line(line: Line, place: Callable[[tuple[float, float]], tuple[float, float]]) -> str:
-    placed = [place(point) for point in line.points if all(map(math.isfinite, point))]
-    text = " ".join(f"{across:.1f},{height:.1f}" for across, height in placed)
-    title = f"<title>{escape(line.name)}</title>" if line.name else ""
-    drawn = f'<polyline fill="none" stroke="{line.colour}" stroke-width="1.4" points="{text}">{title}</polyline>'
-    if line.dots:
-        drawn += "".join(
-            f'<circle cx="{across:.1f}" cy="{height:.1f}" r="3.5" fill="{line.colour}">{title}</circle>'
-            for across, height in placed
-        )
+    title, drawn = (f"<title>{escape(line.name)}</title>" if line.name else ""), ""
+    for known, group in itertools.groupby(line.points, key=lambda point: all(map(math.isfinite, point))):
+        if not known:
+            continue
+        placed = [place(point) for point in group]
+        text = " ".join(f"{across:.1f},{height:.1f}" for across, height in placed)
+        drawn += f'<polyline fill="none" stroke="{line.colour}" stroke-width="1.4" points="{text}">{title}</polyline>'
+        if line.dots or len(placed) == 1:
+            drawn += "".join(
+                f'<circle cx="{across:.1f}" cy="{height:.1f}" r="3.5" fill="{line.colour}">{title}</circle>'
+                for across, height in placed
+            )
     return drawn

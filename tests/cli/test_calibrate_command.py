@@ -14,6 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis import calibration
+from analysis.calibration.trial import Release, interval
+from canary.report.calibrated import page, text
 
 FULL = Path(__file__).parents[2] / "examples" / "releases" / "full.yaml"
 SCRAPE = str(FULL.parent / "scrape.yaml")
@@ -137,3 +139,53 @@ def test_a_page_that_cannot_be_written_says_so(canary: Callable[..., Any], relea
     ran = canary("calibrate", release, "--csv", counts, "--plot", "/nowhere/page.html")
     assert ran.code == 2
     assert "cannot be written" in ran.err
+
+
+def test_a_past_with_a_gap_and_an_hour_of_nothing_is_played_and_drawn_with_holes(
+    canary: Callable[..., Any], release: str, tmp_path: Path
+) -> None:
+    chance, past = np.random.default_rng(6), tmp_path / "past.csv"
+    rows = []
+    for i in range(300):
+        if 100 <= i < 160:
+            continue  # nobody scraped
+        total = 0 if 200 <= i < 240 else 2000
+        rows.append(f"r,{1_800_000_000 + 10 * i},errors,stable,{total},{chance.binomial(total, 0.01)}")
+    past.write_text("run,t,metric,arm,total,bad\n" + "\n".join(rows) + "\n")
+    plot = tmp_path / "page.html"
+    ran = canary("calibrate", release, "--csv", str(past), "--plot", str(plot), "-o", "json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out, parse_constant=pytest.fail)
+    assert found["false"] == 0
+    course = found["course"]["errors"]
+    assert sum(rate is None for _, rate in course) >= 2
+    assert all(rate is None or rate > 0 for _, rate in course), "no requests are not a rate of 0 %"
+    drawn = plot.read_text().split("<figure>")[1]
+    assert drawn.count("<polyline") == 3, "before the gap, after it, and after the hour of nothing"
+    assert 'class="verdict good"' in plot.read_text()
+
+
+def test_false_alarms_beyond_the_promise_are_said_first_and_in_red() -> None:
+    some = calibration.Calibration(
+        looks=600,
+        every=10.0,
+        span=6000.0,
+        rates={"errors": 0.01},
+        requests=1000,
+        split="time",
+        stages=(calibration.Stage(share=5.0, seconds=60.0),),
+        whole=True,
+        scatter={"errors": 1.0},
+        releases=tuple(
+            Release(began=0.0, unhealthy_after=5.0 if i < 4 else None, reason="", evidence=((0.0, 0.0),))
+            for i in range(10)
+        ),
+        false=4,
+        interval=interval(4, 10),
+        unaware=4,
+        caught=(),
+        threshold=4.6,
+        course={"errors": ((0.0, 0.01),)},
+    )
+    assert text("shop/a", some).startswith("shop/a: 4 false alarms in 10, more than the promised 1.0 %")
+    assert 'class="verdict bad"' in page("shop/a", some)

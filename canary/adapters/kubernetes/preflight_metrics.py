@@ -52,13 +52,12 @@ _NAME = (
     "Correct the name of the series and its labels, and see that Prometheus scrapes it; a metric that may be missing "
     "has noData: pass."
 )
-_HISTOGRAM = "Let the gateway serve its histogram, or leave the latency metric out."
 
 
 def check_series(reading: Reading, metrics: Sequence[MetricConfig]) -> list[Problem]:
-    """A problem for each metric of which stable has no series, although it has others.
+    """A problem for each query of one's own of which stable has no series, although it has others.
 
-    A warning where the metric may be missing, or decides nothing.
+    A warning where the metric may be missing, or decides nothing. A gateway's latencies may come later than its counts.
     """
     there = {
         sample.key.metric
@@ -67,10 +66,10 @@ def check_series(reading: Reading, metrics: Sequence[MetricConfig]) -> list[Prob
     }
     found = []
     for metric in metrics:
-        if metric.name in there or not there:
+        if not metric.own or metric.name in there or not there:
             continue
         what = f"Stable has no series of {metric.name}: it would never be judged."
-        found.append(_severe(what, _NAME if metric.own else _HISTOGRAM, metric.no_data, dry_run=metric.dry_run))
+        found.append(_severe(what, _NAME, metric.no_data, dry_run=metric.dry_run))
     return found
 
 
