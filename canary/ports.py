@@ -175,6 +175,39 @@ class Journals(Protocol):
         ...
 
 
+class Gates(Protocol):
+    """The one object per route in which people decide; what stands in it means what `canary.core.gates` says."""
+
+    def read(self) -> JsonObject | None:
+        """The object as it is now; None when there is none."""
+        ...
+
+    def create(self, values: Mapping[str, str]) -> JsonObject:
+        """Make it, where nobody installed it.
+
+        Raises:
+            Conflict: it is there by now.
+        """
+        ...
+
+    def patch(self, operations: Operations) -> JsonObject:
+        """Apply a JSON Patch and return the object as acknowledged.
+
+        Raises:
+            Conflict: a `test` failed or the object moved.
+            Refused, NotFound, Unavailable: as their names say.
+        """
+        ...
+
+    def pinned(self) -> bool:
+        """Whether the API server itself makes sure that nobody decides under another's name (an admission policy)."""
+        ...
+
+    def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
+        """Call back at the start and after every change of it, until `stop`; survives broken connections."""
+        ...
+
+
 class Records(Protocol):
     """The release's record: numbered, immutable chunks."""
 
@@ -341,6 +374,7 @@ class Progress:
         alarm: a person must act.
         judgement: the newest, if looks count now.
         weights: the route's weights as last acknowledged, as "rule: backend=weight ..." lines.
+        waits: for whom it waits, until when and how to answer, while it stands at a gate or is paused; else empty.
         code: the exit code, with the last Progress only.
     """
 
@@ -362,6 +396,7 @@ class Progress:
     alarm: bool = False
     judgement: Judgement | None = None
     weights: tuple[str, ...] = field(default=())
+    waits: str = ""
     code: ExitCode | None = None
 
 

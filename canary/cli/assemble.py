@@ -93,6 +93,7 @@ def prepare(
 
 def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: Callable[[str], None]) -> Prepared:
     from canary.adapters.kubernetes import (
+        KubernetesGates,
         KubernetesJournals,
         KubernetesLeases,
         KubernetesRecords,
@@ -166,6 +167,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         preflights=preflights,
         sources=sources,
         workloads=workloads,
+        gates=KubernetesGates(api, namespace=namespace, route=route),
         reporters=(*reporters, EventReporter(api, namespace=namespace, route=route)),
         pasts=pasts_of(file, routes, now=clock.now),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
-from canary.submitting.following import Seen, heartbeat, news
+from canary.submitting.following import GATED, Seen, heartbeat, news
 from canary.submitting.reading import attempt_of, end_of, verdict
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ REFUSED_FOR = 300.0
 
 AFTER_DELETION = 120.0
 """Seconds in which the engine of a Job that was deleted may still write how it put traffic back: twice its grace."""
-
-GATED = "GATED"
 
 
 class LostSight(Exception):

@@ -11,6 +11,7 @@ import typer
 from canary.cli import (
     abort,
     calibrating,
+    deciding,
     demo,
     doctor,
     files,
@@ -85,6 +86,12 @@ app.command(name="report")(reporting.report)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(running.run)
 app.command(name="submit")(submit.submit)
+app.command(name="approve")(deciding.approve)
+app.command(name="reject")(deciding.reject)
+app.command(name="pause")(deciding.pause)
+app.command(name="resume")(deciding.resume)
+app.command(name="skip")(deciding.skip)
+app.command(name="promote")(deciding.promote)
 app.command(name="abort")(abort.abort)
 app.command(name="status")(status.status)
 app.command(name="watch")(watching.watch)

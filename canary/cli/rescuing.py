@@ -59,7 +59,13 @@ def scene_of(api: Api, place: Place, *, clock: Clock, say: Callable[[str], None]
     Raises:
         Refused: the lease does not say which route it is about.
     """
-    from canary.adapters.kubernetes import KubernetesJournals, KubernetesLeases, KubernetesRecords, KubernetesRoutes
+    from canary.adapters.kubernetes import (
+        KubernetesGates,
+        KubernetesJournals,
+        KubernetesLeases,
+        KubernetesRecords,
+        KubernetesRoutes,
+    )
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.origin import here
@@ -91,6 +97,7 @@ def scene_of(api: Api, place: Place, *, clock: Clock, say: Callable[[str], None]
             preflights=nothing,
             sources=nothing,
             workloads=_workloads(api, journal),
+            gates=KubernetesGates(api, namespace=space, route=route),
             reporters=(_Lines(f"{space}/{route}", say), events),
         )
 

@@ -110,6 +110,8 @@ def _kept(release: Release) -> bool:
 
 def _look_again(release: Release, at: float) -> Release:
     """What the journal holds of the judge may be old: the step goes on for its minimum hold, and for a few looks."""
+    if release.phase is Phase.GATED and release.step >= 0:
+        return replace(release, verdict=Verdict.NO_DATA, may_proceed=False, sentence="no look since the restart")
     if release.phase not in {Phase.JUDGING, Phase.BAKING}:
         return release
     step = release.current
@@ -301,18 +303,10 @@ def lease_renewed(release: Release, event: on.LeaseRenewed) -> Step:
 
 
 def abort_requested(release: Release, event: on.AbortRequested) -> Step:
-    """A person's word is enough."""
+    """A person's word is enough; another release that takes this one's place says so likewise."""
+    if event.superseded:
+        return roll_back(release, event.at, ExitCode.HELD_BY_ANOTHER, f"superseded by {event.by}: {event.reason}")
     return roll_back(release, event.at, ExitCode.REJECTED, f"aborted by {event.by}: {event.reason}")
-
-
-def pause_requested(release: Release, event: on.PauseRequested) -> Step:
-    """No step forward; judging goes on."""
-    return tell(replace(release, paused=True), "Paused", f"paused by {event.by}")
-
-
-def resume_requested(release: Release, event: on.ResumeRequested) -> Step:
-    """Go on from where it stands."""
-    return tell(replace(release, paused=False), "Resumed", f"resumed by {event.by}")
 
 
 def accepted_while_leaving(release: Release, event: on.RouteAccepted) -> Step:

@@ -271,37 +271,84 @@ class LeaseRenewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecided:
-    """A person opened or closed a gate, or it expired (`by` is then empty)."""
+    """A person opened or closed a gate.
+
+    Attributes:
+        by: who, with how far that is proven.
+        gate: place of the gate that is meant; None where whoever tells it has made sure that it is this one.
+    """
 
     at: float
     approved: bool
     by: str
     reason: str
+    gate: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateTroubled:
+    """Something keeps the gate from being decided, or a decision about it does not count; the sentence says what."""
+
+    at: float
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbortRequested:
-    """A person wants the release rolled back."""
+    """A person wants the release rolled back, or another release takes its place.
+
+    Attributes:
+        superseded: another release takes its place; `by` names it.
+    """
 
     at: float
     by: str
     reason: str
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseRequested:
-    """A person wants no step forward until resumed; judging goes on."""
+    """A person wants no step forward until resumed; judging goes on.
+
+    Attributes:
+        number: of the request among all those written; 0 where it is not written anywhere.
+    """
 
     at: float
     by: str
+    reason: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeRequested:
-    """A person lets a paused release go on."""
+    """A person lets a paused release go on; see PauseRequested."""
 
     at: float
     by: str
+    reason: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipRequested:
+    """A person ends the wait of the present step, not its judging; see PauseRequested."""
+
+    at: float
+    by: str
+    reason: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteRequested:
+    """A person wants the steps that are left passed over; see PauseRequested."""
+
+    at: float
+    by: str
+    reason: str = ""
+    number: int = 0
 
 
 Event = (
@@ -329,7 +376,10 @@ Event = (
     | LookMissed
     | LeaseRenewed
     | GateDecided
+    | GateTroubled
     | AbortRequested
     | PauseRequested
     | ResumeRequested
+    | SkipRequested
+    | PromoteRequested
 )

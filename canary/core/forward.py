@@ -9,6 +9,7 @@ from canary.core import effects as do
 from canary.core import events as on
 from canary.core.absence import no_data
 from canary.core.alerts import alerts, ended
+from canary.core.gates import waiting
 from canary.core.moves import (
     Step,
     ask,
@@ -139,17 +140,16 @@ def tick_while_provisioning(release: Release, event: on.Ticked) -> Step:
 def next_step(release: Release, at: float) -> Step:
     """Open the next step, or say once what stands against raising; the bake follows the last step."""
     following = release.step + 1
-    if following > len(release.policy.steps):
-        return promote(release, at)
-    against = against_raising(release, at)
+    promoting = following > len(release.policy.steps)
+    against = against_raising(replace(release, short=False) if promoting else release, at)
     if against:
-        return tell_once(release, "Waiting", f"not raised: {against}")
-    gate = release.at(following).gate
+        return tell_once(release, "Waiting", f"not {'promoted' if promoting else 'raised'}: {against}")
+    gate = release.gate_before(following)
     if gate is not None and release.approved < following:
-        release = enter(release, Phase.GATED, at)
-        share = percent(release.at(following).share)
-        return tell(release, "GateWaiting", f"waiting for approval before {share}; expires in {gate:.0f} s")
-    return shift(release, at, following)
+        held = at - release.since if release.step >= 0 else 0.0
+        release = replace(enter(release, Phase.GATED, at), held=held)
+        return tell(release, "GateWaiting", waiting(release))
+    return promote(release, at) if promoting else shift(release, at, following)
 
 
 def against_raising(release: Release, at: float) -> str:
@@ -276,36 +276,8 @@ def undecided(release: Release, at: float) -> Step:
             return tell_once(release, "Extending", "still undecided at the maximum hold, looking on")
 
 
-def gate_decided(release: Release, event: on.GateDecided) -> Step:
-    """The first decision wins; the machine leaves GATED with it."""
-    if not event.approved:
-        return roll_back(release, event.at, ExitCode.REJECTED, f"rejected by {event.by}: {event.reason}")
-    release = replace(release, approved=release.step + 1)
-    return join(tell(release, "GateOpened", f"approved by {event.by}: {event.reason}"), next_step, event.at)
-
-
-def tick_while_gated(release: Release, event: on.Ticked) -> Step:
-    """A gate that nobody answers ends by its policy; an answered one may still wait for what stands against it."""
-    following = release.step + 1
-    if release.approved >= following:
-        return next_step(release, event.at)
-    expires = release.at(following).gate
-    if expires is None or event.at - release.since < expires:
-        return release, ()
-    match release.policy.on_gate_expiry:
-        case "rollback":
-            return roll_back(release, event.at, ExitCode.GATE_EXPIRED, f"nobody decided within {expires:.0f} s")
-        case "proceed":
-            return next_step(replace(release, approved=following), event.at)
-        case "hold":
-            return tell_once(release, "GateExpired", "the gate expired; holding until somebody decides")
-
-
 def promote(release: Release, at: float) -> Step:
     """Stable gets the new version at 0 % traffic; without a workload of ours the traffic stays where it is."""
-    against = against_raising(replace(release, short=False), at)
-    if against:
-        return tell_once(release, "Waiting", f"not promoted: {against}")
     if not release.policy.has_workload:
         return ask(enter(release, Phase.CLEANING, at, Stage.DETACHING), do.DetachCanary, keep=True)
     step = ask(enter(release, Phase.PROMOTING, at, Stage.UPDATING), do.UpdateStable)

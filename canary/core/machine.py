@@ -1,10 +1,10 @@
 """The state machine: every transition of a release is in the table below, and nowhere else.
 
 How to read it. A row says: in these phases, when this happened, this function decides, and the release may then
-be in these phases (or stay). The functions live in `forward`, `backward`, `ending`; they are pure, and time comes with
-the event. `advance` is total: what has no row is ignored (an answer that comes too late, a look in a phase without
-judging), except in a final phase, where an event is an error of the caller. An answer counts only when it names the
-effect that is pending. Three things are true in every phase that is not final, whatever the row says:
+be in these phases (or stay). The functions live in `forward`, `gating`, `backward`, `ending`; they are pure, and time
+comes with the event. `advance` is total: what has no row is ignored (an answer that comes too late, a look in a phase
+without judging), except in a final phase, where an event is an error of the caller. An answer counts only when it names
+the effect that is pending. Three things are true in every phase that is not final, whatever the row says:
 
 * a decision to roll back is never undone, and after it the canary's weight never rises;
 * nothing is raised without a fence, a lease confirmed lately, enough stable endpoints and a clear word of the judge
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from canary.core import backward, ending, forward
+from canary.core import backward, ending, forward, gating
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.moves import Step
@@ -32,6 +32,11 @@ TOUCHED = frozenset({P.PROVISIONING, P.SHIFTING, P.SETTLING, P.JUDGING, P.GATED,
 """Phases on the way forward in which something of ours is in the world: from here back is ROLLING_BACK."""
 BACK = frozenset({P.ROLLING_BACK, P.ROLLED_BACK})
 """Where a decision to roll back leads from any phase: before PROVISIONING there is nothing to undo."""
+
+PAST_GATE = frozenset({P.JUDGING, P.SHIFTING, P.BAKING, P.PROMOTING, P.CLEANING})
+"""Where an open gate leads: back to the step it follows, which may end in the same moment."""
+WAITED = frozenset({P.JUDGING, P.BAKING})
+"""Phases whose wait a person may end."""
 
 
 class ReleaseEnded(Exception):
@@ -82,11 +87,12 @@ TABLE: tuple[Row, ...] = (
     _row(P.JUDGING, on.Ticked, forward.tick_while_judging, P.SHIFTING, P.GATED, P.ROLLING_BACK),
     _row(P.GATED, on.Looked, forward.look_while_judging, P.ROLLING_BACK),
     _row(P.GATED, on.LookMissed, forward.look_missed),
-    _row(P.GATED, on.GateDecided, forward.gate_decided, P.SHIFTING, P.ROLLING_BACK),
-    _row(P.GATED, on.Ticked, forward.tick_while_gated, P.SHIFTING, P.ROLLING_BACK),
-    _row(P.BAKING, on.Looked, forward.look_while_judging, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
-    _row(P.BAKING, on.LookMissed, forward.look_missed, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
-    _row(P.BAKING, on.Ticked, forward.tick_while_judging, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
+    _row(P.GATED, on.GateDecided, gating.gate_decided, PAST_GATE, P.ROLLING_BACK),
+    _row(P.GATED, on.GateTroubled, gating.gate_troubled),
+    _row(P.GATED, on.Ticked, gating.tick_while_gated, PAST_GATE, P.ROLLING_BACK),
+    _row(P.BAKING, on.Looked, forward.look_while_judging, P.GATED, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
+    _row(P.BAKING, on.LookMissed, forward.look_missed, P.GATED, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
+    _row(P.BAKING, on.Ticked, forward.tick_while_judging, P.GATED, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
     _row(P.PROMOTING, on.StableUpdated, forward.stable_updated),
     _row(P.PROMOTING, on.WorkloadFailed, backward.stable_update_failed),
     _row(P.PROMOTING, on.StableReverted, forward.stable_reverted, P.ROLLING_BACK),
@@ -114,8 +120,14 @@ TABLE: tuple[Row, ...] = (
     _row(LIVE, on.EffectFailed, backward.effect_failed, P.CLEANING, FINAL, BACK),
     _row(LIVE, on.LeaseRenewed, backward.lease_renewed),
     _row(LIVE, on.AbortRequested, backward.abort_requested, BACK),
-    _row(LIVE, on.PauseRequested, backward.pause_requested),
-    _row(LIVE, on.ResumeRequested, backward.resume_requested),
+    _row(LIVE, on.PauseRequested, gating.pause_requested),
+    _row(LIVE, on.ResumeRequested, gating.resume_requested),
+    _row(P.JUDGING, on.SkipRequested, gating.skip_requested, P.SHIFTING, P.GATED),
+    _row(P.BAKING, on.SkipRequested, gating.skip_requested, P.GATED, P.PROMOTING, P.CLEANING),
+    _row(LIVE - WAITED, on.SkipRequested, gating.out_of_turn),
+    _row(P.JUDGING, on.PromoteRequested, gating.promote_requested, P.SHIFTING),
+    _row(P.BAKING, on.PromoteRequested, gating.promote_requested, P.GATED, P.PROMOTING, P.CLEANING),
+    _row(LIVE - WAITED, on.PromoteRequested, gating.out_of_turn),
 )
 
 

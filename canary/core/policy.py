@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
-from canary.core.release import FULL, Policy, StepPolicy
+from canary.core.release import FULL, Approvers, Policy, StepPolicy
 from canary.spec import Release as ReleaseFile
+from canary.spec.quantities import PROMOTION
 from canary.spec.strategy import Exponential, Linear
 from strategies import Step, explicit, exponential, linear
 
@@ -41,7 +43,7 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
         exact_split: whether the gateway keeps shares exactly (its metric pack knows).
     """
     spec = file.spec
-    gates = {gate.before: gate.expires for gate in spec.gates}
+    gates: dict[Decimal | str, float] = {gate.before: gate.expires for gate in spec.gates}
     steps = tuple(
         StepPolicy(share=step.share, hold_min=step.hold_min, hold_max=step.hold_max, gate=gates.get(step.share))
         for step in steps_of(file)
@@ -51,6 +53,9 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
         bake_min=spec.bake.min,
         bake_max=spec.bake.max,
         bake_gate=gates.get(FULL),
+        promotion_gate=gates.get(PROMOTION),
+        approvers=tuple(_approvers(file, steps)),
+        called=f"{spec.route.name} -n {file.metadata.namespace}",
         settle_window=spec.settle.window,
         settle_least=spec.settle.timeout,
         drain=spec.drain,
@@ -64,3 +69,15 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
         exact_split=exact_split,
         has_workload=spec.workload is not None,
     )
+
+
+def _approvers(file: ReleaseFile, steps: tuple[StepPolicy, ...]) -> Iterator[Approvers]:
+    """Who may decide where, for the gates that say so."""
+    places: dict[Decimal | str, int] = {step.share: place for place, step in enumerate(steps)} | {FULL: len(steps)}
+    for gate in file.spec.gates:
+        place = len(steps) + 1 if gate.before == PROMOTION else places[gate.before]
+        listed = gate.approvers
+        if listed.users or listed.groups or gate.separation_of_duties:
+            yield Approvers(
+                before=place, users=listed.users, groups=listed.groups, separation=gate.separation_of_duties
+            )

@@ -77,13 +77,33 @@ class StepPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approvers:
+    """Who may decide at a gate, beside what RBAC lets them write.
+
+    Attributes:
+        before: the gate's place: index of the step it stands before, the number of steps for the bake, one more for
+            the promotion.
+        users, groups: as the API server knows them; both empty lets anybody who can write the decision.
+        separation: whoever asked for the release does not decide.
+    """
+
+    before: int
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    separation: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What the release file decided; it never changes during a release. Durations in seconds.
 
     Attributes:
         steps: the plan, shares ascending.
         bake_min, bake_max: hold at 100 % before promotion.
-        bake_gate: seconds after which a gate before the bake expires; None without one.
+        bake_gate, promotion_gate: seconds after which a gate before the bake, or before the promotion, expires; None
+            without one.
+        approvers: who may decide where; a gate without an entry is anybody's who can write the decision.
+        called: how commands name the release, such as `user-service-route -n shop`; empty where nobody said.
         settle_window: how long no new canary request must be seen for a lowering to count as done.
         settle_least: the least wait for traffic to follow a raise.
         drain: how long a lowering waits for requests to stop before it reports the rest and goes on.
@@ -108,6 +128,9 @@ class Policy:
     deadline: float
     last_call: float
     bake_gate: float | None = None
+    promotion_gate: float | None = None
+    approvers: tuple[Approvers, ...] = ()
+    called: str = ""
     undecided: Literal["extend", "pause", "proceed", "rollback"] = "proceed"
     no_traffic: Literal["hold", "rollback", "proceed"] = "hold"
     no_data: Literal["hold", "rollback"] = "rollback"
@@ -148,7 +171,9 @@ class Release:
         suspect: the sentence of an outside change that waits for its confirming read.
         verdict, may_proceed, sentence: the judge's newest word in this step, and its reason.
         absent, absence: what a step that ends without some metric's data does, and which metric.
-        approved: index of the newest step whose gate a person opened; -1 for none.
+        approved: place of the newest gate that was opened, as `Approvers.before` counts; -1 for none.
+        held: seconds for which the step was held when the gate after it was reached; the wait there does not count.
+        heard: number of the newest request by a person that was answered; 0 for none.
         basis: what that word rests on.
         alerted: what people were told in this step of what holds it.
         told: the last reason for waiting that people were told, so that it is told once.
@@ -189,6 +214,8 @@ class Release:
     basis: str = ""
     alerted: tuple[str, ...] = ()
     approved: int = -1
+    held: float = 0.0
+    heard: int = 0
     told: str = ""
     unsure: float = 0.0
     leftovers: tuple[str, ...] = ()
@@ -220,3 +247,22 @@ class Release:
         if index < len(policy.steps):
             return policy.steps[index]
         return StepPolicy(share=FULL, hold_min=policy.bake_min, hold_max=policy.bake_max, gate=policy.bake_gate)
+
+    def gate_before(self, place: int) -> float | None:
+        """Seconds after which the gate at a place expires (as `Approvers.before` counts); None without a gate."""
+        policy = self.policy
+        if place < len(policy.steps):
+            return policy.steps[place].gate
+        return policy.bake_gate if place == len(policy.steps) else policy.promotion_gate
+
+    @property
+    def gate(self) -> int | None:
+        """Place of the gate that waits for a decision; None when none does."""
+        following = self.step + 1
+        return following if self.phase is Phase.GATED and self.approved < following else None
+
+    @property
+    def expires(self) -> float | None:
+        """When the gate it stands at expires, seconds since the epoch; None where it stands at none."""
+        lasts = self.gate_before(self.step + 1)
+        return self.since + lasts if self.phase is Phase.GATED and lasts is not None else None

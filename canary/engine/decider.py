@@ -20,6 +20,7 @@ from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
 from canary.engine import fence, recalling
 from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
+from canary.engine.desk import Desk
 from canary.engine.journal import Journal
 from canary.engine.keeping import JournalKeeper
 from canary.engine.leasekeeper import holder_instead
@@ -67,6 +68,7 @@ class Decider:
         code: the exit code, once the release is over for this process.
         standing_by: another engine drives the release; only its end is waited for.
         leaving: this process is about to end; what would go forward is left to the next one.
+        desk: where people's decisions come in.
         share_changed: called right after the weights changed, so that a reading can be taken soon.
     """
 
@@ -96,6 +98,7 @@ class Decider:
             stored=stored,
             journal=journal,
         )
+        self.desk = Desk(ports.gates, ports.clock, subject or (journal.subject if journal else None))
         self._recording = Recording(ports.records, observer, ports.clock, mark=journal.record if journal else (0, ""))
         self._holder = Holder(ports.journals, release)
         self._ended_at, self._sweeping = 0.0, False
@@ -152,6 +155,7 @@ class Decider:
         self.handle(on.Ticked(at=now))
         if self.over:
             return
+        self.desk.attend(self.release, self._background)
         if self._recording.due:
             self.flush()
         if self._journal.due(now) and self.release.started:

@@ -2,9 +2,9 @@
 
     decider   this thread: takes events from a queue, urgent ones first, and ticks
     lease     renews the lease while the decider's heart beats
-    watchers  the route, and the endpoints of both arms
+    watchers  the route, the endpoints of both arms, and what people write
     looks     paced by APScheduler; a worker reads the counters
-    lanes     one serial worker each for checks and for the workload
+    lanes     one serial worker each for checks, for the workload and for what people decide
 
 The wall clock is used by APScheduler alone, for pacing: if it jumps, looks come early or late and nothing else happens.
 """
@@ -177,6 +177,9 @@ class Engine:
                 ),
             ),
         ]
+        gates = ports.gates
+        if gates is not None:
+            bodies.append(("people", lambda: gates.watch(self._decider.desk.changed, self._stop)))
         workloads = ports.workloads
         if workloads is not None:
             bodies.append(

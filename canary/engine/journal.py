@@ -106,5 +106,7 @@ def same_intent(before: Release, after: Release) -> bool:
         and before.fenced == after.fenced
         and before.share == after.share
         and before.paused == after.paused
+        and before.approved == after.approved
+        and before.heard == after.heard
         and before.incarnation == after.incarnation
     )

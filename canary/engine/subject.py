@@ -32,6 +32,7 @@ class Subject(BaseModel):
         stable_port, canary_port: as the route names them.
         workload: None when the engine makes none.
         job: name of the Job that runs it; empty outside of one.
+        requester: who asked for the release; empty where nobody can tell, or nobody needs to.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,3 +47,4 @@ class Subject(BaseModel):
     canary_port: int
     workload: Workload | None = None
     job: str = ""
+    requester: str = ""

@@ -12,6 +12,7 @@ from canary.core import events as on
 from canary.ports import (
     Clock,
     Endpoints,
+    Gates,
     Journals,
     JsonObject,
     Leases,
@@ -27,7 +28,10 @@ from canary.ports import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything the engine needs from the world; `pasts` is None where the source keeps no past."""
+    """Everything the engine needs from the world.
+
+    Without `gates` people decide by `abort` alone; `pasts` is None where the source keeps no past.
+    """
 
     clock: Clock
     routes: Routes
@@ -37,6 +41,7 @@ class Ports:
     preflights: Preflights
     sources: Sources
     workloads: Workloads | None
+    gates: Gates | None = None
     reporters: tuple[Reporters, ...] = ()
     pasts: Pasts | None = None
 

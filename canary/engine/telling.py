@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from canary.core.gates import waiting
 from canary.core.release import Release
 from canary.engine.observer import Observer
 from canary.ports import Progress
@@ -33,5 +34,12 @@ def progress_of(release: Release, observer: Observer, *, at: float, **told: Any)
         stable_requests=totals.stable,
         canary_requests=totals.canary,
         route_bad=totals.route_bad,
+        waits=_waits(release),
         **told,
     )
+
+
+def _waits(release: Release) -> str:
+    if release.gate is not None:
+        return waiting(release)
+    return f"paused: canary resume {release.policy.called}".strip() if release.paused else ""

@@ -112,6 +112,8 @@ def _standing(view: View, at: float) -> RenderableType:
         hold = f", to be held {words.span(progress.hold_min)} to {words.span(progress.hold_max)}"
         phase.append(hold, style="not bold dim")
     grid.add_row("phase", phase)
+    if progress.waits:
+        grid.add_row("people", Text(plain(progress.waits), style="bold yellow"))
     grid.add_row("plan", _plan(view.plan, progress.step, where(progress)))
     traffic = Text(f"wanted {words.share(progress.share_wanted)}, seen {words.seen(progress.share_seen)}")
     stable, canary = words.count(progress.stable_requests), words.count(progress.canary_requests)

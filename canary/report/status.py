@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from analysis.model import Verdict
+from canary.core.gates import awaited
 from canary.core.outcome import MEANING
 from canary.core.release import FINAL, Phase, Release, Stage
 from canary.report import words
@@ -59,11 +60,17 @@ class Status:
             return ""
         return f"canary abort {self.route} -n {self.namespace} --reason '...'"
 
+    @property
+    def decide(self) -> str:
+        """The command that opens the gate it waits at; empty when none waits."""
+        if self.release is None or self.release.gate is None:
+            return ""
+        return f"canary approve {self.route} -n {self.namespace} --reason '...'"
+
 
 _GOING = {
     Phase.PENDING: "its first check",
     Phase.PREFLIGHT: "the checks before anything is touched",
-    Phase.GATED: "a person's approval",
 }
 
 _STAGES = {
@@ -95,7 +102,7 @@ def _hindered(status: Status, release: Release) -> str:
     if status.alive is False:
         return "an engine: none is alive; run the release again with its own file, or abort it with --finish"
     if release.paused:
-        return "a person: it is paused"
+        return f"a person: it is paused; canary resume {status.route} -n {status.namespace}"
     if release.retry_at is not None and release.failures:
         return f"another try in {words.span(max(0.0, release.retry_at - status.now))}, after {release.failures} failed"
     return ""
@@ -105,6 +112,8 @@ def _course_waits(release: Release, now: float) -> str:
     match release.phase:
         case Phase.JUDGING | Phase.BAKING:
             return _hold(release, now)
+        case Phase.GATED if release.gate is not None:
+            return awaited(release)
         case Phase.SETTLING:
             seen = release.settling.seen if release.settling else 0
             return f"traffic to follow {words.share(release.share)} ({seen} canary requests seen)"
@@ -160,6 +169,8 @@ def text(status: Status) -> str:
     if release is not None and not status.ended:
         lines.append(_row("waits for", waits_for(status)))
     lines += [_row("not known", sentence) for sentence in status.unknown]
+    if status.decide:
+        lines.append(_row("to approve", f"{status.decide} (or canary reject)"))
     if status.stop:
         lines.append(_row("to stop it", status.stop))
     return "\n".join(plain(line) for line in lines) + "\n"
@@ -245,7 +256,13 @@ def data(status: Status) -> dict[str, Any]:
         key: value for key, value in asdict(status).items() if key not in {"release", "shares", "weights", "unknown"}
     }
     told |= {"shares": list(status.shares), "weights": list(status.weights), "unknown": list(status.unknown)}
-    told |= {"stop": status.stop, "waitsFor": waits_for(status), "phase": None, "outcome": None}
+    told |= {
+        "stop": status.stop,
+        "decide": status.decide,
+        "waitsFor": waits_for(status),
+        "phase": None,
+        "outcome": None,
+    }
     if release is None:
         return told
     outcome = release.outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from canary.core.gates import awaited
 from canary.core.outcome import MEANING
 from canary.core.release import FINAL
 from canary.report import words
@@ -21,6 +22,7 @@ def line(seen: Status) -> str:
         parts.append(f"share {words.share(release.share)} (in the route {shown(seen.shares)})")
         parts += ["no engine is alive"] if seen.alive is False else []
         parts += ["paused"] if release.paused else []
+        parts += [f"waits for {awaited(release)}: {seen.decide}"] if release.gate is not None else []
         parts += [f"judge {release.verdict}"] if release.step >= 0 else []
     if release.outcome is not None:
         parts.append(f"{MEANING[release.outcome.code]} (exit {int(release.outcome.code)}): {release.outcome.reason}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
@@ -142,6 +142,20 @@ Share = Annotated[
     _schema(r"[0-9]{1,3}(\.[0-9]{1,4})?\s?%?", number={"type": "number", "minimum": 0, "maximum": 100}, example="5%"),
 ]
 """Percent of the pool, exact, up to 4 decimals."""
+
+PROMOTION = "promotion"
+
+Place = Annotated[
+    Decimal | Literal["promotion"],
+    BeforeValidator(lambda value: value if value == PROMOTION else parse_share(value)),
+    PlainSerializer(lambda place: place if place == PROMOTION else _plain(place), return_type=str),
+    _schema(
+        r"([0-9]{1,3}(\.[0-9]{1,4})?\s?%?|promotion)",
+        number={"type": "number", "minimum": 0, "maximum": 100},
+        example="50%",
+    ),
+]
+"""Where a gate stands: before the step with a share, or before the promotion."""
 
 Fraction = Annotated[
     float,

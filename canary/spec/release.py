@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from canary.spec.analysis import Analysis
 from canary.spec.base import Part
-from canary.spec.names import Image, LabelName, ReleaseName
-from canary.spec.quantities import Duration, Share, format_duration
+from canary.spec.names import Image, LabelName, ReleaseName, Text
+from canary.spec.quantities import Duration, Place, format_duration
 from canary.spec.strategy import Linear, Strategy
 from canary.spec.traffic import Canary, Route, Stable, Workload
 
@@ -55,10 +55,28 @@ class Promote(Part):
     by: Literal["engine"] = Field(default="engine", description="The engine updates stable's Deployment.")
 
 
-class Gate(Part):
-    """A person's yes before a step."""
+class Approvers(Part):
+    """Who may decide, beside what RBAC lets them write: names as the API server knows them."""
 
-    before: Share = Field(description="The gate stands before the step with this share; 100 is the bake.")
+    users: Annotated[tuple[Text, ...], Field(max_length=20)] = Field(
+        default=(), description="User names, as kubectl auth whoami prints them."
+    )
+    groups: Annotated[tuple[Text, ...], Field(max_length=20)] = Field(default=(), description="Groups of users.")
+
+
+class Gate(Part):
+    """A person's yes before a step, the bake or the promotion."""
+
+    before: Place = Field(
+        description="The gate stands before the step with this share; 100 is the bake; or promotion, after the bake."
+    )
+    # Whoever may write the gate object (RBAC) may decide; a list narrows that for this release.
+    approvers: Approvers = Field(
+        default_factory=Approvers, description="Who may decide. Default: whoever RBAC lets write the gate object."
+    )
+    separation_of_duties: bool = Field(
+        default=False, description="Whoever asked for the release does not decide. Default: false."
+    )
     # An hour: long enough for lunch, short enough that half a release does not stand overnight.
     expires: Duration = Field(default=3600.0, description="How long it waits for an answer. Default: 1h.")
     on_expiry: Literal["rollback", "hold", "proceed"] = Field(

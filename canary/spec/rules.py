@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from canary.spec.metric_rules import metrics
 from canary.spec.objection import Objection, Path, exactly_one
 from canary.spec.plan import steps_of
-from canary.spec.quantities import format_duration
+from canary.spec.quantities import PROMOTION, format_duration
 from canary.spec.strategy import Exponential, Linear, Strategy
 from strategies.plan import MOST_STEPS, Plan
 
@@ -185,15 +185,15 @@ def _waits(spec: Spec, path: Path) -> Iterator[Objection]:
 
 
 def _gates(spec: Spec, path: Path) -> Iterator[Objection]:
-    seen = set[Decimal]()
+    seen = set[Decimal | str]()
     shares = {step.share for step in _plan(spec)}
     for index, gate in enumerate(spec.gates):
         here = (*path, index, "before")
         if gate.before in seen:
             yield Objection(here, "there is a gate before this step already", "write one gate for each step")
-        elif shares and gate.before != ALL and gate.before not in shares:
+        elif shares and gate.before not in {ALL, PROMOTION} and gate.before not in shares:
             known = ", ".join(f"{share.normalize():f}" for share in sorted(shares))
-            yield Objection(here, "no step has this share", f"write one of {known}, or 100 for the bake")
+            yield Objection(here, "no step has this share", f"write one of {known}, 100 for the bake, or promotion")
         seen.add(gate.before)
         if gate.on_expiry != spec.gates[0].on_expiry:
             yield Objection(

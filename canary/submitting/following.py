@@ -8,6 +8,8 @@ from typing import Any
 
 from canary.submitting.changes import changes_of
 
+GATED = "GATED"
+
 HEARTBEAT = 30.0
 """Seconds without a line after which one says that it still goes on: CI ends jobs that are silent."""
 
@@ -61,7 +63,7 @@ def heartbeat(seen: Seen, *, now: float, moment: str) -> tuple[Seen, str]:
     if silent >= HEARTBEAT:
         text = f"the API server has not answered for {silent:.0f} s; the release goes on without us"
     elif seen.phase:
-        text = f"still {seen.phase}"
+        text = f"still {seen.phase}" + (f": {seen.line}" if seen.phase == GATED else "")
     else:
         text = "the engine has not spoken yet: its pod is being scheduled, pulled or started"
     return replace(seen, spoke=now), f"{moment}  ...  {text}"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from canary.adapters.kubernetes import derive
+from canary.adapters.kubernetes.gates import gate_name
 from canary.adapters.kubernetes.paths import named
 from canary.spec import parse
 
@@ -50,7 +51,9 @@ def test_names_are_spelled_as_the_engine_spells_them(
     other = named(stable_workload, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
     assert granted(role, "httproutes", "patch") == {file.spec.route.name}
     assert granted(role, "leases", "patch") == {named("canary", file.spec.route.name)}
-    assert granted(role, "configmaps", "patch") == {named("canary", file.spec.route.name, "journal")}
+    gate = gate_name(file.spec.route.name)
+    assert granted(role, "configmaps", "patch") == {named("canary", file.spec.route.name, "journal"), gate}
+    assert granted(role, "configmaps", "watch") == {gate}
     assert granted(role, "services", "get") == {file.spec.stable.service, file.canary_service}
     assert granted(role, "services", "delete") == {file.canary_service}
     assert granted(role, "deployments", "patch") == {stable_workload, other}

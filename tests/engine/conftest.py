@@ -16,6 +16,7 @@ from analysis.judge import JudgeConfig, MetricConfig
 from analysis.model import Arm
 from analysis.sources import ROUTE, Key, Measured, Reading, Role, Sample
 from canary.adapters.memory import (
+    MemoryGates,
     MemoryJournals,
     MemoryLeases,
     MemoryPreflights,
@@ -163,7 +164,7 @@ class Play:
         self.workloads = MemoryWorkloads(self.world)
         self.journals, self.records = MemoryJournals(self.world), MemoryRecords(self.world)
         self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
-        self.preflights = MemoryPreflights(self.world)
+        self.preflights, self.gates = MemoryPreflights(self.world), MemoryGates(self.world)
         self.lives = 0
         self.pasts, self.warmup = pasts, warmup
         steps = tuple(StepPolicy(share=Decimal(share), hold_min=5, hold_max=25) for share in (5, 25, 50))
@@ -202,6 +203,7 @@ class Play:
             preflights=self.preflights,
             sources=ScriptedSources(self.world, self.gateway.reading),
             workloads=self.workloads,
+            gates=self.gates,
             reporters=(self.reporters,),
             pasts=self.pasts,
         )
@@ -231,6 +233,7 @@ class Play:
             stored=stored.version if stored else None,
             journal=journal,
         )
+        self.gates.watch(self.decider.desk.changed, _Never())
         self.decider.handle(started(release, at=self.world.clock.now(), incarnation=holder))
 
     def second(self) -> None:

@@ -260,7 +260,7 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
         ("strategy: {steps: []}", "spec.strategy.steps", "too short"),
         ("gates: [{before: 7}]", "spec.gates[0].before", "no step has this share"),
         ("gates: [{before: 5}, {before: 100, onExpiry: hold}]", "spec.gates[1].onExpiry", "expire alike"),
-        ("gates: [{before: 5, approvers: {slack: [a]}}]", "spec.gates[0].approvers", "not supported yet"),
+        ("gates: [{before: 5, approvers: {slack: [a]}}]", "spec.gates[0].approvers.slack", "not supported yet"),
         ("canary: {service: user-service}", "spec.canary.service", "the same Service"),
         ("deadline: 6m", "spec.deadline", "take 6m"),
         (

@@ -19,6 +19,7 @@ from canary.adapters.kubernetes.connect import ConnectError, connect
 if TYPE_CHECKING:
     from canary.adapters.kubernetes.clock import ServerClock
     from canary.adapters.kubernetes.events import EventReporter
+    from canary.adapters.kubernetes.gates import KubernetesGates
     from canary.adapters.kubernetes.journal import KubernetesJournals
     from canary.adapters.kubernetes.leases import KubernetesLeases
     from canary.adapters.kubernetes.preflight import KubernetesPreflights
@@ -30,6 +31,7 @@ __all__ = [
     "Api",
     "ConnectError",
     "EventReporter",
+    "KubernetesGates",
     "KubernetesJournals",
     "KubernetesLeases",
     "KubernetesPreflights",
@@ -42,6 +44,7 @@ __all__ = [
 
 _MODULES = {
     "EventReporter": "events",
+    "KubernetesGates": "gates",
     "KubernetesJournals": "journal",
     "KubernetesLeases": "leases",
     "KubernetesPreflights": "preflight",

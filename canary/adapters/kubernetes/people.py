@@ -16,6 +16,7 @@ from canary.adapters.kubernetes.clock import parse_time
 from canary.adapters.kubernetes.errors import clean
 from canary.adapters.kubernetes.leases import HANDOVER, ORIGIN
 from canary.adapters.kubernetes.paths import CONFIG_MAP, LEASE, NAME_LABEL, PART_LABEL, RELEASE_NOTE, ROUTE_KINDS, named
+from canary.core.gates import Person
 from canary.ports import JsonObject, NotFound, PortError
 
 BRIEF = Budget(total=2.0, attempt=1.0)
@@ -46,18 +47,25 @@ class LeaseSeen:
 
 def whoami(api: Api) -> str:
     """The caller as the API server knows them; where it does not say, this machine's user, marked as such."""
+    return person(api).name
+
+
+def person(api: Api) -> Person:
+    """The caller with their groups, as `whoami` has the name."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         answer = api.create(REVIEW, body, doing="asking who we are", deadline=api.deadline(BRIEF))
-        name = answer["status"]["userInfo"]["username"]
+        info = answer["status"]["userInfo"]
+        name, groups = info["username"], info.get("groups")
         if isinstance(name, str) and name:
-            return clean(name)
-    except (PortError, KeyError, TypeError):
+            listed = groups if isinstance(groups, list) else []
+            return Person(name=clean(name), groups=tuple(clean(one) for one in listed if isinstance(one, str)))
+    except (PortError, KeyError, TypeError, AttributeError):
         pass
     try:
-        return f"{getpass.getuser()} (by their own word)"
+        return Person(name=f"{getpass.getuser()} (by their own word)")
     except (OSError, KeyError):
-        return "somebody"
+        return Person(name="somebody")
 
 
 def namespace_of(*, kubeconfig: Path | None, context: str | None, in_cluster: bool) -> str:

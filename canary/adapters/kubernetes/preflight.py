@@ -14,6 +14,7 @@ from analysis.sources import Measured, Reading
 from canary.adapters.kubernetes.access import Right, denied, rule_for
 from canary.adapters.kubernetes.api import Api
 from canary.adapters.kubernetes.envoy_proxies import check_stat_names
+from canary.adapters.kubernetes.gates import gate_name
 from canary.adapters.kubernetes.neighbours import COVERS
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import (
@@ -159,6 +160,8 @@ class KubernetesPreflights:
         for resource, which in ((LEASE, self._lease), (CONFIG_MAP, self._journal)):
             rights += [Right(verb=verb, resource=resource, name=which) for verb in ("get", "patch")]
             rights.append(Right(verb="create", resource=resource))
+        gate = gate_name(name)
+        rights += [Right(verb=verb, resource=CONFIG_MAP, name=gate) for verb in ("get", "list", "watch", "patch")]
         rights.append(Right(verb="create", resource=EVENT, needed=False))
         rights += [Right(verb="get", resource=SERVICE, name=arm.name) for arm in (self._pool.stable, self._pool.canary)]
         rights.append(Right(verb="list", resource=ENDPOINT_SLICE))

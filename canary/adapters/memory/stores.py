@@ -1,13 +1,14 @@
-"""Lease, journal and record in memory."""
+"""Lease, journal, gate and record in memory."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from canary.adapters.memory.patching import PatchFailed, apply, copied
 from canary.adapters.memory.world import World
 from canary.core.vigil import Sighting
-from canary.ports import Conflict, LeaseNews, LeaseView, NotFound, Refused, Stored
+from canary.ports import Conflict, JsonObject, LeaseNews, LeaseView, NotFound, Operations, Refused, Stored
 
 JOURNAL_LIMIT = 32 * 1024
 CHUNK_LIMIT = 256 * 1024
@@ -157,6 +158,78 @@ class MemoryJournals:
     def delete(self) -> None:
         """Somebody else deletes it."""
         self._stored = None
+
+
+class MemoryGates:
+    """See `canary.ports.Gates`.
+
+    Attributes:
+        pins: the API server makes sure who decides.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.pins = False
+        self._world = world
+        self._object: JsonObject | None = None
+        self._watchers: list[tuple[Callable[[], None], threading.Event]] = []
+
+    def read(self) -> JsonObject | None:
+        """See Gates."""
+        return self._world.perform("gates.read", lambda: self.current)
+
+    @property
+    def current(self) -> JsonObject | None:
+        """The object as it is, without a call being made."""
+        found: JsonObject | None = copied(self._object)
+        return found
+
+    def create(self, values: Mapping[str, str]) -> JsonObject:
+        """See Gates."""
+
+        def act() -> JsonObject:
+            if self._object is not None:
+                raise Conflict("creating the gate: it is there (HTTP 409)")
+            return self.put({"metadata": {"name": "gate"}, "data": dict(values)})
+
+        return self._world.perform("gates.create", act)
+
+    def patch(self, operations: Operations) -> JsonObject:
+        """See Gates."""
+
+        def act() -> JsonObject:
+            if self._object is None:
+                raise NotFound("writing the gate: it is not there (HTTP 404)")
+            try:
+                return self.put(apply(self._object, operations))
+            except PatchFailed as error:
+                raise Conflict(f"writing the gate: {error} (HTTP 422)") from error
+
+        return self._world.perform("gates.patch", act)
+
+    def pinned(self) -> bool:
+        """See Gates."""
+
+        def act() -> bool:
+            if self._object is None:
+                raise NotFound("asking who may decide: the gate is not there (HTTP 404)")
+            return self.pins
+
+        return self._world.perform("gates.pinned", act)
+
+    def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
+        """See Gates; returns at once, and every write from now on calls back before it returns."""
+        self._world.perform("gates.watch", lambda: self._watchers.append((on_change, stop)))
+        on_change()
+
+    def put(self, body: JsonObject) -> JsonObject:
+        """Somebody writes it, whatever stands there."""
+        metadata = {**body["metadata"], "resourceVersion": self._world.version()}
+        self._object = copied({**body, "metadata": metadata})
+        found: JsonObject = copied(self._object)
+        self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]
+        for on_change, _ in tuple(self._watchers):
+            on_change()
+        return found
 
 
 class MemoryRecords:

@@ -32,7 +32,7 @@
 
 {{/*
 The names of everything that a release touches, spelled as canary/adapters/kubernetes does. JSON:
-route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, fullname, account, copies (kinds of which the canary gets copies).
+route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies).
 */}}
 {{- define "canary.names" -}}
 {{- $spec := dig "spec" dict (include "canary.file" . | fromJson) -}}
@@ -56,6 +56,7 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
   "copies" (get (get $spec "workload" | default dict) "copy" | default list)
   "lease" (include "canary.named" (dict "name" (printf "canary-%s" $route) "limit" 253))
   "journal" (include "canary.named" (dict "name" (printf "canary-%s-journal" $route) "limit" 253))
+  "gate" (include "canary.named" (dict "name" (printf "canary-%s-gate" $route) "limit" 253))
   "fullname" $fullname
   "account" (.Values.serviceAccount.name | default $fullname)
   | toJson -}}
