@@ -6,6 +6,7 @@ import dataclasses
 import json
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,7 +81,7 @@ def _do(api: Api, target: Target, *, reason: str, finish: bool, timeout: float) 
     from canary.cli.aborting import abort as put_back
     from canary.ports import NotFound, PortError, Refused
 
-    world = _world(api, target)
+    world = world_of(api, target, say=_say)
     by = whoami(api)
     try:
         done = put_back(world, by=by, reason=reason, timeout=timeout)
@@ -101,7 +102,10 @@ def _do(api: Api, target: Target, *, reason: str, finish: bool, timeout: float) 
     return done
 
 
-def _world(api: Api, target: Target) -> World:
+def world_of(
+    api: Api, target: Target, *, say: Callable[[str], None] = lambda line: typer.echo(line, err=True)
+) -> World:
+    """What an abort works with on a cluster."""
     from canary.adapters.kubernetes import KubernetesJournals, KubernetesRoutes, ServerClock
     from canary.adapters.kubernetes.origin import known_dead
     from canary.adapters.kubernetes.paths import named
@@ -117,7 +121,7 @@ def _world(api: Api, target: Target) -> World:
         dead=partial(known_dead, api=api, namespace=here),
         pool=target.pool,
         sleep=time.sleep,
-        say=_say,
+        say=say,
     )
 
 

@@ -96,7 +96,7 @@ def abort(world: World, *, by: str, reason: str, timeout: float) -> Done:
     """
     until = world.clock.monotonic() + timeout
     try:
-        case, route, alarms = _write(world, by=by, reason=reason, until=until)
+        case, route, alarms = _write(world, cut.Abort(by=by, reason=reason), until=until)
     except Nothing as nothing:
         return Done(code=ExitCode.PREFLIGHT_FAILED, sentence=f"nothing to abort: {nothing}")
     except Unknown as error:
@@ -136,13 +136,28 @@ def abort(world: World, *, by: str, reason: str, timeout: float) -> Done:
     return done
 
 
-def _write(world: World, *, by: str, reason: str, until: float) -> tuple[Case, JsonObject, tuple[str, ...]]:
+def supersede(world: World, *, by: str, reason: str) -> None:
+    """The same one write, for a release that takes another's place; its engine says and does the rest.
+
+    Args:
+        world: what it is done with.
+        by, reason: which release, and what it releases.
+
+    Raises:
+        Nothing: there is none to supersede, or not yet, or it is too late.
+        Unknown, PortError: it was not written, or nobody can tell.
+    """
+    until = world.clock.monotonic() + POLL
+    _write(world, cut.Abort(by=by, reason=reason, superseded=True), until=until)
+
+
+def _write(world: World, note: cut.Abort, *, until: float) -> tuple[Case, JsonObject, tuple[str, ...]]:
     told = False
     while True:
         try:
             route = world.routes.read()
             case = case_of(route, journal_of(world.journals), world.pool)
-            said = cut.Abort(by=by, reason=reason, at=_stamp(world.clock.now()), release=case.uid)
+            said = replace(note, at=_stamp(world.clock.now()), release=case.uid)
             plan = cut.abort(
                 route,
                 pool=case.pool,

@@ -15,8 +15,8 @@ from canary.cli.attempts import attempt_of
 from canary.cli.boundary import Failure
 from canary.cli.checking import pasts_of, preflights_of, sources_of, workloads_of
 from canary.cli.reads import with_tests
-from canary.cli.resuming import readable, resumable, subject_of
-from canary.cli.taking import given_back, same_release, sweep_before, take_lease
+from canary.cli.resuming import readable, subject_of
+from canary.cli.taking import sweep_before
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.core.release import Release as Running
@@ -103,10 +103,11 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     from canary.adapters.kubernetes.api import FIELD_MANAGER
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.objects import Objects
-    from canary.adapters.kubernetes.origin import here, known_dead
+    from canary.adapters.kubernetes.origin import here
     from canary.adapters.kubernetes.own_job import own_fate, own_job
     from canary.adapters.kubernetes.paths import NAME_LABEL, named
     from canary.cli.ended import tell_the_end
+    from canary.cli.turns import our_turn
     from canary.core.policy import policy_of
     from canary.engine.decider import Decider, started
     from canary.engine.engine import Engine, Lanes
@@ -131,16 +132,10 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     )
     identity = identity_of(file)
     readable(journals.load())  # one that nobody can read leaves the lease alone
-    seen = take_lease(
-        leases,
-        holder,
-        dead=partial(known_dead, api=api, namespace=namespace),
-        say=say,
-        monotonic=clock.monotonic,
-        same=partial(same_release, journals, identity),
+    turn = our_turn(
+        file, api, leases=leases, journals=journals, clock=clock, holder=holder, reporters=reporters, say=say
     )
-    with given_back(leases, holder):
-        stored, journal = resumable(journals.load(), identity, seen=seen)
+    stored, journal = turn.stored, turn.journal
     sweep_before(stored, journal, Objects(api, namespace))
     if journal is not None and journal.release.outcome is not None and journal.release.phase in FINAL:
         tell = tell_the_end(journal.release, journal.release.outcome, leases=leases, holder=holder, reporters=reporters)
@@ -149,7 +144,9 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     release = (
         journal.release
         if journal
-        else Running(uid=uuid.uuid4().hex[:12], incarnation=holder, policy=policy_of(file, exact_split=exact))
+        else Running(
+            uid=uuid.uuid4().hex[:12], incarnation=holder, policy=turn.shortened(policy_of(file, exact_split=exact))
+        )
     )
     labels = {"canary-engine.io/release": release.uid, "canary-engine.io/service": file.spec.stable.service}
     routes = KubernetesRoutes(api, namespace=namespace, name=route)
@@ -195,7 +192,7 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         identity=identity,
         stored=stored.version if stored else None,
         journal=journal,
-        subject=subject_of(file),
+        subject=subject_of(file, asked=turn.asked, requester=turn.requester, before=journal),
     )
     fate = partial(own_fate, api, namespace=namespace, job=own_job(os.environ), now=clock.now)
     engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder, fate=fate)

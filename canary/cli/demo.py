@@ -66,7 +66,7 @@ def demo(
         from canary.report.account import text
 
         typer.echo(f"\nScenario {played.name}: {played.story}\n\n{text(account)}", nl=False)
-        if account.code is not played.ends:
+        if account.code is not played.ends and not played.gates:
             typer.echo(f"This scenario should have ended with exit {int(played.ends)}.")
     raise typer.Exit(account.code)
 
@@ -91,6 +91,10 @@ def _play(scenario: Scenario) -> tuple[Account, Scenario]:
         before = _route(sandbox)
         load = sandbox.start_load(rate=scenario.rate, streams=scenario.streams, seconds=scenario.load_for)
         _say(f"users send {scenario.rate:g} requests a second")
+        if scenario.gates and sandbox.places:
+            where = f"--kubeconfig {sandbox.places.admin}"
+            _say("decide, from a second terminal, when it waits (3 minutes, else it is rolled back):")
+            _say(f"  canary approve shop {where}    or    canary reject shop {where} --reason '...'")
         meddler = Meddler(scenario.meddler, sandbox) if scenario.meddler else None
         if meddler:
             meddler.start()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
+from canary.submitting.changes import code_of
 from canary.submitting.following import GATED, Seen, heartbeat, news
 from canary.submitting.reading import attempt_of, end_of, verdict
 
@@ -141,7 +142,8 @@ class Followed:
         self._seen, lines = news(self._seen, job, now=self._clock())
         for line in lines:
             self._say(line)
-        return end_of(job) is not None
+        # Superseded: its Job only starts pods that end at once, until it has no more tries.
+        return end_of(job) is not None or code_of(job) == ExitCode.HELD_BY_ANOTHER
 
     def _check(self) -> JsonObject | None:
         from canary.adapters.kubernetes.submissions import unauthorised

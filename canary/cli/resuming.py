@@ -66,11 +66,17 @@ def resumable(
     return stored, journal
 
 
-def subject_of(file: Release) -> Subject:
-    """What the release is about, for a watchdog: it has the journal, and no release file."""
+def subject_of(file: Release, *, asked: float = 0.0, requester: str = "", before: Journal | None = None) -> Subject:
+    """What the release is about, for a watchdog: it has the journal, and no release file.
+
+    Args:
+        file: the release file.
+        asked, requester: when this process says that it was asked for, and by whom.
+        before: the journal that is gone on with: what it says of these two stands.
+    """
     from canary.engine.subject import Subject, Workload
 
-    spec = file.spec
+    spec, known = file.spec, before.subject if before else None
     workload = None
     if spec.workload is not None and spec.image is not None:
         workload = Workload(name=spec.workload.name, container=spec.workload.container, image=spec.image)
@@ -85,4 +91,6 @@ def subject_of(file: Release) -> Subject:
         canary_port=file.canary_port,
         workload=workload,
         job=own_job(os.environ) or "",
+        asked=(known.asked if known else 0.0) or asked,
+        requester=(known.requester if known else "") or requester,
     )

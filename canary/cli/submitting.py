@@ -118,7 +118,7 @@ def carried_out(
             return decision.name, True
         if isinstance(decision, Finished):
             return decision
-        job = _job(file, identity, decision, settings())
+        job = _job(file, identity, decision, settings(), requester_of(submissions.api, file))
         if dry_run:
             typer.echo(json.dumps(job, indent=2))
             raise typer.Exit
@@ -133,7 +133,9 @@ def carried_out(
     )
 
 
-def _job(file: Release, identity: str, decision: Create, settings: tuple[Settings, JobValues, str]) -> dict[str, Any]:
+def _job(
+    file: Release, identity: str, decision: Create, settings: tuple[Settings, JobValues, str], requester: str
+) -> dict[str, Any]:
     found, values, text = settings
     least = least_deadline(file)
     if values.active_deadline_seconds and values.active_deadline_seconds < least:
@@ -152,6 +154,7 @@ def _job(file: Release, identity: str, decision: Create, settings: tuple[Setting
         nonce=uuid.uuid4().hex,
         account=found.account,
         version=__version__,
+        requester=requester,
     )
     return job_of(given)
 
@@ -171,6 +174,13 @@ def _world(submissions: Submissions, file: Release) -> World:
         reason=outcome.reason if outcome and ended else "",
         stable_image=image,
     )
+
+
+def requester_of(api: Api, file: Release) -> str:
+    """Who asks for the release, where one of its gates keeps them from deciding; else empty."""
+    from canary.adapters.kubernetes.people import whoami
+
+    return whoami(api) if any(gate.separation_of_duties for gate in file.spec.gates) else ""
 
 
 def journal_of(api: Api, file: Release) -> tuple[str, Running] | None:

@@ -73,7 +73,8 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
 
 def _approvers(file: ReleaseFile, steps: tuple[StepPolicy, ...]) -> Iterator[Approvers]:
     """Who may decide where, for the gates that say so."""
-    places: dict[Decimal | str, int] = {step.share: place for place, step in enumerate(steps)} | {FULL: len(steps)}
+    places: dict[Decimal | str, int] = {FULL: len(steps)}
+    places |= {step.share: place for place, step in enumerate(steps)}
     for gate in file.spec.gates:
         place = len(steps) + 1 if gate.before == PROMOTION else places[gate.before]
         listed = gate.approvers

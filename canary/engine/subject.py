@@ -32,6 +32,7 @@ class Subject(BaseModel):
         stable_port, canary_port: as the route names them.
         workload: None when the engine makes none.
         job: name of the Job that runs it; empty outside of one.
+        asked: when the release was asked for, seconds since the epoch: the later one may supersede; 0 where unknown.
         requester: who asked for the release; empty where nobody can tell, or nobody needs to.
     """
 
@@ -47,4 +48,5 @@ class Subject(BaseModel):
     canary_port: int
     workload: Workload | None = None
     job: str = ""
+    asked: float = 0.0
     requester: str = ""

@@ -279,7 +279,8 @@ class Surgeon:
         """A person's word on the route; it counts once, and only until the way back is decided."""
         if route is None or release.outcome is not None or not (said := reading.abort_of(route, release)):
             return []
-        return [on.AbortRequested(at=at, by=said.by or self._writer(route) or "somebody", reason=said.reason)]
+        by = said.by or self._writer(route) or "somebody"
+        return [on.AbortRequested(at=at, by=by, reason=said.reason, superseded=said.superseded)]
 
     def _compared(self, route: JsonObject | None, release: Release, at: float) -> list[on.Event]:
         known = self._known or {}

@@ -133,7 +133,7 @@ def role() -> dict[str, Any]:
             _may("networking.k8s.io", "networkpolicies", "list"),
             _may("policy", "poddisruptionbudgets", "list"),
             _may("coordination.k8s.io", "leases", "get create update patch delete"),
-            _may("", "configmaps", "get list create update patch delete"),
+            _may("", "configmaps", "get list watch create update patch delete"),
             _may("", "events", "create patch"),
             _may("batch", "jobs", "get patch"),
         ],

@@ -37,6 +37,7 @@ class Scenario:
         slower: how many more requests, relatively, may be slower than each bound: the machine that plays this is no
             quiet data centre.
         steps: (share, shortest hold, longest hold).
+        gates: as a release file lists them; how it ends is then a person's word, `ends` with a yes.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Scenario:
     slower: float = 0.5
     seed: int = 0
     steps: tuple[tuple[float, str, str], ...] = FAST_STEPS
+    gates: str = ""
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -164,6 +166,17 @@ SCENARIOS: dict[str, Scenario] = {
             canary=Faults(errors=0.15),
             streams=8,
         ),
+        Scenario(
+            name="gate",
+            title="a person decides",
+            story="A good version waits at a gate before the promotion: you decide, from a second terminal.",
+            ends=ExitCode.PROMOTED,
+            every="250ms",
+            steps=((10, "3s", "6s"), (50, "3s", "8s")),
+            tolerance=0.02,
+            slower=2.0,
+            gates="[{before: promotion, expires: 3m}]",
+        ),
     )
 }
 
@@ -221,5 +234,6 @@ spec:
     metrics:
       - errors: {{tolerance: {{relative: 0.5, absolute: {scenario.tolerance}}}}}
       - latency: {{tolerance: {{relative: {scenario.slower}, absolute: 0.02}}}}
-  deadline: 4m
+  deadline: {"8m" if scenario.gates else "4m"}
+  gates: {scenario.gates or "[]"}
 """

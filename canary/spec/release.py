@@ -110,8 +110,10 @@ class Spec(Part):
     deadline: Duration = Field(
         default=7200.0, description="The release is rolled back when it takes longer. Default: 2h."
     )
-    on_concurrent: Literal["refuse"] = Field(
-        default="refuse", description="What happens when another release holds the route. Default: refuse."
+    # Refusing needs no guess about which of two releases somebody wants.
+    on_concurrent: Literal["wait", "refuse", "supersede"] = Field(
+        default="refuse",
+        description="While another release holds the route: wait for it, refuse, or roll it back. Default: refuse.",
     )
     first_release: Literal["refuse"] = Field(
         default="refuse", description="What happens when there is no stable version yet. Default: refuse."

@@ -19,6 +19,8 @@ CHANGES = PREFIX + "changes"
 CODE = PREFIX + "exit-code"
 """How the release ended; only then."""
 IDENTITY, ATTEMPT, NONCE = PREFIX + "identity", PREFIX + "attempt", PREFIX + "nonce"
+REQUESTER = PREFIX + "requested-by"
+"""Who submitted it, where a gate needs to know."""
 
 KEPT = 32
 """Changes in a Job: a release has some tens, and whoever follows reads them within seconds."""

@@ -46,6 +46,7 @@ class Submission:
         name, identity, attempt, nonce: see `identity` and `deciding`.
         account: the engine's ServiceAccount.
         version: of the program that makes it; the image must hold the same.
+        requester: who submits it, where a gate needs to know; else empty.
     """
 
     file: Release
@@ -57,6 +58,7 @@ class Submission:
     nonce: str
     account: str
     version: str
+    requester: str = ""
 
 
 def least_deadline(file: Release) -> int:
@@ -71,6 +73,7 @@ def job_of(given: Submission) -> Object:
         changes.IDENTITY: given.identity,
         changes.ATTEMPT: str(given.attempt),
         changes.NONCE: given.nonce,
+        **({changes.REQUESTER: given.requester} if given.requester else {}),
         **({changes.PREFIX + "image": given.file.spec.image} if given.file.spec.image else {}),
     }
     return {

@@ -31,16 +31,19 @@ class Abort:
         reason: why.
         at: when, as RFC 3339 text; empty when the note does not say.
         release: which release is meant; empty when the note does not say, then it is the one that stands there.
+        superseded: another release takes its place, and `by` names that one.
     """
 
     by: str
     reason: str
     at: str = ""
     release: str = ""
+    superseded: bool = False
 
     def text(self) -> str:
         """As the annotation holds it."""
         said = {"by": self.by, "reason": self.reason, "at": self.at, "release": self.release}
+        said |= {"superseded": "true"} if self.superseded else {}
         return json.dumps({key: value[:LONGEST] for key, value in said.items()}, separators=(",", ":"))
 
 
@@ -64,9 +67,8 @@ def abort_of(route: Object, *, release: str) -> Abort | None:
     found = {key: value[:LONGEST] for key, value in said.items() if isinstance(value, str)}
     if found.get("release", "") not in {"", release}:
         return None
-    return Abort(
-        by=found.get("by", ""), reason=found.get("reason", ""), at=found.get("at", ""), release=found.get("release", "")
-    )
+    words = {key: found.get(key, "") for key in ("by", "reason", "at", "release")}
+    return Abort(**words, superseded=found.get("superseded") == "true")
 
 
 def abort(

@@ -1,5 +1,8 @@
 """Every scenario, for real: Traefik, requests, counters, the engine in a process of its own; each ends as promised."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +14,7 @@ from canary.sandbox.scenarios import SCENARIOS
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if not scenario.gates])
 def test_each_scenario_ends_as_promised_and_leaves_the_route_as_it_was(demo: Callable[..., Any], name: str) -> None:
     scenario = SCENARIOS[name]
     played = demo("--scenario", name)
@@ -20,6 +23,31 @@ def test_each_scenario_ends_as_promised_and_leaves_the_route_as_it_was(demo: Cal
     assert scenario.because in account["reason"]
     assert account["route"] == {"as_before": True, "difference": ""}
     _others(name, account)
+
+
+def test_a_gate_is_rejected_from_a_second_terminal_with_the_command_that_the_demo_prints(alone: None) -> None:
+    command = [sys.executable, "-m", "canary"]
+    words = [*command, "demo", "--scenario", "gate", "--speed", "2", "-o", "json"]
+    with subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr is not None
+        lines: list[str] = []
+        for line in demo.stderr:
+            lines.append(line)
+            if "waits for an approver before the promotion" in line:
+                break
+        printed = next(line for line in lines if "canary reject shop" in line)
+        rejecting = printed.split(" or ")[1].split()[1:-1]
+        for _ in range(50):  # the object is written a moment after the line
+            decided = subprocess.run([*command, *rejecting, "not today"], capture_output=True, text=True, check=False)
+            if decided.returncode == 0:
+                break
+        out, _ = demo.communicate(timeout=60)
+    account = json.loads(out)["account"]
+    assert (demo.returncode, account["code"]) == (ExitCode.REJECTED, ExitCode.REJECTED)
+    assert "not today" in account["reason"]
+    assert account["route"] == {"as_before": True, "difference": ""}
 
 
 def _others(name: str, account: dict[str, Any]) -> None:
@@ -57,5 +85,6 @@ def test_the_codes_that_scenarios_end_with_are_those_of_the_design() -> None:
         "outage": ExitCode.PROMOTED,
         "reverter": ExitCode.CHANGED_BY_OTHERS,
         "streaming": ExitCode.JUDGED_BAD,
+        "gate": ExitCode.PROMOTED,
     }
     assert {name: scenario.ends for name, scenario in SCENARIOS.items()} == promised

@@ -149,3 +149,10 @@ def test_a_word_about_an_earlier_release_is_replaced(kit: Any, data: Any) -> Non
         route["metadata"]["annotations"][ABORT] = Abort(by="a", reason="b", release="r0").text()
         after = kit.apply(route, put_back(kit, route, case, original).patch)
         assert abort_of(after, release=kit.release) == SAID
+
+
+def test_a_note_says_whether_another_release_takes_over_and_an_older_note_says_that_none_does() -> None:
+    note = Abort(by="release newer", reason="supersede", at="2026-01-01T03:00:00Z", release="r1", superseded=True)
+    for said in (note, SAID):
+        route = {"metadata": {"annotations": {ABORT: said.text()}}}
+        assert abort_of(route, release="r1") == said

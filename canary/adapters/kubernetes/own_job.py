@@ -13,11 +13,12 @@ from pathlib import Path
 
 from canary.adapters.kubernetes.api import JSON_PATCH, Api
 from canary.adapters.kubernetes.budget import Budget
+from canary.adapters.kubernetes.clock import parse_time
 from canary.adapters.kubernetes.paths import JOB
 from canary.core.leaving import JobFate, fate_of
 from canary.core.outcome import ExitCode
 from canary.ports import Conflict, JsonObject, NotFound, PortError, Progress, Refused
-from canary.submitting.changes import KEPT, LONGEST, Change, changes_of, code_of, noted
+from canary.submitting.changes import KEPT, LONGEST, REQUESTER, Change, changes_of, code_of, noted
 from canary.submitting.job import JOB_NAME, MESSAGE_FILE
 
 PATIENCE = Budget(total=5.0, attempt=2.0)
@@ -64,6 +65,20 @@ def recorded_end(api: Api, *, namespace: str, job: str) -> ExitCode | None:
         return None
     code = code_of(found)
     return ExitCode(code) if code in {int(known) for known in ExitCode} else None
+
+
+def asked_of(api: Api, *, namespace: str, job: str) -> tuple[float, str]:
+    """When our Job was made, seconds since the epoch, and who asked for it; 0 and empty where nobody can tell."""
+    if not job:
+        return 0.0, ""
+    try:
+        found = api.get(JOB.path(namespace, job), doing="reading our Job", deadline=api.deadline(PATIENCE))
+    except PortError:
+        return 0.0, ""
+    metadata = found.get("metadata") or {}
+    notes = metadata.get("annotations")
+    requester = notes.get(REQUESTER) if isinstance(notes, dict) else None
+    return parse_time(metadata.get("creationTimestamp")) or 0.0, requester if isinstance(requester, str) else ""
 
 
 def own_fate(api: Api, *, namespace: str, job: str, now: Callable[[], float]) -> JobFate:

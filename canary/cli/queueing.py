@@ -1,0 +1,172 @@
+"""Another release holds the route: wait for its end, refuse, or roll it back and take its place (`onConcurrent`).
+
+The later of two releases may supersede the earlier one, never the other way round: when each was asked for stands in
+its journal. So two that come at once do not take turns in putting each other down, and neither does the replaced pod of
+one that was superseded. The second one begins only when the journal says that the first has ended, by its own engine
+or by whoever finishes it; until then it takes no lease, not even one that was handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from canary.cli.boundary import Failure
+from canary.cli.case import Nothing, Unknown
+from canary.core.gates import moment
+from canary.core.moves import PROMOTED
+from canary.core.outcome import ExitCode
+from canary.core.release import FINAL, Policy, Release
+from canary.engine.journal import Journal, JournalError, decode
+from canary.ports import Clock, Journals, PortError
+
+T = TypeVar("T")
+
+POLL = 2.0
+"""Seconds between looks at the other release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """The release that wants the route.
+
+    Attributes:
+        identity: hash of what is released.
+        name: its name and image, for people.
+        asked: when it was asked for, seconds since the epoch.
+        does: what the release file says of another one.
+        deadline: seconds from `asked` after which it must be over.
+        least: seconds that it takes at the very least.
+    """
+
+    identity: str
+    name: str
+    asked: float
+    does: Literal["wait", "refuse", "supersede"]
+    deadline: float
+    least: float
+
+
+class Line:
+    """Waits for one release's turn.
+
+    Args:
+        ours: it.
+        journals, clock: the ports.
+        supersede: writes that it takes the other's place; may raise Nothing, Unknown, PortError.
+        tell: gets a line for people.
+        sleep: waits, seconds.
+
+    Attributes:
+        waited: another release was waited for.
+    """
+
+    def __init__(
+        self,
+        ours: Ours,
+        *,
+        journals: Journals,
+        clock: Clock,
+        supersede: Callable[[], None],
+        tell: Callable[[str], None],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.waited = False
+        self._ours, self._journals, self._clock = ours, journals, clock
+        self._supersede, self._tell, self._sleep = supersede, tell, sleep
+        self._asked: set[str] = set()
+        self._told = ""
+
+    def take(self, take: Callable[[], tuple[str, ...]], resume: Callable[[tuple[str, ...]], T]) -> T:
+        """Take the lease and read the journal when it is our turn.
+
+        Args:
+            take: takes the lease; raises Failure 13 beside a living holder that drives another release.
+            resume: reads what to go on with, given the holders before; raises Failure 13 where that is another's.
+
+        Raises:
+            Failure: 13 where another release is refused or came later, 23 where too little time is left.
+        """
+        if self._ours.does == "refuse":
+            return resume(take())
+        while True:
+            while (other := self._other()) is not None:
+                self._meet(other)
+            try:
+                return resume(take())
+            except Failure as error:
+                if error.code is not ExitCode.HELD_BY_ANOTHER:
+                    raise
+            self._wait()
+
+    def shortened(self, policy: Policy) -> Policy:
+        """The policy with what is left of the deadline, which counts from when the release was asked for."""
+        if not self.waited:
+            return policy
+        waited = max(0.0, self._clock.now() - self._ours.asked)
+        return replace(policy, deadline=policy.deadline - waited, last_call=policy.last_call - waited)
+
+    def _other(self) -> Journal | None:
+        """Another release that is under way here, as the journal says; whoever cannot be asked may be one."""
+        while True:
+            try:
+                stored = self._journals.load()
+                journal = decode(stored.text) if stored else None
+            except JournalError:
+                return None  # whoever resumes refuses it, with the reason
+            except PortError:
+                self._wait()
+                continue
+            under_way = journal is not None and journal.release.phase not in FINAL
+            return journal if journal and under_way and journal.identity != self._ours.identity else None
+
+    def _meet(self, other: Journal) -> None:
+        name = f"release {other.subject.name if other.subject else other.release.uid}"
+        release = other.release
+        if self._ours.does == "wait":
+            self._say(f"{name} holds the route: waiting until it ends")
+        elif release.outcome is not None:
+            self._say(f"{name} is going back: waiting until the route is clean")
+        elif (release.phase, release.stage) in PROMOTED:
+            self._say(f"{name} is past its point of no return: waiting until it ends")
+        else:
+            self._put_down(other, release, name)
+        self._wait()
+
+    def _put_down(self, other: Journal, release: Release, name: str) -> None:
+        asked = other.subject.asked if other.subject else 0.0
+        if (asked, other.identity) > (self._ours.asked, self._ours.identity):
+            raise Failure(
+                f"superseded: {name} was asked for later, at {moment(asked, full=True)}",
+                code=ExitCode.HELD_BY_ANOTHER,
+                hint="release this one again if it is the one you want",
+            )
+        if release.uid in self._asked:
+            return
+        try:
+            self._supersede()
+        except Nothing as error:
+            self._say(f"{name}: {error}")
+        except (Unknown, PortError) as error:
+            self._say(f"{name} could not be superseded yet: {error}")
+        else:
+            self._asked.add(release.uid)
+            self._say(f"{name} is superseded by this one: waiting until the route is clean")
+
+    def _wait(self) -> None:
+        self.waited = True
+        waited = self._clock.now() - self._ours.asked
+        if waited + self._ours.least >= self._ours.deadline:
+            raise Failure(
+                f"another release still holds the route after {waited:.0f} s, and what is left of the deadline is too"
+                " short for this one",
+                code=ExitCode.DEADLINE,
+                hint="release again when the other one has ended, or write a longer spec.deadline",
+            )
+        self._sleep(POLL)
+
+    def _say(self, line: str) -> None:
+        if line != self._told:
+            self._told = line
+            self._tell(line)
