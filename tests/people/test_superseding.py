@@ -72,10 +72,9 @@ def test_waiting_takes_nothing_until_the_first_has_ended(stage: Stage, second: C
     newer = second("wait")
     until(lambda: "release shop holds the route: waiting until it ends" in told(newer), "the second says nothing")
     assert stage.canary() > 0
-    assert stage.engine is not None
-    stage.engine.stop(5)
-    stage.start()  # handed over: the replacement gets it, not the one that waits
-    until(lambda: stage.journal()["incarnation"] != first["incarnation"], told(stage.engine))
+    stage.kill()
+    again = stage.start()  # the replacement gets it, not the one that waits
+    until(lambda: stage.journal()["incarnation"] != first["incarnation"], told(again))
     assert stage.journal()["uid"] == first["uid"]
 
 
