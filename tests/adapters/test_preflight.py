@@ -415,7 +415,7 @@ RULES = {
     "endpoints": ("discovery.k8s.io", "endpointslices", ["list", "watch"], []),
     "pods": ("", "pods", ["list"], []),
     "leases": ("coordination.k8s.io", "leases", ["get", "create", "patch"], []),
-    "journal": ("", "configmaps", ["get", "create", "patch"], []),
+    "journal": ("", "configmaps", ["get", "list", "watch", "create", "patch"], []),
     "events": ("", "events", ["create"], []),
     "policies": ("networking.k8s.io", "networkpolicies", ["list"], []),
     "budgets": ("policy", "poddisruptionbudgets", ["list"], []),
