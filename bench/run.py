@@ -3,6 +3,7 @@
     make bench                      everything but the long run
     make bench ARGS="memory"        3,600 looks of a real release, about a quarter of an hour
     make bench ARGS="reaction -n 9"
+    make bench ARGS="draws -n 20"   the errors scenario's luck: 2,000 draws beside an oracle, some minutes
     make bench ARGS="table"         the judge and other engines' rules on the same requests: build/bench/judging.html
     make bench ARGS="judging"       the table, and every promise of the judge at full size, about half an hour
 
@@ -16,12 +17,13 @@ import argparse
 import sys
 
 from bar import Figure, machine, show
+from draws import draws
 from judging import bars
 from parts import PARTS as PLAYED
 
-PARTS = PLAYED | {"table": bars.table, "judging": bars.judging}
+PARTS = PLAYED | {"draws": draws, "table": bars.table, "judging": bars.judging}
 
-LONG = {"memory", "setup", "judging", "table"}
+LONG = {"memory", "setup", "judging", "table", "draws"}
 """Left out unless named."""
 
 
