@@ -5,6 +5,10 @@ The journal is written before the world is touched (invariant 4) and replaced by
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +19,14 @@ from canary.engine.subject import Subject
 VERSION = 1
 LIMIT = 32 * 1024
 """Bytes; a ConfigMap could hold 1 MiB, but this is written on every transition."""
+
+
+SENTENCE, LEFTOVERS = 300, 20
+"""Characters of a sentence, and how many leftovers are kept, where a journal would be too large."""
+
+
+PACKED, UNPACKED = "packed", 4 * 1024 * 1024
+"""The key under which a state stands compressed, and the bytes that it may have when it is not."""
 
 
 class JournalError(Exception):
@@ -56,17 +68,79 @@ class Journal(BaseModel):
 
 
 def encode(journal: Journal) -> str:
-    """The journal as text.
+    """The journal as text; where it does not fit, one thing after the other is done until it does.
+
+    1. The judge's state and the original weights are compressed.
+    2. Long sentences are shortened: people were told them, and the record has them whole.
+    3. The window is left out: it begins anew after a restart, and the look that holds the gap is lost.
+    4. The judge's state is left out: the step is judged anew after a restart, and nothing is raised before it was.
+
+    Where the release stands, what is pending, the original weights and the subject are never left out.
 
     Raises:
-        JournalError: it would be larger than `LIMIT`.
+        JournalError: these alone are larger than `LIMIT`.
     """
-    text = journal.model_dump_json()
-    if len(text.encode()) > LIMIT:
-        raise JournalError(
-            f"the journal would be {len(text.encode())} bytes, more than {LIMIT}; fewer metrics or rules"
-        )
-    return text
+    size = 0
+    for smaller in (_whole, _packed, _shortened, _without_window, _without_evidence):
+        journal = smaller(journal)
+        text = journal.model_dump_json()
+        size = len(text.encode())
+        if size <= LIMIT:
+            return text
+    raise JournalError(f"the journal would be {size} bytes, more than {LIMIT}; fewer steps or rules")
+
+
+def _whole(journal: Journal) -> Journal:
+    return journal
+
+
+def _packed(journal: Journal) -> Journal:
+    return journal.model_copy(update={"judge": _pack(journal.judge), "surgery": _pack(journal.surgery)})
+
+
+def _pack(state: dict[str, Any]) -> dict[str, Any]:
+    if not state:
+        return {}
+    text = json.dumps(state, separators=(",", ":"))
+    return {PACKED: base64.b64encode(zlib.compress(text.encode(), 9)).decode()}
+
+
+def _unpack(state: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what is damaged, and for more than `UNPACKED` bytes: it may have been replaced."""
+    if PACKED not in state:
+        return state
+    inflate = zlib.decompressobj()
+    body = inflate.decompress(base64.b64decode(str(state[PACKED]), validate=True), UNPACKED)
+    if not inflate.eof:
+        raise ValueError("torn, or too large")
+    return dict(json.loads(body))
+
+
+def _shortened(journal: Journal) -> Journal:
+    release = journal.release
+    outcome = release.outcome and replace(release.outcome, reason=_short(release.outcome.reason))
+    left = release.leftovers
+    if len(left) > LEFTOVERS:
+        left = (*left[: LEFTOVERS - 1], f"and {len(left) - LEFTOVERS + 1} more")
+    shorter = replace(
+        release,
+        outcome=outcome,
+        leftovers=tuple(_short(one) for one in left),
+        **{name: _short(getattr(release, name)) for name in ("sentence", "basis", "absence", "told", "suspect")},
+    )
+    return journal.model_copy(update={"release": shorter})
+
+
+def _without_window(journal: Journal) -> Journal:
+    return journal.model_copy(update={"window": {}})
+
+
+def _without_evidence(journal: Journal) -> Journal:
+    return journal.model_copy(update={"judge": {}})
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SENTENCE else text[: SENTENCE - 1] + "…"
 
 
 def decode(text: str) -> Journal:
@@ -76,8 +150,6 @@ def decode(text: str) -> Journal:
         JournalTooNew: a newer engine wrote it.
         JournalError: it is torn, foreign or not a journal.
     """
-    import json
-
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -88,8 +160,11 @@ def decode(text: str) -> Journal:
     if version > VERSION:
         raise JournalTooNew(f"the journal has version {version}, this engine knows {VERSION}; use the newer engine")
     try:
-        return Journal.model_validate_json(text)
-    except ValidationError as error:
+        journal = Journal.model_validate_json(text)
+        return journal.model_copy(update={"judge": _unpack(journal.judge), "surgery": _unpack(journal.surgery)})
+    except (TypeError, ValueError, RecursionError, zlib.error) as error:
+        if not isinstance(error, ValidationError):
+            raise JournalError(f"the journal is damaged: what it holds compressed cannot be read ({error})") from error
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise JournalError(f"the journal is damaged at {where}: {first['msg']}") from error
