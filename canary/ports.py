@@ -255,6 +255,10 @@ class Workloads(Protocol):
     Only `mark` and `put_mark` are made by the decider itself: the fence is a critical write.
     """
 
+    def ready(self) -> Endpoints:
+        """Ready endpoints of both arms now."""
+        ...
+
     def mark(self) -> Mark:
         """The token on stable's workload as it is now.
 

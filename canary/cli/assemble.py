@@ -198,7 +198,8 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
     engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder, fate=fate)
 
     def run() -> ExitCode:
-        code = engine.run(started(release, at=clock.now(), incarnation=holder), lanes)
+        first = started(release, at=clock.now(), incarnation=holder, workloads=workloads)
+        code = engine.run(first, lanes)
         if not decider.standing_by:
             with contextlib.suppress(PortError):  # it runs out by itself; how the release ended must be told
                 leases.release(holder, handover=code in {ExitCode.HANDED_OVER, ExitCode.ROLLBACK_INCOMPLETE})

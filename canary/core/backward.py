@@ -9,6 +9,7 @@ from canary.core import effects as do
 from canary.core import events as on
 from canary.core.forward import ask_again, drained, not_lowered, returned
 from canary.core.moves import (
+    LAST_ASKED,
     PROMOTED,
     SWEPT,
     Step,
@@ -65,6 +66,8 @@ def resumed(release: Release, event: on.Resumed) -> Step:
         told="",
         unsure=event.at if release.phase not in {Phase.PENDING, Phase.PREFLIGHT} else release.unsure,
     )
+    if event.stable is not None and event.canary is not None:
+        release = counted(release, stable=event.stable, canary=event.canary)
     if event.lost and release.outcome is None and (release.phase, release.stage) not in PROMOTED:
         return _abandoned(release, event)
     if release.phase in {Phase.PENDING, Phase.PREFLIGHT}:
@@ -130,7 +133,7 @@ def effect_failed(release: Release, event: on.EffectFailed) -> Step:
         release = replace(release, unsure=event.at)
     if isinstance(pending, do.TakeFence) and release.outcome is not None and release.suspended is not None:
         # On the way back the fence is worth a try, never a wait.
-        return replace(release, pending=release.suspended, suspended=None), (release.suspended,)
+        return ask_again(replace(release, pending=release.suspended, suspended=None), event.at)
     forward = release.outcome is None and (release.phase, release.stage) not in PROMOTED
     if event.failure is on.Failure.GONE and isinstance(pending, do.LowerShare | do.DetachCanary):
         return _nothing_to_restore(release, event)
@@ -139,8 +142,13 @@ def effect_failed(release: Release, event: on.EffectFailed) -> Step:
     if release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING and event.failure is on.Failure.REFUSED:
         return roll_back(release, event.at, ExitCode.JUDGED_BAD, event.message)
     wait = 0.0 if event.failure is on.Failure.CONFLICT and release.failures == 1 else backoff(release.failures)
+    if not isinstance(pending, do.LowerShare):
+        wait = max(wait, min(event.after, LAST_ASKED))
     release = replace(release, retry_at=event.at + wait)
     alarm = release.outcome is not None
+    if event.failure is on.Failure.REFUSED and release.failures >= REFUSALS:
+        refused = f"refused again and again, somebody must let it through: {event.message}"
+        return tell_once(release, "Refused", refused, alarm=True)
     return tell_once(release, "Retrying", f"will try again: {event.message}", alarm=alarm)
 
 
@@ -290,11 +298,30 @@ def stable_changed(release: Release, event: on.StableChanged) -> Step:
 
 def capacity_changed(release: Release, event: on.CapacityChanged) -> Step:
     """A canary without endpoints fails everybody sent to it; a short stable forbids raising."""
-    first = release.stable_ready or event.stable
-    release = replace(release, stable_ready=first, short=event.stable < first)
+    known = release.stable_gone
+    release = counted(release, stable=event.stable, canary=event.canary)
     if event.canary == 0 and not lowered(release):
         return roll_back(release, event.at, ExitCode.JUDGED_BAD, "the canary has no ready endpoints left")
+    if release.stable_gone and not known:
+        return tell(
+            release, "StableGone", "stable has no ready endpoint left; no traffic is moved meanwhile", alarm=True
+        )
     return release, ()
+
+
+def capacity_while_leaving(release: Release, event: on.CapacityChanged) -> Step:
+    """A lowering that was held because nobody was there goes out at once when somebody is."""
+    held = release.stable_gone
+    release = counted(release, stable=event.stable, canary=event.canary)
+    lowering = isinstance(release.pending, do.LowerShare)
+    return ask_again(release, event.at) if held and lowering and not release.stable_gone else (release, ())
+
+
+def counted(release: Release, *, stable: int, canary: int) -> Release:
+    """What the ready endpoints of both arms allow. A stable without any, from the first count on, says nothing."""
+    first = release.stable_ready or stable
+    gone = first > 0 and stable == 0 and canary > 0
+    return replace(release, stable_ready=first, short=stable < first, stable_gone=gone)
 
 
 def lease_renewed(release: Release, event: on.LeaseRenewed) -> Step:

@@ -27,11 +27,14 @@ class Resumed:
 
     Attributes:
         lost: why nobody goes on with it, where a watchdog took it over: it can only be finished, not judged.
+        stable, canary: ready endpoints of each arm, counted just now; None where nobody could.
     """
 
     at: float
     incarnation: str
     lost: str = ""
+    stable: int | None = None
+    canary: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +176,17 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectFailed:
-    """An effect did not happen (or nobody can tell), after the adapter's own bounded retries."""
+    """An effect did not happen (or nobody can tell), after the adapter's own bounded retries.
+
+    Attributes:
+        after: seconds for which the server asked to be left alone; 0 where it did not.
+    """
 
     at: float
     effect: str
     failure: Failure
     message: str
+    after: float = 0.0
 
 
 class Direction(StrEnum):

@@ -17,6 +17,8 @@ from canary.core.moves import (
     end,
     enter,
     join,
+    lower,
+    nobody_there,
     percent,
     roll_back,
     tell,
@@ -80,6 +82,8 @@ def ask_again(release: Release, at: float) -> Step:
     """Hand the pending effect out; a raise only while nothing stands against it, else look again in a second."""
     if release.pending is None:
         return release, ()
+    if isinstance(release.pending, do.LowerShare) and release.stable_gone:
+        return nobody_there(release, at)
     against = against_raising(release, at) if isinstance(release.pending, do.RaiseShare) else ""
     if against:
         return tell_once(replace(release, retry_at=at + 1.0), "Waiting", f"not raised: {against}")
@@ -298,12 +302,12 @@ def look_while_promoting(release: Release, event: on.Looked) -> Step:
 def stable_updated(release: Release, event: on.StableUpdated) -> Step:
     """From here on only forward: all traffic goes to stable, which runs the new version."""
     release = replace(enter(release, Phase.PROMOTING, event.at, Stage.RETURNING), lives=1)
-    return ask(release, do.LowerShare)
+    return lower(release, event.at)
 
 
 def stable_reverted(release: Release, event: on.StableReverted) -> Step:
     """Stable runs its old version again; now the traffic goes back to it."""
-    return ask(enter(release, Phase.ROLLING_BACK, event.at, Stage.WRITING), do.LowerShare)
+    return lower(enter(release, Phase.ROLLING_BACK, event.at, Stage.WRITING), event.at)
 
 
 def traffic_returning(release: Release, event: on.ShareWritten) -> Step:

@@ -30,6 +30,8 @@ P = Phase
 LIVE = frozenset(Phase) - FINAL
 TOUCHED = frozenset({P.PROVISIONING, P.SHIFTING, P.SETTLING, P.JUDGING, P.GATED, P.BAKING})
 """Phases on the way forward in which something of ours is in the world: from here back is ROLLING_BACK."""
+LEAVING = frozenset({P.PROMOTING, P.CLEANING, P.ROLLING_BACK})
+"""Phases in which traffic goes back to stable."""
 BACK = frozenset({P.ROLLING_BACK, P.ROLLED_BACK})
 """Where a decision to roll back leads from any phase: before PROVISIONING there is nothing to undo."""
 
@@ -111,6 +113,7 @@ TABLE: tuple[Row, ...] = (
     _row(TOUCHED, on.RouteChanged, backward.route_changed, P.ROLLING_BACK),
     _row(TOUCHED, on.StableChanged, backward.stable_changed, P.ROLLING_BACK),
     _row(TOUCHED, on.CapacityChanged, backward.capacity_changed, P.ROLLING_BACK),
+    _row(LEAVING, on.CapacityChanged, backward.capacity_while_leaving),
     _row(P.PROMOTING, on.RouteChanged, backward.route_changed_on_the_way_back),
     _row(P.CLEANING, on.RouteChanged, backward.route_changed_on_the_way_back, P.PROMOTING),
     _row(P.ROLLING_BACK, on.RouteChanged, backward.route_changed_on_the_way_back),

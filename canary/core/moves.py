@@ -50,6 +50,12 @@ LATE_CREATE = 10.0
 LAST_RETRY = 10.0
 """Cap of that wait, seconds."""
 
+LAST_ASKED = 60.0
+"""Seconds for which a server is left alone at most, when it asked for it (429, Retry-After); a lowering never waits."""
+
+HELD = 1.0
+"""Seconds between tries of a lowering that would send users to nobody."""
+
 
 def ask(release: Release, kind: type[do.Effect], **values: Any) -> Step:
     """Number an effect and ask for it; work becomes pending and replaces what was pending before."""
@@ -118,15 +124,27 @@ def roll_back(release: Release, at: float, code: ExitCode, reason: str) -> Step:
     if release.phase is Phase.PROMOTING:
         step = ask(enter(decided, Phase.PROMOTING, at, Stage.REVERTING), do.RevertStable)
     else:
-        step = ask(enter(decided, Phase.ROLLING_BACK, at, Stage.WRITING), do.LowerShare)
+        step = lower(enter(decided, Phase.ROLLING_BACK, at, Stage.WRITING), at)
     return chain(step, do.Tell, reason="RollingBack", message=f"{MEANING[code]}: {reason}", alarm=False)
 
 
 def lower_again(release: Release, at: float) -> Step:
     """Take the canary's traffic off once more, from wherever it is on the way back."""
     if release.outcome is None:
-        return ask(enter(release, Phase.PROMOTING, at, Stage.RETURNING), do.LowerShare)
-    return ask(enter(release, Phase.ROLLING_BACK, at, Stage.WRITING), do.LowerShare)
+        return lower(enter(release, Phase.PROMOTING, at, Stage.RETURNING), at)
+    return lower(enter(release, Phase.ROLLING_BACK, at, Stage.WRITING), at)
+
+
+def lower(release: Release, at: float) -> Step:
+    """Ask for the canary's traffic to be taken off, as soon as there is anybody to take it (invariant 7)."""
+    release, asked = ask(release, do.LowerShare)
+    return nobody_there(release, at) if release.stable_gone else (release, asked)
+
+
+def nobody_there(release: Release, at: float) -> Step:
+    """Stable has no ready endpoint at all: the canary, bad as it is, serves more than nobody. Hold, page, retry."""
+    held = "the canary keeps its traffic: stable has no ready endpoint to take it; looked at again every second"
+    return tell_once(replace(release, retry_at=at + HELD), "StableGone", held, alarm=True)
 
 
 def backoff(failures: int) -> float:

@@ -168,6 +168,7 @@ class Release:
         renewed: when the lease was last confirmed.
         stable_ready: stable's ready endpoints at the start; 0 before known.
         short: stable has fewer ready endpoints than at the start: no raise.
+        stable_gone: stable has none at all, and the canary has some: no lowering either, until one of that changes.
         suspect: the sentence of an outside change that waits for its confirming read.
         verdict, may_proceed, sentence: the judge's newest word in this step, and its reason.
         absent, absence: what a step that ends without some metric's data does, and which metric.
@@ -205,6 +206,7 @@ class Release:
     renewed: float = 0.0
     stable_ready: int = 0
     short: bool = False
+    stable_gone: bool = False
     suspect: str = ""
     verdict: Verdict = Verdict.NO_DATA
     may_proceed: bool = False

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from canary.ports import Endpoints, PortError, Unavailable, Workloads
+from canary.ports import PortError, Unavailable, Workloads
 
 
-def ready_now(workloads: Workloads | None) -> Endpoints | None:
-    """Ready endpoints of both arms; None where nobody can tell now.
+def ready_now(workloads: Workloads | None) -> tuple[int | None, int | None]:
+    """Ready endpoints of stable and of the canary; None for both where nobody can tell now.
 
     Who is not allowed to count them assumes that stable is there: waiting for ever would be worse.
     """
     if workloads is None:
-        return None
+        return None, None
     try:
-        return workloads.ready()
+        ready = workloads.ready()
     except Unavailable:
-        return None
+        return None, None
     except PortError:
-        return Endpoints(stable=1, canary=1)
+        return 1, 1
+    return ready.stable, ready.canary

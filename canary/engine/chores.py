@@ -65,7 +65,7 @@ def workload(workloads: Workloads, effect: Chore, *, token: str, clock: Clock, o
     except WorkloadFailure as error:
         return on.WorkloadFailed(at=clock.now(), effect=effect.id, reason=str(error))
     except PortError as error:
-        return on.EffectFailed(at=clock.now(), effect=effect.id, failure=failure_of(error), message=str(error))
+        return failed(effect.id, error, at=clock.now())
     except Exception as error:  # noqa: BLE001 - an effect without an answer would be waited for for ever
         return _broken(effect.id, error, at=clock.now())
 
@@ -75,7 +75,7 @@ def preflight(preflights: Preflights, effect: do.RunPreflight, *, clock: Clock) 
     try:
         problems = preflights.check()
     except PortError as error:
-        return on.EffectFailed(at=clock.now(), effect=effect.id, failure=failure_of(error), message=str(error))
+        return failed(effect.id, error, at=clock.now())
     except Exception as error:  # noqa: BLE001 - as above
         return _broken(effect.id, error, at=clock.now())
     refusing = [problem for problem in problems if problem.code is not None]
@@ -98,6 +98,12 @@ def failure_of(error: PortError) -> on.Failure:
             return on.Failure.GONE
         case _:
             return on.Failure.UNAVAILABLE
+
+
+def failed(effect: str, error: PortError, *, at: float) -> on.EffectFailed:
+    """What a port's failure is to the machine, as the answer to an effect."""
+    after = getattr(error, "retry_after", None) or 0.0
+    return on.EffectFailed(at=at, effect=effect, failure=failure_of(error), message=str(error), after=after)
 
 
 def _broken(effect: str, error: Exception, *, at: float) -> on.Event:

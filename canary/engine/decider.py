@@ -19,7 +19,8 @@ from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
 from canary.engine import fence, recalling
-from canary.engine.chores import CalledOff, Chore, failure_of, preflight, workload
+from canary.engine.capacity import ready_now
+from canary.engine.chores import CalledOff, Chore, failed, preflight, workload
 from canary.engine.desk import Desk
 from canary.engine.journal import Journal
 from canary.engine.keeping import JournalKeeper
@@ -252,7 +253,7 @@ class Decider:
                 return
             events = self._surgeon.carry_out(effect, release=self.release, still_ours=self._still_ours)
         except PortError as error:
-            self._fail(effect.id, failure_of(error), str(error))
+            self._queue.append(failed(effect.id, error, at=self._now()))
             return
         if isinstance(effect, do.LowerShare) and self._ports.workloads is not None:
             self._call_off(self._ports.workloads)
@@ -271,7 +272,7 @@ class Decider:
             if isinstance(effect, do.UpdateStable | do.RevertStable) and self._held_instead(fence.confirm):
                 return
         except PortError as error:
-            self._fail(effect.id, failure_of(error), str(error))
+            self._queue.append(failed(effect.id, error, at=self._now()))
             return
         if isinstance(effect, do.RevertStable | do.RemoveWorkload):
             self._call_off(workloads)
@@ -397,8 +398,9 @@ class Decider:
         return self._ports.clock.now()
 
 
-def started(release: Release, *, at: float, incarnation: str) -> on.Event:
-    """The first event of this incarnation."""
+def started(release: Release, *, at: float, incarnation: str, workloads: Workloads | None = None) -> on.Event:
+    """The first event of this incarnation; where it takes over, ready endpoints are counted just before."""
     if release.phase is Phase.PENDING:
         return on.Started(at=at)
-    return on.Resumed(at=at, incarnation=incarnation)
+    stable, canary = ready_now(workloads)
+    return on.Resumed(at=at, incarnation=incarnation, stable=stable, canary=canary)

@@ -20,13 +20,14 @@ from canary.core.release import FINAL
 from canary.core.vigil import Ended
 from canary.core.vigil import Rescue as Wanted
 from canary.engine import blind
+from canary.engine.capacity import ready_now
 from canary.engine.decider import Decider
 from canary.engine.journal import Journal, JournalError, decode
 from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import Background, Observation, Ports, RouteObserved
 from canary.engine.unobserved import Unobserved
-from canary.ports import Clock, Journals, Leases, NotFound, PortError, Routes, Stored, Unavailable
+from canary.ports import Clock, Journals, Leases, NotFound, PortError, Routes, Stored, Unavailable, Workloads
 
 LOOK_EVERY = 2.0
 """Seconds between reads of the route, for the gateway's word and for what others write."""
@@ -75,6 +76,7 @@ class Rescue:
         self._keeper = LeaseKeeper(
             leases=scene.leases, holder=holder, clock=scene.clock, beat=scene.clock.monotonic, tell=self._answers.put
         )
+        self._workloads: Workloads | None = None
         self._renew_at = self._look_at = 0.0
 
     def answer(self, event: on.Event | Observation) -> None:
@@ -145,7 +147,10 @@ class Rescue:
         wanted = self._wanted
         whose = f"the lease of {wanted.holder} stood" if wanted.holder else "it was handed over, and the lease stood"
         lost = f"{whose} unchanged for {wanted.silent:.0f} s"
-        self.decider.handle(on.Resumed(at=now.now(), incarnation=self._holder, lost=lost))
+        stable, canary = ready_now(ports.workloads)
+        resumed = on.Resumed(at=now.now(), incarnation=self._holder, lost=lost, stable=stable, canary=canary)
+        self._workloads = ports.workloads
+        self.decider.handle(resumed)
 
     def _go_on(self, decider: Decider) -> Ended | None:
         now = self._scene.clock.monotonic()
@@ -161,6 +166,10 @@ class Rescue:
         return self._ended()
 
     def _look(self, decider: Decider) -> None:
+        if decider.release.stable_gone:
+            stable, canary = ready_now(self._workloads)
+            if stable is not None and canary is not None:
+                decider.handle(on.CapacityChanged(at=self._scene.clock.now(), stable=stable, canary=canary))
         try:
             route = self._scene.routes.read()
         except NotFound:

@@ -226,7 +226,8 @@ class Surgeon:
             self._original = reading.noted(route, release)
         if self._original is None:
             return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
-        self._must_be_ours(route)
+        if cut.RELEASE not in cut.annotations_of(route):  # a copy that somebody put in its place is cleaned as ours
+            self._must_be_ours(route)
         if self._unsure and cut.RELEASE not in cut.annotations_of(route):
             route = self._outrun(route, release)
         self._unsure = False
@@ -383,10 +384,9 @@ class Surgeon:
         return cut.last_writer(route, ours=self._manager) if route is not None else ""
 
     def _try_read(self) -> JsonObject | None:
-        try:
+        with contextlib.suppress(NotFound):
             return self._routes.read()
-        except NotFound:
-            return None
+        return None
 
     def _must_be_ours(self, route: JsonObject) -> None:
         if self._uid and cut.uid_of(route) != self._uid:

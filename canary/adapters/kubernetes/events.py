@@ -17,7 +17,7 @@ from canary.adapters.kubernetes.budget import Budget
 from canary.adapters.kubernetes.clock import micro_time
 from canary.adapters.kubernetes.errors import clean
 from canary.adapters.kubernetes.paths import EVENT, MANAGED, ROUTE_KINDS, named
-from canary.ports import JsonObject, PortError, Progress
+from canary.ports import JsonObject, PortError, Progress, Unavailable
 
 WAITING = 100
 """Events that wait to be sent at most; the rest is dropped."""
@@ -26,6 +26,9 @@ PATIENCE = Budget(total=5.0, attempt=2.0)
 
 SILENCE = 60.0
 """Seconds without sending after the server refused: a missing permission is not asked for again every second."""
+
+TRIES, AGAIN = 60, 5.0
+"""How often a warning is sent while the API server does not answer, and seconds in between; the rest is sent once."""
 
 NOTE_LIMIT = 1024
 """Bytes of an Event's message that the API admits (NoteLengthLimit)."""
@@ -97,14 +100,18 @@ class EventReporter:
                         return
                 continue
             try:
-                self._send(note)
+                for _ in range(TRIES if note.warning else 1):
+                    if self._send(note):
+                        break
+                    self._api.pacer.sleep(AGAIN)
             finally:
                 self._queue.task_done()
 
-    def _send(self, note: _Note) -> None:
+    def _send(self, note: _Note) -> bool:
+        """Whether it was sent, or is not to be sent again."""
         monotonic = self._api.pacer.monotonic
         if monotonic() < self._silent_until:
-            return
+            return True
         try:
             self._api.create(
                 EVENT.path(self._namespace),
@@ -112,8 +119,11 @@ class EventReporter:
                 doing="sending an Event",
                 deadline=self._api.deadline(PATIENCE),
             )
+        except Unavailable:
+            return False
         except PortError:
             self._silent_until = monotonic() + SILENCE
+        return True
 
     def _event(self, note: _Note) -> JsonObject:
         self._numbers += 1

@@ -1,8 +1,11 @@
 """The fence's token on stable's Deployment, as a label.
 
-A label and not an annotation: the deployment controller copies annotations to ReplicaSets, and `kubectl rollout undo`
-copies them back, so that an old token would return long after its release. It must not be the label by which leftovers
-are swept, which deletes what carries it.
+A label and not an annotation: the deployment controller copies annotations to ReplicaSets (kubernetes/kubernetes,
+pkg/controller/deployment/util/deployment_util.go, SetNewReplicaSetAnnotations), and `kubectl rollout undo` copies them
+back (kubectl, pkg/polymorphichelpers/rollback.go), so that an old token would return long after its release. A label
+in the Deployment's own metadata goes nowhere: ReplicaSets and pods get those of the template, which selectors match.
+Whoever applies a manifest that does not name it leaves it there; whoever replaces the object takes it off, and it is
+stamped anew before stable is written. It must not be the label by which leftovers are swept: that deletes.
 """
 
 from __future__ import annotations

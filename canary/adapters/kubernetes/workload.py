@@ -33,7 +33,7 @@ from canary.adapters.kubernetes.removal import sweep
 from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
 from canary.adapters.kubernetes.stable import StableWrites, image_of
 from canary.adapters.kubernetes.waiting import Pace, Waiting
-from canary.adapters.kubernetes.watching import Follower
+from canary.adapters.kubernetes.watching import Follower, Listed
 from canary.ports import (
     Conflict,
     Endpoints,
@@ -128,6 +128,13 @@ class KubernetesWorkloads:
             self._steady = size
             service = self._service()
             return self._await_endpoints(cancelled, service, size)
+
+    def ready(self) -> Endpoints:
+        """See Workloads."""
+        services, seen = f"{self.stable_service},{self.canary_service}", list[Endpoints]()
+        found = self._objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME} in ({services})")
+        Counting(self.stable_service, self.canary_service, seen.append)(Listed(items=tuple(found)))
+        return seen[0]
 
     def mark(self) -> Mark:
         """See Workloads."""

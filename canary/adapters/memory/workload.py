@@ -45,6 +45,10 @@ class MemoryWorkloads:
 
         return self._world.perform("workloads.provision", act)
 
+    def ready(self) -> Endpoints:
+        """See Workloads."""
+        return self._world.perform("workloads.ready", lambda: self.endpoints)
+
     def mark(self) -> Mark:
         """See Workloads."""
         return self._world.perform("workloads.mark", lambda: Mark(token=self.token, version=self._version))

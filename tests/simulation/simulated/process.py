@@ -46,6 +46,9 @@ class OwnWorkloads:
     def provision(self, *, share: Decimal) -> Endpoints:
         return self._shared.provision(share=share)
 
+    def ready(self) -> Endpoints:
+        return self._shared.ready()
+
     def mark(self) -> Mark:
         return self._shared.mark()
 
