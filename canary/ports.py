@@ -126,6 +126,17 @@ class Leases(Protocol):
         """Confirm that we live. When somebody else holds the lease, nothing is written and `ours` is False."""
         ...
 
+    def mark(self, version: str) -> str:
+        """Note on it, whoever holds it, that nothing was heard of its holder; nothing else changes.
+
+        Returns:
+            Its version afterwards.
+
+        Raises:
+            Conflict: it has another version by now.
+        """
+        ...
+
     def release(self, holder: str, *, handover: bool = False) -> None:
         """Give it back if it is ours; with `handover` marked to be taken at once by a replacement."""
         ...

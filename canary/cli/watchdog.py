@@ -16,7 +16,7 @@ import typer
 from canary.cli.boundary import Failure
 from canary.cli.target import Context, Kubeconfig, Namespace
 from canary.core.outcome import ExitCode
-from canary.core.vigil import MORE, RATE, SILENT, Ended, Rescue, Vigil
+from canary.core.vigil import MORE, RATE, SILENT, SUSPECTED, Ended, Rescue, Vigil
 
 if TYPE_CHECKING:
     from canary.adapters.kubernetes import Api
@@ -63,7 +63,7 @@ def watchdog(
 ) -> None:
     """Finish releases whose engine is gone: traffic goes back to stable without it.
 
-    A lease that was read unchanged for 30 s, with no failed read in between, counts as abandoned. Its release is
+    A lease that stood unchanged for 30 s, while it could be read and written, counts as abandoned. Its release is
     rolled back from its journal, or completed where the promotion was confirmed. Run two: they need no leader.
 
     Example:  canary watchdog --all-namespaces --replicas 2 --port 8080 --listen 0.0.0.0
@@ -83,7 +83,7 @@ def watchdog(
         None if everywhere else namespace or namespace_of(kubeconfig=kubeconfig, context=context, in_cluster=in_cluster)
     )
     health = Health()
-    vigil = Vigil(salt=uuid.uuid4().hex, limit=max(1, RATE // replicas), silent=silent)
+    vigil = Vigil(salt=uuid.uuid4().hex, limit=max(1, RATE // replicas), silent=silent * SUSPECTED / SILENT)
     guard = Guard(api, KubernetesFleets(api, namespace=where), clock=ServerClock(api), health=health, vigil=vigil)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: guard.stop.set())
@@ -174,6 +174,7 @@ class Guard:
         from canary.core.vigil import Ended
         from canary.engine.engine import Lanes
         from canary.engine.rescue import Rescue as Attempt
+        from canary.engine.suspicion import CONFIRM
         from canary.ports import PortError
 
         try:
@@ -182,7 +183,8 @@ class Guard:
             self._alarm(str(error))
             return Ended.SETTLED
         lanes = Lanes()
-        attempt = Attempt(wanted, scene, holder=f"watchdog-{uuid.uuid4().hex[:12]}", background=lanes)
+        name, confirm = f"watchdog-{uuid.uuid4().hex[:12]}", CONFIRM * self.watchdog.vigil.silent / SUSPECTED
+        attempt = Attempt(wanted, scene, holder=name, background=lanes, confirm=confirm)
         lanes.answer = attempt.answer
         try:
             while (how := attempt.turn()) is None:

@@ -19,13 +19,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 SILENT = 30.0
-"""Seconds that a lease must have been read unchanged; engines renew every 10."""
+"""Seconds that a lease must have stood unchanged until it is taken; engines renew every 10."""
+
+SUSPECTED = 20.0
+"""Seconds that it must have been read unchanged until its holder is suspected; then it is marked for the rest."""
 
 GAP = 10.0
 """Reads that are further apart, in seconds, say nothing about the time between: a paused process, a slow network."""
 
 MORE = 15.0
-"""Seconds that the engines get beyond `SILENT` after an outage, and as much again spread over them."""
+"""Seconds that the engines get beyond `SUSPECTED` after an outage, and as much again spread over them."""
 
 SUSPECT = 15.0
 """Seconds of silence after which the watch's word is not enough and the leases are listed: one renewal has not come."""
@@ -43,12 +46,14 @@ class Sighting:
         version: changes with every write by anybody.
         holder: who holds it; empty when it was given back.
         handover: it was given back before the release's end, for another process to go on.
+        beat: changes with every sign of life, and not with a watchdog's mark; by default the version.
     """
 
     key: str
     version: str
     holder: str
     handover: bool = False
+    beat: str = ""
 
     @property
     def matters(self) -> bool:
@@ -62,14 +67,16 @@ class Watched:
 
     Attributes:
         version, holder: as last seen.
-        since: when this version was first seen, or reads began to succeed again; monotonic seconds.
+        beat: the last sign of life.
+        since: when this was first seen, or reads began to succeed again; monotonic seconds.
         more: seconds that it gets beyond the time of every lease.
         busy: its release is being finished by us.
-        settled: nothing is to be done about this version.
+        settled: nothing is to be done about it until there is another sign of life.
     """
 
     version: str
     holder: str
+    beat: str
     since: float
     more: float = 0.0
     busy: bool = False
@@ -83,7 +90,7 @@ class Vigil:
     Attributes:
         salt: makes the spread after an outage differ between watchdogs.
         limit, window: at most so many rescues are begun in any `window` seconds.
-        silent: seconds that a lease must have been read unchanged.
+        silent: seconds that a lease must have been read unchanged until a rescue begins (by marking it).
         leases: those that matter, by key.
         read: when a read last succeeded; None before the first.
         failing: a read has failed since.
@@ -93,7 +100,7 @@ class Vigil:
     salt: str = ""
     limit: int = RATE
     window: float = 1.0
-    silent: float = SILENT
+    silent: float = SUSPECTED
     leases: Mapping[str, Watched] = field(default_factory=dict)
     read: float | None = None
     failing: bool = False
@@ -178,12 +185,13 @@ def ended(vigil: Vigil, key: str, how: Ended, at: float) -> Vigil:
 
 
 def _seen(known: Watched | None, sighting: Sighting, at: float) -> Watched:
-    if known is not None and known.version == sighting.version:
-        return known
+    beat = sighting.beat or sighting.version
+    if known is not None and known.beat == beat:
+        return known if known.version == sighting.version else replace(known, version=sighting.version)
     busy = known is not None and known.busy
     # The first read after an outage may show what was written before it: that engine gets its time too.
     more = known.more if known is not None and known.since == at else 0.0
-    return Watched(version=sighting.version, holder=sighting.holder, since=at, more=more, busy=busy)
+    return Watched(version=sighting.version, holder=sighting.holder, beat=beat, since=at, more=more, busy=busy)
 
 
 def _again(vigil: Vigil, key: str, lease: Watched, at: float, *, outage: bool) -> Watched:

@@ -26,6 +26,7 @@ from canary.engine.journal import Journal, JournalError, decode
 from canary.engine.leasekeeper import LeaseKeeper
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import Background, Observation, Ports, RouteObserved
+from canary.engine.suspicion import CONFIRM, Suspicion
 from canary.engine.unobserved import Unobserved
 from canary.ports import Clock, Journals, Leases, NotFound, PortError, Routes, Stored, Unavailable, Workloads
 
@@ -61,17 +62,22 @@ class Rescue:
         scene: the release's world.
         holder: our name on the lease, and the incarnation's.
         background: runs what may wait; its answers go to `answer`.
+        confirm: seconds for which the lease is marked before it is taken.
 
     Attributes:
         code: the release's exit code, once it ended by us.
         decider: owns the release, once it is ours.
     """
 
-    def __init__(self, wanted: Wanted, scene: Scene, *, holder: str, background: Background) -> None:
+    def __init__(
+        self, wanted: Wanted, scene: Scene, *, holder: str, background: Background, confirm: float = CONFIRM
+    ) -> None:
         self.code: ExitCode | None = None
         self.alarmed = False
         self.decider: Decider | None = None
         self._wanted, self._scene, self._holder, self._background = wanted, scene, holder, background
+        self._begun = scene.clock.monotonic()
+        self._suspicion = Suspicion(scene.leases, scene.clock, version=wanted.version, confirm=confirm)
         self._answers: queue.SimpleQueue[on.Event | Observation] = queue.SimpleQueue()
         self._keeper = LeaseKeeper(
             leases=scene.leases, holder=holder, clock=scene.clock, beat=scene.clock.monotonic, tell=self._answers.put
@@ -101,14 +107,22 @@ class Rescue:
             return Ended.REFUSED
 
     def _begin(self) -> Ended | None:
-        scene, wanted = self._scene, self._wanted
+        if self._suspicion.began is None and _over(self._scene.journals.load()):
+            return Ended.SETTLED  # nobody needs to know whether its engine lives
+        dead = self._suspicion.turn()
+        if dead:
+            return self._dead()
+        return None if dead is None else Ended.DONE
+
+    def _dead(self) -> Ended | None:
+        scene = self._scene
         stored = scene.journals.load()
         journal, why = _readable(stored)
         if journal is None:
             return self._blind(why)
         if journal.release.phase in FINAL:
             return Ended.SETTLED  # its engine died after the last word; the lease stays, for whoever asks how it ended
-        if not scene.leases.acquire(self._holder, steal=wanted.version).ours:
+        if not scene.leases.acquire(self._holder, steal=self._suspicion.version).ours:
             return Ended.DONE
         # What is believed is read after the lease was taken: the engine may have written until then.
         stored = scene.journals.load()
@@ -146,7 +160,8 @@ class Rescue:
         self._renew_at, self._look_at = now.monotonic() + self._keeper.once(), now.monotonic() + LOOK_EVERY
         wanted = self._wanted
         whose = f"the lease of {wanted.holder} stood" if wanted.holder else "it was handed over, and the lease stood"
-        lost = f"{whose} unchanged for {wanted.silent:.0f} s"
+        silent = wanted.silent + (now.monotonic() - self._begun)
+        lost = f"{whose} unchanged for {silent:.0f} s"
         stable, canary = ready_now(ports.workloads)
         resumed = on.Resumed(at=now.now(), incarnation=self._holder, lost=lost, stable=stable, canary=canary)
         self._workloads = ports.workloads
@@ -215,6 +230,11 @@ def _readable(stored: Stored | None) -> tuple[Journal | None, str]:
     if journal.subject is None and journal.release.phase not in FINAL:
         return None, "the journal does not say what the release is about; an older engine wrote it"
     return journal, ""
+
+
+def _over(stored: Stored | None) -> bool:
+    journal, _ = _readable(stored)
+    return journal is not None and journal.release.phase in FINAL
 
 
 def _pool(journal: Journal) -> cut.Pool:

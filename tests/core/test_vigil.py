@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.core import vigil as core
-from canary.core.vigil import GAP, MORE, RATE, SILENT, Ended, Sighting, Vigil
+from canary.core.vigil import GAP, MORE, RATE, SILENT, Ended, Sighting
+from canary.core.vigil import Vigil as AnyVigil
+
+
+def Vigil(**given: Any) -> AnyVigil:  # noqa: N802 - as the class, with a count of 30 s
+    return AnyVigil(**{"silent": SILENT, **given})
+
 
 KEYS = ("a", "b", "c", "d")
 
@@ -18,7 +25,7 @@ def at(version: int, key: str = "a", holder: str = "engine") -> Sighting:
     return Sighting(key=key, version=str(version), holder=holder)
 
 
-def reads(vigil: Vigil, sightings: list[Sighting], start: float, end: float, every: float = 4.0) -> Vigil:
+def reads(vigil: AnyVigil, sightings: list[Sighting], start: float, end: float, every: float = 4.0) -> AnyVigil:
     now = start
     while now <= end:
         vigil = core.listed(vigil, sightings, now)
@@ -30,7 +37,7 @@ def reads(vigil: Vigil, sightings: list[Sighting], start: float, end: float, eve
 class Truth:
     """What really was, by which decisions are judged."""
 
-    vigil: Vigil = field(default_factory=Vigil)
+    vigil: AnyVigil = field(default_factory=Vigil)
     now: float = 100.0
     read_at: float | None = None
     """When a read last succeeded."""
@@ -145,6 +152,19 @@ def test_a_lease_that_is_renewed_is_never_taken_up() -> None:
         vigil = core.listed(vigil, [at(second // 10)], now)
         vigil, rescues = core.decide(vigil, now)
         assert rescues == ()
+
+
+def test_a_mark_is_no_sign_of_life_and_what_is_settled_stays_so() -> None:
+    def marked(version: int) -> list[Sighting]:
+        return [Sighting(key="a", version=str(version), holder="engine", beat="same")]
+
+    vigil = reads(reads(Vigil(), marked(1), 0.0, 16.0), marked(2), 20.0, 32.0)
+    vigil, (rescue,) = core.decide(vigil, 32.0)
+    assert (rescue.version, rescue.silent) == ("2", 32.0)
+    vigil = core.ended(vigil, "a", Ended.SETTLED, 33.0)
+    assert core.decide(reads(vigil, marked(3), 34.0, 100.0), 100.0)[1] == ()
+    moved = [Sighting(key="a", version="4", holder="engine", beat="another")]
+    assert core.decide(reads(vigil, moved, 34.0, 100.0), 100.0)[1] != ()
 
 
 def test_given_back_in_good_order_is_nobodys_business_but_a_handover_is() -> None:

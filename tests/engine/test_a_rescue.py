@@ -33,7 +33,7 @@ class Rescued:
             furnish=lambda _: pytest.fail("the journal was believed"),
             tell=lambda sentence, alarm: self.said.append((sentence, alarm)),
         )
-        self.attempt = Rescue(wanted, scene, holder="dog", background=play.tasks)
+        self.attempt = Rescue(wanted, scene, holder="dog", background=play.tasks, confirm=0.0)
 
     @property
     def canary(self) -> int:

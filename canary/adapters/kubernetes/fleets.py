@@ -87,11 +87,14 @@ class KubernetesFleets:
         for item in items:
             metadata = _mapping(item.get("metadata"))
             notes, key = _mapping(metadata.get("annotations")), _key(item)
+            spec = _mapping(item.get("spec"))
+            signs = (spec.get(each) for each in ("holderIdentity", "renewTime", "leaseTransitions"))
             sighting = Sighting(
                 key=key,
                 version=str(metadata.get("resourceVersion") or ""),
-                holder=str(_mapping(item.get("spec")).get("holderIdentity") or ""),
+                holder=str(spec.get("holderIdentity") or ""),
                 handover=HANDOVER in notes,
+                beat="/".join(str(each) for each in (*signs, notes.get(HANDOVER))),
             )
             self._places[key] = _place(metadata, str(notes.get(ROUTE) or ""))
             found.append(sighting)

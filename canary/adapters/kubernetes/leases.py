@@ -6,7 +6,7 @@ than `patch`; `get` and `create` are needed to begin.
 
 from __future__ import annotations
 
-from canary.adapters.kubernetes.api import JSON_PATCH, Api
+from canary.adapters.kubernetes.api import JSON_PATCH, MERGE_PATCH, Api
 from canary.adapters.kubernetes.budget import Deadline
 from canary.adapters.kubernetes.clock import micro_time
 from canary.adapters.kubernetes.paths import LEASE, MANAGED, PREFIX
@@ -17,6 +17,9 @@ DURATION = 30
 
 HANDOVER = PREFIX + "handover"
 """Annotation: when the holder gave it back to be taken at once."""
+
+SUSPECTED = PREFIX + "suspected"
+"""Annotation: when a watchdog last noted that nothing was heard of the holder."""
 
 ORIGIN = PREFIX + "origin"
 """Annotation: where the holder runs (see `origin`); it says nothing when the holder knows nothing."""
@@ -72,6 +75,13 @@ class KubernetesLeases:
         except Conflict:
             return _view(self._read(deadline), holder)
 
+    def mark(self, version: str) -> str:
+        """See Leases."""
+        # The time makes each a change: the API server does not store what changes nothing, and would prove nothing.
+        body = {"metadata": {"resourceVersion": version, "annotations": {SUSPECTED: self._now()}}}
+        doing = f"marking {self._what}"
+        return _view(self._api.patch(self._path, body, content_type=MERGE_PATCH, doing=doing), "").version
+
     def release(self, holder: str, *, handover: bool = False) -> None:
         """See Leases."""
         deadline = self._api.deadline()
@@ -120,7 +130,8 @@ class KubernetesLeases:
             "leaseTransitions": count + (base.get("holderIdentity") != holder),
         }
         noted = lease.get("metadata", {}).get("annotations")
-        notes = {key: value for key, value in noted.items() if key != HANDOVER} if isinstance(noted, dict) else {}
+        noted = noted if isinstance(noted, dict) else {}
+        notes = {key: value for key, value in noted.items() if key not in {HANDOVER, SUSPECTED}}
         operations: list[JsonObject] = [
             _unmoved(lease),
             {"op": "add", "path": "/spec", "value": taken},

@@ -23,12 +23,13 @@ class MemoryLeases:
         renewed: when it was last written, on the world's clock.
         origin: where the holder runs, as whoever took it said.
         version: changes with every write; empty while there is no lease.
+        beat: changes with every write but a mark.
         on_write: called after every write.
     """
 
     def __init__(self, world: World, *, origin: str = "") -> None:
         self.holder, self.handover, self.renewed, self.origin = "", False, 0.0, origin
-        self.version = ""
+        self.version = self.beat = ""
         self.on_write: list[Callable[[], None]] = []
         self._world = world
 
@@ -54,6 +55,19 @@ class MemoryLeases:
 
         return self._world.perform("leases.renew", act)
 
+    def mark(self, version: str) -> str:
+        """See Leases."""
+
+        def act() -> str:
+            if self.version != version:
+                raise Conflict("marking the lease: it was written since (HTTP 409)")
+            self.version = self._world.version()
+            for tell in self.on_write:
+                tell()
+            return self.version
+
+        return self._world.perform("leases.mark", act)
+
     def release(self, holder: str, *, handover: bool = False) -> None:
         """See Leases."""
 
@@ -70,6 +84,7 @@ class MemoryLeases:
     def _write(self, holder: str, *, handover: bool = False) -> None:
         self.holder, self.handover = holder, handover
         self.renewed, self.version = self._world.clock.now(), self._world.version()
+        self.beat = self.version
         for tell in self.on_write:
             tell()
 
@@ -112,7 +127,7 @@ class MemoryFleets:
 
     def _sighting(self, key: str) -> Sighting:
         one = self.leases[key]
-        return Sighting(key=key, version=one.version, holder=one.holder, handover=one.handover)
+        return Sighting(key=key, version=one.version, holder=one.holder, handover=one.handover, beat=one.beat)
 
     def _tell(self, sighting: Sighting) -> None:
         self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]

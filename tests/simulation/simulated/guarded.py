@@ -98,8 +98,11 @@ class Dog:
         self.watchdog.turn()
         for key, hand in tuple(self.hands.items()):
             before, self.sim.current = self.sim.current, hand  # type: ignore[assignment]  # writes are the hand's
+            began, renewed = hand.rescue.decider is None, self.sim.leases.renewed
             try:
                 how = hand.turn()
+                if began and hand.rescue.decider is not None and self.sim.now - renewed < vigil.SILENT - 1.0:
+                    self.sim.complain(f"a lease was taken that was renewed {self.sim.now - renewed:.0f} s ago")
             finally:
                 self.sim.current = before
             if how is not None:
@@ -150,7 +153,7 @@ class Dog:
         self._count += 1
         self.begun.append(self.sim.now)
         self.sim.log(f"{self.name} takes up {wanted.holder}'s release, silent for {wanted.silent:.0f} s")
-        self.sim.check_taken_up()
+        self.sim.check_taken_up(vigil.SUSPECTED)
         self.hands[wanted.key] = Hand(self, wanted, f"{self.name}-{self._count}")
 
 
@@ -199,10 +202,10 @@ class Guarded(Simulation):
             self.log(f"{hand.name} ends {hand.rescue.code!r}")
             self.codes.append(hand.rescue.code)
 
-    def check_taken_up(self) -> None:
+    def check_taken_up(self, least: float) -> None:
         """Whoever renewed within the lease's time, and can still, is left alone."""
         silent = self.now - self.leases.renewed
-        if silent < vigil.SILENT - 1.0:
+        if silent < least - 1.0:
             self.complain(f"a release was taken up whose lease was renewed {silent:.0f} s ago")
 
     def cut_off(self, process: Any) -> bool:
