@@ -91,8 +91,7 @@ class Decider:
         self.standing_by = self.leaving = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
         self._journal = JournalKeeper(
-            ports.journals,
-            ports.clock,
+            ports,
             identity=identity,
             subject=subject,
             release=release,

@@ -7,8 +7,10 @@ from typing import Any
 
 from canary.core.release import Release
 from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
+from canary.engine.leasekeeper import NOBODY, holder_instead
 from canary.engine.subject import Subject
-from canary.ports import Clock, Conflict, Journals, NotFound, PortError
+from canary.engine.surroundings import Ports
+from canary.ports import Conflict, NotFound, PortError
 
 JOURNAL_EVERY = 30.0
 """Seconds between journal writes while nothing changes, so that the judge's state is not old after a crash."""
@@ -31,8 +33,7 @@ class JournalKeeper:
     """Writes the journal of one release.
 
     Args:
-        journals: the port.
-        clock: the clock.
+        ports: the world.
         identity, subject: hash of the normalised release file, and what it is about (None: as the journal says).
         release: as this process begins.
         stored: version of the journal read, None when there is none yet.
@@ -41,8 +42,7 @@ class JournalKeeper:
 
     def __init__(
         self,
-        journals: Journals,
-        clock: Clock,
+        ports: Ports,
         *,
         identity: str,
         subject: Subject | None,
@@ -50,11 +50,11 @@ class JournalKeeper:
         stored: str | None,
         journal: Journal | None,
     ) -> None:
-        self._journals, self._clock = journals, clock
+        self._journals, self._leases, self._clock = ports.journals, ports.leases, ports.clock
         self._identity, self._stored = identity, stored
         self._subject = subject or (journal.subject if journal else None)
         self._intended = journal.release if journal else release
-        self._written_at = clock.now()
+        self._written_at = ports.clock.now()
 
     def intends(self, release: Release) -> bool:
         """Whether the journal says already what a next incarnation would have to know of this release."""
@@ -91,13 +91,25 @@ class JournalKeeper:
         except Conflict:
             return self._conflict(release)
         except NotFound as error:
-            # Deleted by somebody: made anew by the next write. Whose power ended meanwhile raises nothing anyway.
-            self._stored = None
-            return Unwritten(why=str(error))
+            return self._deleted(release, str(error))
         except (PortError, JournalError) as error:
             return Unwritten(why=str(error))
         self._written_at, self._intended = now, release
         return None
+
+    def _deleted(self, release: Release, why: str) -> Unwritten:
+        """Deleted by somebody: made anew by the next write, unless another engine holds the lease and makes it.
+
+        Where nobody holds it, whoever slept may have missed the end, and what the journal said of it is lost to all.
+        """
+        try:
+            other = holder_instead(self._leases, release.incarnation)
+        except PortError as error:
+            return Unwritten(why=str(error))
+        if other not in {None, NOBODY}:
+            return Unwritten(why=why, holder=other or "")
+        self._stored = None
+        return Unwritten(why=why)
 
     def _conflict(self, release: Release) -> Unwritten:
         """Either our own write whose answer was lost, or another engine's."""

@@ -64,6 +64,10 @@ class LeaseKeeper:
             pass
 
 
+NOBODY = "nobody"
+"""Stands for the holder of a lease that was given back."""
+
+
 def holder_instead(leases: Leases, holder: str) -> str | None:
     """Who holds the lease instead of us; None when it is ours, confirmed now.
 
@@ -74,4 +78,4 @@ def holder_instead(leases: Leases, holder: str) -> str | None:
         view = leases.renew(holder)
     except NotFound as error:
         raise Unavailable(f"the lease is gone: {error}") from error
-    return None if view.ours else view.holder or "nobody"
+    return None if view.ours else view.holder or NOBODY

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from simulated.guarded import Guarded, play_guarded
 from simulated.scenario import CallFault, Happening, scenario
+from simulated.simulation import Simulation
 
 from canary.adapters.memory import Fault, MemoryFleets, MemoryLeases, World
 from canary.core.vigil import RATE, SILENT, Ended, Rescue, Vigil
@@ -82,6 +83,20 @@ def test_traffic_is_back_on_stable_within_45_seconds_of_the_engines_death(number
     back = [float(line.split()[0]) for line in found.lines if "all traffic is back" in line]
     if died is not None and back:
         assert back[0] - died < 45.0
+
+
+def test_a_journal_deleted_after_the_end_while_the_engine_slept_costs_the_record_and_nobodys_traffic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seed 1384: the best that can be had where what was decided is lost to everybody."""
+    monkeypatch.setattr(Guarded, "_happen", Simulation._happen)
+    found = play_guarded(scenario(1384))
+    assert [one for one in found.violations if "the decision 14 was lost" not in one] == []
+    assert [int(code) for code in found.codes] == [14, 143]
+    assert found.routes.bare is not None
+    assert found.routes.bare["spec"] == found.shadow["spec"]
+    assert not found.workloads.exists
+    assert not found.workloads.promoted
 
 
 # Many releases -------------------------------------------------------------------------------------------------------
