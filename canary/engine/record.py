@@ -64,15 +64,17 @@ class Recorder:
         self.digest = digest
         self.life = ""
         self._entries: list[str] = []
-        self._dropped = 0
+        self._dropped = self._dropped_since = 0  # before the next chunk, and after the one that is cut
         self._cut: tuple[bytes, int] | None = None
 
     def add(self, kind: str, **values: Any) -> None:
         """Remember one entry; values must be JSON-able."""
         self._entries.append(json.dumps({"kind": kind, **values}, separators=(",", ":"), default=str))
-        if len(self._entries) > ENTRIES_LIMIT and self._cut is None:
-            self._dropped += len(self._entries) - ENTRIES_LIMIT
-            del self._entries[: len(self._entries) - ENTRIES_LIMIT]
+        kept = self._cut[1] if self._cut is not None else 0
+        over = len(self._entries) - kept - ENTRIES_LIMIT
+        if over > 0:
+            del self._entries[kept : kept + over]
+            self._dropped_since += over
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -82,6 +84,7 @@ class Recorder:
         if self._cut is None:
             if not self._entries:
                 return None
+            self._dropped, self._dropped_since = self._dropped + self._dropped_since, 0
             self._cut = self._compress(len(self._entries))
         return self._cut[0]
 
@@ -117,9 +120,12 @@ class Recorder:
                 }
             )
             chunk = zlib.compress("\n".join([head, *self._entries[:entries]]).encode(), 6)
-            if len(chunk) <= CHUNK_LIMIT or entries == 1:
+            if len(chunk) <= CHUNK_LIMIT:
                 return chunk, entries
-            entries //= 2
+            if entries == 1:  # it would be refused, and everything after it with it
+                reason = f"an entry of {len(self._entries[0])} bytes was too large to be stored"
+                self._entries[0] = json.dumps({"kind": "lost", "reason": reason})
+            entries = max(1, entries // 2)
 
 
 def pieces(chunks: Iterable[bytes]) -> Iterator[Piece]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 
 from canary.adapters.kubernetes.budget import Budget
 from canary.core.outcome import ExitCode
+from canary.core.release import Phase
 from canary.core.vigil import Ended
+from canary.engine.leasekeeper import LeaseKeeper
 from tests.adapters.fire import HOLDER, LAST_CALL, Fire, endpoints
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
@@ -274,6 +277,27 @@ def test_a_namespace_that_is_being_deleted(fire: Callable[..., Fire]) -> None:
     # Nothing more is done without a journal, and none can be made here; the traffic went back first.
     assert at.to_the_end(every=10.0) is ExitCode.ROLLBACK_INCOMPLETE
     assert "being terminated" in at.words(alarm=True)
+
+
+# Nothing burns -------------------------------------------------------------------------------------------------------
+
+
+def test_holding_costs_the_api_server_at_most_12_requests_a_minute(fire: Callable[..., Fire]) -> None:
+    """Besides the two watches, which are opened anew every four minutes."""
+    at = fire()
+    keeper = LeaseKeeper(
+        leases=at.ports.leases, holder=HOLDER, clock=at.clock, beat=at.clock.monotonic, tell=at.decider.handle
+    )
+    before, due = len(at.cluster.requests()), 0.0
+    for second in range(96):
+        if second >= due:
+            due = second + keeper.once()
+        at.decider.release = replace(at.decider.release, sentence=f"look {second}")
+        at.decider._recording._recorder.add("look", number=second)
+        at.second()
+    made = len(at.cluster.requests()) - before
+    assert 10 <= made <= 12 * 96 / 60
+    assert at.decider.release.phase is Phase.JUDGING
 
 
 # A healthy lease -----------------------------------------------------------------------------------------------------
