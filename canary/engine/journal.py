@@ -126,7 +126,11 @@ def _shortened(journal: Journal) -> Journal:
         release,
         outcome=outcome,
         leftovers=tuple(_short(one) for one in left),
-        **{name: _short(getattr(release, name)) for name in ("sentence", "basis", "absence", "told", "suspect")},
+        sentence=_short(release.sentence),
+        basis=_short(release.basis),
+        absence=_short(release.absence),
+        told=_short(release.told),
+        suspect=_short(release.suspect),
     )
     return journal.model_copy(update={"release": shorter})
 
