@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from canary.adapters.kubernetes.budget import Budget
+from canary.adapters.kubernetes.objects import Objects
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 from canary.core.vigil import Ended
@@ -277,6 +278,30 @@ def test_a_namespace_that_is_being_deleted(fire: Callable[..., Fire]) -> None:
     # Nothing more is done without a journal, and none can be made here; the traffic went back first.
     assert at.to_the_end(every=10.0) is ExitCode.ROLLBACK_INCOMPLETE
     assert "being terminated" in at.words(alarm=True)
+
+
+def test_what_has_another_uid_by_the_time_it_is_deleted_is_left_alone(
+    fire: Callable[..., Fire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = fire()
+    honest = Objects.list
+
+    def stale(self: Objects, resource: Any, selector: str = "") -> Any:
+        """What was listed a moment before somebody put their own Service in place of the canary's."""
+        found = honest(self, resource, selector)
+        if resource.kind == "Service" and found:
+            path = at.cluster.path("services", "shop-canary")
+            body = {key: value for key, value in found[0]["spec"].items() if not key.startswith("clusterIP")}
+            at.cluster.request("DELETE", path)
+            made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop-canary"}, "spec": body}
+            at.cluster.create(at.cluster.path("services"), made)
+        return found
+
+    monkeypatch.setattr(Objects, "list", stale)
+    at.condemned()
+    assert at.to_the_end() is ExitCode.REJECTED
+    assert at.cluster.get("services", "shop-canary") is not None
+    assert at.cluster.get("deployments", "shop-canary") is None
 
 
 # Nothing burns -------------------------------------------------------------------------------------------------------
