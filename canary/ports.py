@@ -101,14 +101,21 @@ class LeaseView:
     Attributes:
         holder: who holds it; empty when nobody does.
         ours: the caller holds it.
-        version: changes with every write by anybody; for seeing that a holder is alive.
+        version: changes with every write by anybody.
         origin: where the holder says that it runs, for witnesses of its death; empty when it says nothing.
+        beat: changes with every sign of life, and not with a watchdog's mark; by default the version.
     """
 
     holder: str
     ours: bool
     version: str
     origin: str = ""
+    beat: str = ""
+
+    @property
+    def sign(self) -> str:
+        """What says that a holder is alive, by changing."""
+        return self.beat or self.version
 
 
 class Leases(Protocol):

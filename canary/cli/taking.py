@@ -63,7 +63,7 @@ def take_lease(
     standing_by = ""
     while not view.ours:
         seen[view.holder] = None
-        if view.version != first.version:
+        if view.sign != first.sign:
             if not same():
                 raise Failure(
                     f"another engine ({view.holder}) drives a release on this route",
@@ -74,6 +74,7 @@ def take_lease(
                 standing_by = view.holder
                 say(f"another engine ({standing_by}) drives this very release: standing by until it ends")
             began, first = monotonic(), view
+        first = view  # a watchdog that suspects the holder as well has moved the version
         silent = monotonic() - began
         if silent >= LEASE_DURATION or dead(view.origin):
             view = leases.acquire(holder, steal=first.version)

@@ -90,3 +90,21 @@ def test_suspicion_waits_and_asks_again_and_ends_with_whatever_moves() -> None:
     with pytest.raises(Unavailable):
         play(lambda second, _, world: world.faults.plan("leases.mark", Unavailable("no")) if second == 5 else None)
     assert MARKS * 2.0 >= CONFIRM
+
+
+def test_a_replacement_that_waits_a_dead_holder_out_does_not_take_a_watchdogs_marks_for_its_life() -> None:
+    from canary.cli.taking import LEASE_DURATION, take_lease
+
+    world = World()
+    leases = MemoryLeases(world)
+    leases.acquire("dead")
+
+    def sleep(seconds: float) -> None:
+        world.clock.advance(seconds)
+        leases.mark(leases.version)
+
+    took = take_lease(
+        leases, "new", dead=lambda _: False, say=lambda _: None, monotonic=world.clock.monotonic, sleep=sleep
+    )
+    assert (took, leases.holder) == (("dead",), "new")
+    assert world.clock.monotonic() >= LEASE_DURATION

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canary.adapters.kubernetes.api import Api
-from canary.adapters.kubernetes.leases import HANDOVER, ROUTE
+from canary.adapters.kubernetes.leases import HANDOVER, ROUTE, beat_of
 from canary.adapters.kubernetes.paths import LEASE, MANAGED, named
 from canary.adapters.kubernetes.watching import Changed, Follower, Listed, News
 from canary.core.vigil import Sighting
@@ -88,13 +88,12 @@ class KubernetesFleets:
             metadata = _mapping(item.get("metadata"))
             notes, key = _mapping(metadata.get("annotations")), _key(item)
             spec = _mapping(item.get("spec"))
-            signs = (spec.get(each) for each in ("holderIdentity", "renewTime", "leaseTransitions"))
             sighting = Sighting(
                 key=key,
                 version=str(metadata.get("resourceVersion") or ""),
                 holder=str(spec.get("holderIdentity") or ""),
                 handover=HANDOVER in notes,
-                beat="/".join(str(each) for each in (*signs, notes.get(HANDOVER))),
+                beat=beat_of(spec, notes),
             )
             self._places[key] = _place(metadata, str(notes.get(ROUTE) or ""))
             found.append(sighting)

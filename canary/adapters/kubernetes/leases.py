@@ -6,6 +6,9 @@ than `patch`; `get` and `create` are needed to begin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from canary.adapters.kubernetes.api import JSON_PATCH, MERGE_PATCH, Api
 from canary.adapters.kubernetes.budget import Deadline
 from canary.adapters.kubernetes.clock import micro_time
@@ -169,9 +172,16 @@ def _unmoved(lease: JsonObject) -> JsonObject:
 
 
 def _view(lease: JsonObject, holder: str) -> LeaseView:
-    spec = lease.get("spec")
-    held = str((spec if isinstance(spec, dict) else {}).get("holderIdentity") or "")
-    metadata = lease.get("metadata", {})
+    given = lease.get("spec")
+    spec = given if isinstance(given, dict) else {}
+    held, metadata = str(spec.get("holderIdentity") or ""), lease.get("metadata", {})
     version, noted = str(metadata.get("resourceVersion") or ""), metadata.get("annotations")
     origin = noted.get(ORIGIN) if isinstance(noted, dict) else ""
-    return LeaseView(holder=held, ours=held == holder, version=version, origin=str(origin or ""))
+    beat = beat_of(spec, noted if isinstance(noted, dict) else {})
+    return LeaseView(holder=held, ours=held == holder, version=version, origin=str(origin or ""), beat=beat)
+
+
+def beat_of(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
+    """What changes with every sign of life in a lease, and not with a mark."""
+    signs = (spec.get(each) for each in ("holderIdentity", "renewTime", "leaseTransitions"))
+    return "/".join(str(each) for each in (*signs, notes.get(HANDOVER)))

@@ -89,7 +89,8 @@ class MemoryLeases:
             tell()
 
     def _view(self, holder: str) -> LeaseView:
-        return LeaseView(holder=self.holder, ours=self.holder == holder, version=self.version, origin=self.origin)
+        ours = self.holder == holder
+        return LeaseView(holder=self.holder, ours=ours, version=self.version, origin=self.origin, beat=self.beat)
 
 
 class MemoryFleets:
