@@ -269,12 +269,12 @@ CASES: dict[str, Case] = {
     "the lowering after the promotion is refused twice": (
         at(P.PROMOTING, S.RETURNING, "lower", failures=1),
         failed(on.Failure.REFUSED),
-        "PROMOTING/returning: tell Retrying",
+        "PROMOTING/returning: tell Refused!",
     ),
     "the lowering is refused twice": (
         at(P.ROLLING_BACK, S.WRITING, "lower", outcome=BACK, failures=1),
         failed(on.Failure.REFUSED),
-        "ROLLING_BACK/writing: tell Retrying!",
+        "ROLLING_BACK/writing: tell Refused!",
     ),
     "the fence fails on the way back": (
         at(P.ROLLING_BACK, S.WRITING, "fence", outcome=BACK, suspended=WORK["lower"]),
