@@ -91,12 +91,7 @@ class Decider:
         self.standing_by = self.leaving = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
         self._journal = JournalKeeper(
-            ports,
-            identity=identity,
-            subject=subject,
-            release=release,
-            stored=stored,
-            journal=journal,
+            ports, identity=identity, subject=subject, release=release, stored=stored, journal=journal
         )
         self.desk = Desk(ports.gates, ports.clock, subject or (journal.subject if journal else None))
         self._recording = Recording(ports.records, observer, ports.clock, mark=journal.record if journal else (0, ""))
