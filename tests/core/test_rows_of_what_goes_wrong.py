@@ -196,6 +196,11 @@ CASES: dict[str, Case] = {
         RESUMED,
         "ROLLING_BACK/detaching: detach-canary",
     ),
+    "resumed after an alarm, after the promotion": (
+        at(P.CLEANING, S.REMOVING),
+        RESUMED,
+        "CLEANING/detaching: detach-canary",
+    ),
     "resumed after an alarm, without a workload": (
         at(P.CLEANING, S.REMOVING, policy=policy(has_workload=False)),
         RESUMED,

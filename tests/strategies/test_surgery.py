@@ -410,3 +410,9 @@ def test_a_canary_that_still_has_traffic_is_detached_with_its_weight_given_to_st
     release.refs()[1]["weight"] = 7
     after = release.kit.apply(release.route, release.detach().patch)
     assert [one["weight"] for one in after["spec"]["rules"][0]["backendRefs"]] == [90, 7]
+
+
+def test_where_the_weights_are_fine_enough_attaching_writes_none_of_them(kit: Any) -> None:
+    release = Release(kit, {"backendRefs": [{"name": "app", "port": 80, "weight": 100}]})
+    writes = [one for one in release.attach() if one["op"] != "test"]
+    assert [one["path"] for one in writes] == ["/spec/rules/0/backendRefs/-"]
