@@ -61,3 +61,13 @@ VALUES = st.recursive(
 def test_whatever_a_server_shows_is_some_fate(shown: Any, status: Any) -> None:
     assert fate_of(shown, now=0.0) in JobFate
     assert fate_of({**shown, "status": status}, now=0.0) in JobFate
+
+
+def test_where_no_other_engine_follows() -> None:
+    assert set(ENDED) == set(JobFate) - {JobFate.REPLACED, JobFate.UNKNOWN}
+
+
+@pytest.mark.parametrize("kind", [[], "Suspended", None])
+def test_a_condition_of_another_kind_says_nothing(kind: object) -> None:
+    job = {"status": {"conditions": [{"type": kind, "status": "True"}]}}
+    assert fate_of(job, now=0.0) is JobFate.REPLACED
