@@ -71,3 +71,18 @@ def test_where_no_other_engine_follows() -> None:
 def test_a_condition_of_another_kind_says_nothing(kind: object) -> None:
     job = {"status": {"conditions": [{"type": kind, "status": "True"}]}}
     assert fate_of(job, now=0.0) is JobFate.REPLACED
+
+
+@pytest.mark.parametrize(
+    ("seconds", "began", "now", "fate"),
+    [
+        (60, "1970-01-01T00:00:00Z", 60.0, JobFate.FAILED),
+        (60, "1970-01-01T00:00:00Z", 59.9, JobFate.REPLACED),
+        (None, "1970-01-01T00:00:00Z", 60.0, JobFate.REPLACED),
+        (60, None, 60.0, JobFate.REPLACED),
+        (60, "yesterday", 60.0, JobFate.REPLACED),
+    ],
+)
+def test_a_job_that_ran_past_its_deadline_has_failed(seconds: object, began: object, now: float, fate: JobFate) -> None:
+    job = {"spec": {"activeDeadlineSeconds": seconds}, "status": {"startTime": began}}
+    assert fate_of(job, now=now) is fate
