@@ -72,6 +72,8 @@ class Shop:
         self.release = sandbox.write_release()
         # As in a real release: long enough for a pod to be replaced between a raise and the traffic that follows it.
         text = self.release.read_text().replace("timeout: 6s", "timeout: 60s")
+        assert "bake: {min: 3s, max: 8s}" in text
+        text = text.replace("bake: {min: 3s, max: 8s}", "bake: {min: 5s, max: 120s}")
         # A machine that does other things as well is slow; that is not what these stories are about.
         self.release.write_text(re.sub(r"\n +- latency:.*", "", text))
         self.before = canonical(sandbox.request("GET", ROUTE)[1]["spec"])
