@@ -248,10 +248,18 @@ class WorkloadFailure(PortError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Ready endpoints of each arm."""
+    """Ready endpoints of each arm.
+
+    Attributes:
+        stable, canary: how many are ready.
+        trouble: why a pod of the canary will not become ready again, such as a crash loop, in the cluster's words.
+        missing: why the canary's pods are not ready, where none is.
+    """
 
     stable: int
     canary: int
+    trouble: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +314,8 @@ class Workloads(Protocol):
 
     def update_stable(self, *, token: str) -> None:
         """Give stable the new image, testing the token and the image it replaces; return when it is ready and steady.
+
+        Where somebody else does it (`promote.by: hook`), nothing is written: return when they did.
 
         Raises:
             Conflict: the token does not stand there (any more).

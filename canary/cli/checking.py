@@ -30,6 +30,7 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
         port=file.spec.stable.port,
         copies=workload.copies,
         floor=workload.floor == "hold",
+        hook=file.spec.promote.by == "hook",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -70,14 +70,14 @@ class Followed:
         self._gone = False
         self._connect()
 
-    def until_end(self, *, gate: bool = False) -> tuple[ExitCode | None, str]:
-        """Blocks until the release has ended, or waits at a gate.
+    def until_end(self, *, waits: Collection[str] = ()) -> tuple[ExitCode | None, str]:
+        """Blocks until the release has ended, or waits for somebody.
 
         Args:
-            gate: end at a gate as well.
+            waits: phases in which it does, to end at as well.
 
         Returns:
-            The exit code, None when it waits at a gate, and why.
+            The exit code, None when it waits, and why.
 
         Raises:
             LostSight: our credentials have been refused for too long.
@@ -86,7 +86,7 @@ class Followed:
             while True:
                 if self._read():
                     return self._ended()
-                if gate and self._seen.phase == GATED:
+                if self._seen.phase in waits:
                     return None, self._seen.line
                 if self._gone:
                     return self._deleted()

@@ -129,6 +129,7 @@ def _workloads(api: Api, journal: Journal) -> Workloads | None:
         deployment=subject.workload.name,
         container=subject.workload.container,
         image=subject.workload.image,
+        hook=subject.workload.hook,
         stable_service=subject.stable,
         canary_service=subject.canary,
         port=subject.stable_port,

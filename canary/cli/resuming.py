@@ -79,7 +79,12 @@ def subject_of(file: Release, *, asked: float = 0.0, requester: str = "", before
     spec, known = file.spec, before.subject if before else None
     workload = None
     if spec.workload is not None and spec.image is not None:
-        workload = Workload(name=spec.workload.name, container=spec.workload.container, image=spec.image)
+        workload = Workload(
+            name=spec.workload.name,
+            container=spec.workload.container,
+            image=spec.image,
+            hook=spec.promote.by == "hook",
+        )
     return Subject(
         name=file.metadata.name,
         namespace=file.metadata.namespace,

@@ -36,7 +36,8 @@ def submit(
         bool, typer.Option("--wait/--no-wait", help="Follow it and end with its verdict, or end when it is started.")
     ] = True,
     until: Annotated[
-        Until, typer.Option("--until", help="Follow it to its end, or end with 0 when it waits at a gate.")
+        Until,
+        typer.Option("--until", help="Follow it to its end, or end with 0 when it waits at a gate or for a hook."),
     ] = Until.END,
     again: Annotated[
         bool, typer.Option("--again", help="Release it once more, though it was promoted, judged bad or rejected.")
@@ -105,7 +106,7 @@ def submit(
          f" -n {file.metadata.namespace} --reason ...")  # fmt: skip
     if not wait:
         _conclude(ExitCode.PROMOTED, f"{how} Job {name}", job=name, output=output, attached=attached, over=False)
-    code, why = _follow(file, name, kubeconfig, context, gate=until is Until.GATE)
+    code, why = _follow(file, name, kubeconfig, context, until=until)
     if code is None:
         _conclude(ExitCode.PROMOTED, why, job=name, output=output, attached=attached, over=False)
     leave(code, why)
@@ -116,7 +117,7 @@ def submit(
 
 
 def _follow(
-    file: Release, name: str, kubeconfig: Path | None, context: str | None, *, gate: bool
+    file: Release, name: str, kubeconfig: Path | None, context: str | None, *, until: Until
 ) -> tuple[ExitCode | None, str]:
     from canary.cli.following import Followed, LostSight
     from canary.cli.submitting import journal_of, submissions_of
@@ -137,13 +138,18 @@ def _follow(
     )
     where = f"canary status {file.spec.route.name} -n {file.metadata.namespace}"
     try:
-        return followed.until_end(gate=gate)
+        return followed.until_end(waits=_waits(file) if until is Until.GATE else ())
     except KeyboardInterrupt:
         _say(f"not followed any more; the release goes on: {where}")
         raise typer.Exit(130) from None
     except LostSight as error:
         hint = f"the release goes on without us; run the same command again to follow it, or {where}"
         raise Failure(str(error), code=ExitCode.NOT_PERMITTED, hint=hint) from error
+
+
+def _waits(file: Release) -> tuple[str, ...]:
+    """The phases in which the release waits for somebody: a gate, or the hook that promotes."""
+    return ("GATED", "PROMOTING") if file.spec.promote.by == "hook" else ("GATED",)
 
 
 def _conclude(

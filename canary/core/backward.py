@@ -300,8 +300,8 @@ def capacity_changed(release: Release, event: on.CapacityChanged) -> Step:
     """A canary without endpoints fails everybody sent to it; a short stable forbids raising."""
     known = release.stable_gone
     release = counted(release, stable=event.stable, canary=event.canary)
-    if event.canary == 0 and not lowered(release):
-        return roll_back(release, event.at, ExitCode.JUDGED_BAD, "the canary has no ready endpoints left")
+    if why := _canary_fails(release, event):
+        return roll_back(release, event.at, ExitCode.JUDGED_BAD, why)
     if release.stable_gone and not known:
         return tell(
             release, "StableGone", "stable has no ready endpoint left; no traffic is moved meanwhile", alarm=True
@@ -314,7 +314,20 @@ def capacity_while_leaving(release: Release, event: on.CapacityChanged) -> Step:
     held = release.stable_gone
     release = counted(release, stable=event.stable, canary=event.canary)
     lowering = isinstance(release.pending, do.LowerShare)
+    # Stable's pods are being replaced, perhaps for an hour by a hook; the canary has all the traffic meanwhile.
+    if release.stage is Stage.UPDATING and (why := _canary_fails(release, event)):
+        return roll_back(release, event.at, ExitCode.JUDGED_BAD, why)
     return ask_again(release, event.at) if held and lowering and not release.stable_gone else (release, ())
+
+
+def _canary_fails(release: Release, event: on.CapacityChanged) -> str:
+    """Why the canary, which has traffic, cannot serve it; empty when it can."""
+    if lowered(release):
+        return ""
+    if event.canary == 0:
+        why = f": {event.missing or event.trouble}" if event.missing or event.trouble else ""
+        return f"the canary has no ready endpoints left{why}"
+    return f"a pod of the canary fails: {event.trouble}" if event.trouble else ""
 
 
 def counted(release: Release, *, stable: int, canary: int) -> Release:

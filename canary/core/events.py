@@ -237,11 +237,19 @@ class StableChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityChanged:
-    """Ready endpoints of both arms, as the EndpointSlices say."""
+    """Ready endpoints of both arms, as the EndpointSlices say.
+
+    Attributes:
+        stable, canary: how many are ready.
+        trouble: why a pod of the canary will not become ready again; empty while each may.
+        missing: why the canary's pods are not ready, where none is; empty when nobody knows.
+    """
 
     at: float
     stable: int
     canary: int
+    trouble: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

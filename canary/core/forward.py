@@ -285,7 +285,11 @@ def promote(release: Release, at: float) -> Step:
     if not release.policy.has_workload:
         return ask(enter(release, Phase.CLEANING, at, Stage.DETACHING), do.DetachCanary, keep=True)
     step = ask(enter(release, Phase.PROMOTING, at, Stage.UPDATING), do.UpdateStable)
-    return chain(step, do.Tell, reason="Promoting", message="stable gets the new version while it carries no traffic")
+    hook = release.policy.hook
+    message = "stable gets the new version while it carries no traffic"
+    if hook is not None:
+        message = f"stable is to get the new version from your own tool; waiting for it, {hook:.0f} s at most"
+    return chain(step, do.Tell, reason="Promoting" if hook is None else "HookWaiting", message=message)
 
 
 def look_while_promoting(release: Release, event: on.Looked) -> Step:
@@ -332,8 +336,14 @@ def returned(release: Release, at: float) -> Step:
 
 
 def tick_while_promoting(release: Release, event: on.Ticked) -> Step:
-    """A drain ends by time, too."""
-    return returned(release, event.at) if release.stage is Stage.RETURNING else (release, ())
+    """A drain ends by time, too, and so does the wait for somebody else to update stable."""
+    if release.stage is Stage.RETURNING:
+        return returned(release, event.at)
+    hook = release.policy.hook
+    if release.stage is Stage.UPDATING and hook is not None and event.at - release.since >= hook:
+        reason = f"nobody gave stable the new version within {hook:.0f} s"
+        return roll_back(release, event.at, ExitCode.GATE_EXPIRED, reason)
+    return release, ()
 
 
 def drained(release: Release, at: float) -> bool:

@@ -68,6 +68,7 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
         look_every=spec.analysis.interval,
         exact_split=exact_split,
         has_workload=spec.workload is not None,
+        hook=spec.promote.expires if spec.promote.by == "hook" else None,
     )
 
 

@@ -113,6 +113,7 @@ class Policy:
         on_gate_expiry: what an unanswered gate does.
         exact_split: the gateway keeps shares exactly.
         has_workload: the engine makes the canary's workload and promotes by updating stable's.
+        hook: seconds within which somebody else gives stable the new version; None where the engine does it.
         deadline: seconds from the start after which the release is rolled back.
         last_call: seconds from the start after which an incomplete rollback is reported with exit 30.
         look_every: seconds between looks; after a restart a step is looked at a few times before it may end.
@@ -137,6 +138,7 @@ class Policy:
     on_gate_expiry: Literal["rollback", "hold", "proceed"] = "rollback"
     exact_split: bool = False
     has_workload: bool = True
+    hook: float | None = None
     look_every: float = 1.0
     lease_grace: float = 20.0
 

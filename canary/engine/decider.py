@@ -115,7 +115,11 @@ class Decider:
             case EndpointsObserved():
                 seen = item.endpoints
                 self._observer.pods = {Arm.STABLE: seen.stable, Arm.CANARY: seen.canary}
-                self._queue.append(on.CapacityChanged(at=item.at, stable=seen.stable, canary=seen.canary))
+                self._queue.append(
+                    on.CapacityChanged(
+                        at=item.at, stable=seen.stable, canary=seen.canary, trouble=seen.trouble, missing=seen.missing
+                    )
+                )
             case ReadingTaken():
                 event = self._observer.take(item.reading, release=self.release, at=item.at)
                 self._recording.drain()

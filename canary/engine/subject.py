@@ -12,6 +12,7 @@ class Workload(BaseModel):
         name: of stable's Deployment.
         container: which container gets the image; None for the only one.
         image: the new version.
+        hook: somebody else gives stable the new version; its Deployment is not written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -19,6 +20,7 @@ class Workload(BaseModel):
     name: str
     container: str | None = None
     image: str
+    hook: bool = False
 
 
 class Subject(BaseModel):

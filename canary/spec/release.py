@@ -52,7 +52,15 @@ class Bake(Part):
 class Promote(Part):
     """How stable gets the new version."""
 
-    by: Literal["engine"] = Field(default="engine", description="The engine updates stable's Deployment.")
+    by: Literal["engine", "hook"] = Field(
+        default="engine",
+        description="Who gives stable the new version: the engine, or a tool of yours (Argo CD, Flux, Helm) while the "
+        "canary has all the traffic. Default: engine.",
+    )
+    # As a gate: long enough for a pipeline and somebody's approval of it.
+    expires: Duration = Field(
+        default=3600.0, description="How long a hook may take; then the release is rolled back. Default: 1h."
+    )
 
 
 class Approvers(Part):

@@ -23,17 +23,24 @@ KEYS: dict[str, str] = {
 VALUES: dict[str, dict[str, str]] = {
     "spec.strategy": dict.fromkeys(("linear", "exponential", "steps"), "write it as a mapping, such as {linear: {}}"),
     "spec.route.kind": dict.fromkeys(("GRPCRoute", "TLSRoute", "TCPRoute"), "HTTPRoute exists"),
-    "spec.workload.kind": dict.fromkeys(("StatefulSet", "DaemonSet", "Rollout"), "Deployment exists"),
     "spec.analysis.noData": {
         "pass": "nothing seen is never taken for good; a metric that may be absent says noData: pass itself"
     },
-    "spec.promote.by": {"hook": "engine exists"},
     "spec.onConcurrent": {"queue": "wait exists"},
     "spec.firstRelease": {"direct": "refuse exists; deploy the first version with kubectl or your usual tool"},
 }
 """Dotted key without indices: the values that are not built yet, and what exists instead."""
 
+_TWO_SERVICES = (
+    "run both versions yourself, each behind a Service, and leave workload out: the engine moves traffic between them"
+)
+
 REFUSED: dict[str, dict[str, tuple[str, str]]] = {
+    "spec.workload.kind": {
+        "StatefulSet": ("its pods have names and volumes of their own, which a second set cannot have", _TWO_SERVICES),
+        "DaemonSet": ("it has one pod on each node, so no share of them can carry a share of traffic", _TWO_SERVICES),
+        "Rollout": ("Argo Rollouts moves its traffic already, and two controllers would fight", "use one of the two"),
+    },
     "spec.analysis.gateway": {
         "kong": (
             "Kong counts per rule, not per backend: its counters do not tell stable from canary",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from canary.adapters.kubernetes import derive
 from canary.adapters.kubernetes.labels import takes
 from canary.adapters.kubernetes.rollout import ready_endpoints, rollout, trouble
+from canary.adapters.kubernetes.stable import same_image
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=300)
 
@@ -224,6 +225,33 @@ def test_the_worst_trouble_of_a_pod_is_told_with_its_last_end() -> None:
     leaving = pod("e", "CrashLoopBackOff", 9)
     leaving["metadata"]["deletionTimestamp"] = "now"
     assert trouble([leaving]) is None
+
+
+def test_a_container_that_runs_may_be_in_trouble_as_well() -> None:
+    def pod(*, restarts: int, ready: bool) -> dict[str, Any]:
+        ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}} if restarts else {}
+        one = {"name": "app", "restartCount": restarts, "ready": ready, "state": {"running": {}}, "lastState": ended}
+        return {"metadata": {"name": "a"}, "status": {"containerStatuses": [one]}}
+
+    killed = trouble([pod(restarts=3, ready=True)])
+    assert killed is not None
+    assert killed.hopeless
+    assert killed.reason == "pod a, container app: restarted 3 times, last ended with 137 OOMKilled"
+    unready = trouble([pod(restarts=0, ready=False)])
+    assert unready is not None
+    assert (unready.hopeless, unready.stuck) == (False, False)
+    assert "readiness probe" in unready.reason
+    assert trouble([pod(restarts=1, ready=True)]) is None
+
+
+def test_images_are_the_same_by_digest() -> None:
+    one, other = "r.test/shop@sha256:" + "1" * 64, "r.test/shop@sha256:" + "2" * 64
+    assert same_image("r.test/shop:1.4@sha256:" + "1" * 64, one)
+    assert same_image("mirror.test/shop@sha256:" + "1" * 64, one)
+    assert not same_image(other, one)
+    assert not same_image("r.test/shop:1.4", one)
+    assert same_image("r.test/shop:1.4", "r.test/shop:1.4")
+    assert not same_image(None, one)
 
 
 def test_an_endpoint_counts_once_and_only_when_ready() -> None:

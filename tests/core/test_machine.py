@@ -324,6 +324,63 @@ def test_a_canary_without_endpoints_is_rolled_back_at_once() -> None:
     assert isinstance(effects[0], do.LowerShare)
 
 
+def test_a_pod_that_fails_for_good_is_a_verdict_in_the_clusters_words() -> None:
+    play = Play()
+    play.to_judging()
+    play.happens(on.CapacityChanged, stable=2, canary=1, trouble="pod x: restarted 3 times, last ended with OOMKilled")
+    assert play.release.phase is Phase.ROLLING_BACK
+    assert play.release.outcome is not None
+    assert play.release.outcome.code is ExitCode.JUDGED_BAD
+    assert "OOMKilled" in play.release.outcome.reason
+
+
+def test_a_canary_without_endpoints_says_why_and_before_it_has_traffic_it_is_waited_for() -> None:
+    play = Play()
+    play.happens(on.Started)
+    play.answer(on.PreflightPassed)
+    play.happens(on.CapacityChanged, stable=2, canary=0, trouble="pod x: crashed")
+    assert play.release.outcome is None  # provisioning waits for it, and says itself when it fails
+    play = Play()
+    play.to_judging()
+    play.happens(on.CapacityChanged, stable=2, canary=0, missing="pod x: ErrImagePull")
+    assert play.release.outcome is not None
+    assert play.release.outcome.reason == "the canary has no ready endpoints left: pod x: ErrImagePull"
+
+
+def test_a_canary_that_dies_while_stable_is_updated_costs_no_hour() -> None:
+    play = Play(policy(hook=3600.0))
+    play.to_promoting()
+    play.happens(on.CapacityChanged, stable=1, canary=1)
+    assert play.release.outcome is None
+    play.happens(on.CapacityChanged, stable=2, canary=0)
+    assert isinstance(play.release.pending, do.RevertStable)
+    play.answer(on.StableReverted)
+    assert isinstance(play.release.pending, do.LowerShare)
+
+
+def test_a_hook_is_waited_for_as_long_as_it_may_take_and_judging_goes_on() -> None:
+    play = Play(policy(hook=100.0))
+    play.to_promoting()
+    assert any(isinstance(each, do.Tell) and each.reason == "HookWaiting" for each in play.done)
+    assert isinstance(play.release.pending, do.UpdateStable)
+    play.wait(99)
+    assert play.release.outcome is None
+    play.wait(1)
+    assert play.release.outcome is not None
+    assert play.release.outcome.code is ExitCode.GATE_EXPIRED
+    play = Play(policy(hook=100.0))
+    play.to_promoting()
+    play.look(canary=10, stable=0, judged=judgement(Verdict.UNHEALTHY))
+    assert play.release.outcome is not None
+    assert play.release.outcome.code is ExitCode.JUDGED_BAD
+    play = Play(policy(hook=100.0))
+    play.to_promoting()
+    play.answer(on.StableUpdated)
+    play.wait(200)
+    assert play.release.outcome is None
+    assert play.release.stage is Stage.RETURNING
+
+
 def test_a_new_incarnation_fences_itself_and_asks_for_the_same_effect_again() -> None:
     play = Play()
     play.to_first_step()

@@ -104,6 +104,14 @@ def test_a_canary_that_loses_its_endpoints_is_rolled_back_at_once(play: Any) -> 
     assert "no ready endpoints" in play.reason()
 
 
+def test_a_pod_that_is_killed_again_and_again_ends_the_release_with_its_reason(play: Any) -> None:
+    play.until(lambda: play.decider.release.phase is Phase.JUDGING)
+    play.workloads.set_endpoints(canary=1, trouble="container app: restarted 3 times, last ended with 137 OOMKilled")
+    assert play.to_the_end() is ExitCode.JUDGED_BAD
+    assert "OOMKilled" in play.reason()
+    assert play.clean()
+
+
 def _weigh(route: Any, **weights: int) -> None:
     for ref in route["spec"]["rules"][0]["backendRefs"]:
         ref["weight"] = weights.get(ref["name"].replace("-", "_"), ref["weight"])

@@ -170,7 +170,8 @@ class KubernetesPreflights:
     def _workload_rights(self, workloads: KubernetesWorkloads) -> list[Right]:
         stable, canary = workloads.stable_name, workloads.canary_name
         return [
-            *(Right(verb=verb, resource=DEPLOYMENT, name=stable) for verb in ("get", "patch")),
+            Right(verb="get", resource=DEPLOYMENT, name=stable),
+            *([] if workloads.hook else [Right(verb="patch", resource=DEPLOYMENT, name=stable)]),
             *(Right(verb=verb, resource=DEPLOYMENT, name=canary) for verb in ("get", "patch", "delete")),
             *(Right(verb=verb, resource=DEPLOYMENT) for verb in ("create", "list")),
             Right(verb="delete", resource=SERVICE, name=workloads.canary_service),
@@ -252,8 +253,10 @@ class KubernetesPreflights:
         found += check_workload(self._objects, self._workloads, drafts)
         what = self._objects.what(DEPLOYMENT, self._workloads.stable_name)
         path = drafts.promotion[-1]["path"]
-        found += owners(drafts.stable, what, group="apps", path=path, touched="the image at promotion")
-        return found + rehearse_workload(self._objects, drafts, release=self._release, copies=self._workloads.copies)
+        hook, copies = self._workloads.hook, self._workloads.copies
+        if not hook:
+            found += owners(drafts.stable, what, group="apps", path=path, touched="the image at promotion")
+        return found + rehearse_workload(self._objects, drafts, release=self._release, copies=copies, hook=hook)
 
     def _check_notes(self) -> list[Problem]:
         return rehearse_notes(self._objects, lease=self._lease, journal=self._journal)

@@ -47,7 +47,9 @@ def first_raise(
     return [dict(operation) for operation in (head, *attached, *raised)]
 
 
-def rehearse_workload(objects: Objects, drafts: Drafts, *, release: str, copies: Collection[str] = ()) -> list[Problem]:
+def rehearse_workload(
+    objects: Objects, drafts: Drafts, *, release: str, copies: Collection[str] = (), hook: bool = False
+) -> list[Problem]:
     """The canary's Deployment and Service, copies of what covers stable, the token on stable, and the promotion."""
     made = [
         (f"creating {objects.what(resource, body['metadata']['name'])}", resource, body)
@@ -66,6 +68,8 @@ def rehearse_workload(objects: Objects, drafts: Drafts, *, release: str, copies:
     found: list[Problem] = []
     for what, resource, body in made:
         found += _tried(what, lambda resource=resource, body=body: objects.create(resource, body, dry_run=True))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    if hook:
+        return found  # nothing is written to stable
     name = drafts.stable["metadata"]["name"]
     mark = marks.mark_of(drafts.stable)
     if not mark.token:

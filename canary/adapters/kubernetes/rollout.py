@@ -124,7 +124,20 @@ def _of_containers(pod: Mapping[str, Any]) -> list[Standing]:
             found.append(Standing(reason=text, stuck=True, hopeless=restarts >= CRASHES))
         elif reason in _STUCK:
             found.append(Standing(reason=clean(words), stuck=True))
+        elif not reason:
+            found += _of_started(pod, each)
     return found
+
+
+def _of_started(pod: Mapping[str, Any], container: Mapping[str, Any]) -> list[Standing]:
+    """A container that runs now: again and again, or without becoming ready."""
+    who = f"pod {pod['metadata']['name']}, container {container.get('name')}"
+    restarts, ended = container.get("restartCount") or 0, _last_end(container)
+    if restarts >= CRASHES and ended:
+        return [Standing(reason=clean(f"{who}: restarted {restarts} times{ended}"), stuck=True, hopeless=True)]
+    if "running" in (container.get("state") or {}) and container.get("ready") is False:
+        return [Standing(reason=clean(f"{who}: runs and is not ready; see its readiness probe"))]
+    return []
 
 
 def _last_end(container: Mapping[str, Any]) -> str:

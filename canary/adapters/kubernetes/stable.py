@@ -33,6 +33,37 @@ def image_of(deployment: Mapping[str, Any], container: str | None) -> str:
     return str(container_of(deployment, container)[1].get("image", ""))
 
 
+def same_image(one: object, other: str) -> bool:
+    """Whether two references name the same image: by digest where both have one, whatever tag stands before it."""
+    if not isinstance(one, str):
+        return False
+    digests = [text.partition("@")[2] for text in (one, other)]
+    return one == other or (digests[0] != "" and digests[0] == digests[1])
+
+
+class Untouched:
+    """Stable's Deployment where somebody else promotes: nothing is written, so there is nothing to fence.
+
+    The token is kept in this process, so that the engine finds it where it put it.
+
+    Args:
+        writes: reads it all the same, so that a Deployment that is gone is seen.
+    """
+
+    def __init__(self, writes: StableWrites) -> None:
+        self._writes, self._token = writes, ""
+
+    def mark(self) -> Mark:
+        """See StableWrites."""
+        return Mark(token=self._token, version=self._writes.mark().version)
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        """Remember it."""
+        if over.token != self._token:
+            raise Conflict(f"another token was read than stands there: {over.token!r}")
+        self._token = token
+
+
 class StableWrites:
     """Writes to stable's Deployment.
 

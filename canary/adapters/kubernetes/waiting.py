@@ -25,6 +25,7 @@ class Pace:
         progress: the longest wait where the Deployment has no progressDeadlineSeconds; Kubernetes' default.
         grace: on top of the Deployment's own deadline, which tells the reason better than we can.
         endpoints: the longest wait for endpoints of pods that are available.
+        hook: between looks at a Deployment that somebody else is to update.
     """
 
     poll: float = 0.5
@@ -35,6 +36,7 @@ class Pace:
     progress: float = 600.0
     grace: float = 30.0
     endpoints: float = 60.0
+    hook: float = 10.0
 
 
 class Waiting:
@@ -71,7 +73,13 @@ class Waiting:
                 call.set()
 
     def until_ready(
-        self, cancelled: threading.Event, look: Callable[[], Standing], *, within: float, steady: float | None = None
+        self,
+        cancelled: threading.Event,
+        look: Callable[[], Standing],
+        *,
+        within: float,
+        steady: float | None = None,
+        every: float | None = None,
     ) -> None:
         """Look until it is ready and steady. While the API server cannot be asked, nothing is ready and nothing lost.
 
@@ -80,6 +88,7 @@ class Waiting:
             look: how it stands now.
             within: seconds until it must be ready.
             steady: seconds for which it must stay ready; the pace's by default.
+            every: seconds between looks; the pace's by default.
 
         Raises:
             WorkloadFailure: it does not get there, or somebody called `cancel`.
@@ -104,5 +113,6 @@ class Waiting:
                 raise WorkloadFailure(standing.reason)
             if not standing.ready and now - began >= within:
                 raise WorkloadFailure(f"not ready within {within:.0f} s: {standing.reason}")
-            if cancelled.wait(pace.poll if now - began < pace.soon else pace.poll * pace.slower):
+            usual = pace.poll if now - began < pace.soon else pace.poll * pace.slower
+            if cancelled.wait(usual if every is None else every):
                 raise WorkloadFailure("cancelled")

@@ -7,8 +7,10 @@ stands in annotations of the canary's Deployment.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -17,6 +19,7 @@ from canary.adapters.kubernetes.api import FIELD_MANAGER, Api
 from canary.adapters.kubernetes.copying import check_floor, hold_floor, make_copies, scale_canary
 from canary.adapters.kubernetes.drafting import Drafting, Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
+from canary.adapters.kubernetes.lookout import Lookout, writer
 from canary.adapters.kubernetes.managers import writer_of
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import (
@@ -30,8 +33,8 @@ from canary.adapters.kubernetes.paths import (
     Resource,
 )
 from canary.adapters.kubernetes.removal import sweep
-from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
-from canary.adapters.kubernetes.stable import StableWrites, image_of
+from canary.adapters.kubernetes.rollout import Standing
+from canary.adapters.kubernetes.stable import StableWrites, Untouched, image_of, same_image
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower, Listed
 from canary.ports import (
@@ -63,6 +66,7 @@ class KubernetesWorkloads:
         port: of stable's Service that the route names.
         copies: kinds of what covers stable that are copied for the canary, autoscalers included.
         floor: hold the minimum of stable's autoscaler while the release lasts.
+        hook: somebody else gives stable the new version; nothing is written to its Deployment.
         pace: the rhythm of waiting.
     """
 
@@ -80,11 +84,12 @@ class KubernetesWorkloads:
         port: int,
         copies: Collection[str] = (),
         floor: bool = True,
+        hook: bool = False,
         pace: Pace | None = None,
     ) -> None:
         self.namespace, self.release, self.image, self.port = namespace, release, image, port
         self.stable_name, self.stable_service, self.canary_service = deployment, stable_service, canary_service
-        self.copies, self.floor = frozenset(copies), floor
+        self.copies, self.floor, self.hook = frozenset(copies), floor, hook
         self._api, self._container = api, container
         self._objects = Objects(api, namespace)
         self._drafting = Drafting(
@@ -98,8 +103,10 @@ class KubernetesWorkloads:
             copies=self.copies - SCALERS,
         )
         self.canary_name = self._drafting.canary_name
-        self._stable_writes = StableWrites(self._objects, name=deployment, container=container, release=release)
+        writes = StableWrites(self._objects, name=deployment, container=container, release=release)
+        self._stable_writes, self._fence = writes, Untouched(writes) if hook else writes
         self._waiting = Waiting(api.pacer, pace or Pace())
+        self._lookout = Lookout(self._objects, self._waiting)
         self._before: str | None = None
         self._steady = 0  # so many replicas were seen to be steady by this process; they need no second proof
 
@@ -122,12 +129,12 @@ class KubernetesWorkloads:
             canary = self._grow(canary, derive.replicas_for(share, stable=full))
             size = derive.replicas_of(canary)
             self._scale(canary, size)
-            look = partial(self._look, self.canary_name, derive.own_labels(self.release))
+            look = partial(self._lookout.look, self.canary_name, derive.own_labels(self.release))
             steady = 0.0 if self._steady == size else None
-            self._waiting.until_ready(cancelled, look, within=self._within(canary), steady=steady)
+            self._waiting.until_ready(cancelled, look, within=self._lookout.within(canary), steady=steady)
             self._steady = size
-            service = self._service()
-            return self._await_endpoints(cancelled, service, size)
+            ready = self._lookout.await_endpoints(cancelled, self._service(), size)
+            return Endpoints(stable=self._lookout.endpoints(self.stable_service), canary=ready)
 
     def ready(self) -> Endpoints:
         """See Workloads."""
@@ -138,11 +145,11 @@ class KubernetesWorkloads:
 
     def mark(self) -> Mark:
         """See Workloads."""
-        return self._stable_writes.mark()
+        return self._fence.mark()
 
     def put_mark(self, token: str, *, over: Mark) -> None:
         """See Workloads."""
-        self._stable_writes.put_mark(token, over=over)
+        self._fence.put_mark(token, over=over)
 
     def update_stable(self, *, token: str) -> None:
         """See Workloads.
@@ -155,8 +162,11 @@ class KubernetesWorkloads:
             if canary is None:
                 raise NotFound(f"{self._canary_what} was deleted by somebody else")
             self._before = derive.note_of(canary, derive.STABLE_IMAGE)
+            if self.hook:
+                self._await_hook(cancelled, canary)
+                return
             stable = self._objects.get(DEPLOYMENT, self.stable_name)
-            if self._image_of(stable) != self.image:
+            if image_of(stable, self._container) != self.image:
                 self._check_stable(stable, canary)
             self._stable_writes.replace(self._image_before(canary), self.image, token=token)
             self._await_stable(cancelled, self.image)
@@ -164,8 +174,8 @@ class KubernetesWorkloads:
     def revert_stable(self) -> None:
         """See Workloads. An image that somebody else gave stable meanwhile stays; it must be ready all the same."""
         with self._waiting.call() as cancelled:
-            now = self._image_of(self._objects.get(DEPLOYMENT, self.stable_name))
-            if now == self.image:
+            now = image_of(self._objects.get(DEPLOYMENT, self.stable_name), self._container)
+            if now == self.image and not self.hook:
                 now = self._image_before(self._ours(DEPLOYMENT, self.canary_name))
                 self._stable_writes.replace(self.image, now)
             self._await_stable(cancelled, now)
@@ -186,9 +196,23 @@ class KubernetesWorkloads:
             ENDPOINT_SLICE.path(self.namespace),
             selector={"labelSelector": f"{SERVICE_NAME} in ({services})"},
             doing=f"watching the endpoints of {self.stable_service} and {self.canary_service}",
-            on_news=Counting(self.stable_service, self.canary_service, on_change),
+            on_news=Counting(self.stable_service, self.canary_service, self._explained(on_change)),
         )
         follower.follow(stop)
+
+    def _explained(self, on_change: Callable[[Endpoints], None]) -> Callable[[Endpoints], None]:
+        """With the pods' own words whenever the canary lost an endpoint."""
+        most = 0
+
+        def tell(seen: Endpoints) -> None:
+            nonlocal most
+            most = max(most, seen.canary)
+            if seen.canary < most:
+                trouble, missing = self._lookout.failing(derive.own_labels(self.release), ready=seen.canary)
+                seen = replace(seen, trouble=trouble, missing=missing)
+            on_change(seen)
+
+        return tell
 
     # For preflight -----------------------------------------------------------------------------------------
 
@@ -283,7 +307,7 @@ class KubernetesWorkloads:
         """Invariant 8: stable's template is what the canary was made from, or the release stops."""
         known = derive.note_of(canary, derive.STABLE_TEMPLATE)
         if known is not None and known != derive.fingerprint(stable):
-            raise NotFound(f"{self._stable} was changed during the release by {_writer(stable)}")
+            raise NotFound(f"{self._stable} was changed during the release by {writer(stable)}")
 
     def _image_before(self, canary: JsonObject | None) -> str:
         """The image that stable had when the canary was made from it."""
@@ -292,59 +316,43 @@ class KubernetesWorkloads:
             raise Refused(f"the image that {self._stable} had is not known: {self._canary_what} does not say it")
         return image
 
-    def _image_of(self, deployment: JsonObject) -> str:
-        return image_of(deployment, self._container)
-
     def _await_stable(self, cancelled: threading.Event, image: str) -> None:
         stable = self._objects.get(DEPLOYMENT, self.stable_name)
         selector = stable["spec"]["selector"].get("matchLabels") or {}
-        look = partial(self._look, self.stable_name, selector, image=image)
-        self._waiting.until_ready(cancelled, look, within=self._within(stable))
+        look = partial(self._lookout.look, self.stable_name, selector, deployed=self._has(image))
+        self._waiting.until_ready(cancelled, look, within=self._lookout.within(stable))
         service = self._objects.get(SERVICE, self.stable_service)
-        self._await_endpoints(cancelled, service, derive.replicas_of(self._objects.get(DEPLOYMENT, self.stable_name)))
+        wanted = derive.replicas_of(self._objects.get(DEPLOYMENT, self.stable_name))
+        self._lookout.await_endpoints(cancelled, service, wanted)
 
-    # Waiting -----------------------------------------------------------------------------------------------
+    def _has(self, image: str) -> Callable[[JsonObject], bool]:
+        """Whether a Deployment, or one of the pods, has this image."""
 
-    def _look(self, name: str, selector: Mapping[str, str], *, image: str | None = None) -> Standing:
-        """How a Deployment stands; `image` leaves out pods of another template."""
-        try:
-            deployment = self._objects.get(DEPLOYMENT, name)
-        except NotFound as error:
-            raise NotFound(f"{self._objects.what(DEPLOYMENT, name)} was deleted by somebody else") from error
-        if image is not None and self._image_of(deployment) != image:
-            raise NotFound(f"the image of {self._objects.what(DEPLOYMENT, name)} was changed by {_writer(deployment)}")
-        standing = rollout(deployment)
-        if standing.ready or standing.hopeless:
-            return standing
-        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-        pods = self._objects.list(POD, labels)
-        if image is not None:
-            pods = [pod for pod in pods if any(each.get("image") == image for each in pod["spec"]["containers"])]
-        worse = trouble(pods)
-        return worse if worse is not None else standing
+        def has(item: JsonObject) -> bool:
+            if item.get("kind") == POD.kind or "template" not in item["spec"]:
+                return any(same_image(each.get("image"), image) for each in item["spec"]["containers"])
+            return same_image(image_of(item, self._container), image)
 
-    def _await_endpoints(self, cancelled: threading.Event, service: JsonObject, wanted: int) -> Endpoints:
-        """Wait until a Service has enough ready endpoints, and count those of both."""
-        name, uid = service["metadata"]["name"], service["metadata"].get("uid")
+        return has
+
+    def _await_hook(self, cancelled: threading.Event, canary: JsonObject) -> None:
+        """Until somebody gave stable the new version; nothing is written, and a third version is somebody's change."""
+        before = self._image_before(canary)
+        selector: dict[str, str] = {}
 
         def look() -> Standing:
-            ready = ready_endpoints(self._slices(name), service_uid=uid)
-            if ready >= wanted:
-                return Standing(ready=True)
-            reason = f"Service {self.namespace}/{name} has {ready} ready endpoints, {wanted} are wanted"
-            return Standing(reason=f"{reason}; check its selector and targetPort")
+            stable = self._objects.get(DEPLOYMENT, self.stable_name)
+            selector.update(stable["spec"]["selector"].get("matchLabels") or {})
+            now = image_of(stable, self._container)
+            if same_image(now, self.image):
+                return self._lookout.look(self.stable_name, selector, deployed=self._has(self.image))
+            if not same_image(now, before):
+                raise NotFound(f"the image of {self._stable} was changed by {writer(stable)} to {now}")
+            return Standing(reason=f"{self._stable} runs {now}, and nobody has given it {self.image}")
 
-        self._waiting.until_ready(cancelled, look, within=self._waiting.pace.endpoints, steady=0.0)
-        known = {name: uid}
-        counts = [
-            ready_endpoints(self._slices(each), service_uid=known.get(each))
-            for each in (self.stable_service, self.canary_service)
-        ]
-        return Endpoints(stable=counts[0], canary=counts[1])
-
-    def _within(self, deployment: JsonObject) -> float:
-        given = deployment["spec"].get("progressDeadlineSeconds")
-        return float(self._waiting.pace.progress if given is None else given) + self._waiting.pace.grace
+        # The machine knows how long that may take.
+        self._waiting.until_ready(cancelled, look, within=math.inf, every=self._waiting.pace.hook)
+        self._await_stable(cancelled, self.image)
 
     @property
     def _stable(self) -> str:
@@ -353,10 +361,3 @@ class KubernetesWorkloads:
     @property
     def _canary_what(self) -> str:
         return self._objects.what(DEPLOYMENT, self.canary_name)
-
-    def _slices(self, service: str) -> list[JsonObject]:
-        return self._objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME}={service}")
-
-
-def _writer(deployment: JsonObject) -> str:
-    return writer_of(deployment, "spec", "template", ours=FIELD_MANAGER)

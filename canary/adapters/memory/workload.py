@@ -105,11 +105,13 @@ class MemoryWorkloads:
         self._world.perform("workloads.watch", lambda: self._watchers.append((on_change, stop)))
         on_change(self.endpoints)
 
-    def set_endpoints(self, *, stable: int | None = None, canary: int | None = None) -> None:
-        """The cluster changes how many endpoints are ready."""
+    def set_endpoints(self, *, stable: int | None = None, canary: int | None = None, trouble: str = "") -> None:
+        """The cluster changes how many endpoints are ready, and may say why a pod fails."""
         before = self.endpoints
         self.endpoints = Endpoints(
-            stable=before.stable if stable is None else stable, canary=before.canary if canary is None else canary
+            stable=before.stable if stable is None else stable,
+            canary=before.canary if canary is None else canary,
+            trouble=trouble,
         )
         if self.endpoints != before:
             self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]
