@@ -15,7 +15,7 @@ from canary.cli.attempts import attempt_of
 from canary.cli.boundary import Failure
 from canary.cli.checking import pasts_of, preflights_of, sources_of, workloads_of
 from canary.cli.reads import with_tests
-from canary.cli.resuming import readable, subject_of
+from canary.cli.resuming import image_before, readable, subject_of
 from canary.cli.taking import sweep_before
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
@@ -192,7 +192,13 @@ def _prepare(file: Release, api: Api, *, reporters: tuple[Reporters, ...], say: 
         identity=identity,
         stored=stored.version if stored else None,
         journal=journal,
-        subject=subject_of(file, asked=turn.asked, requester=turn.requester, before=journal),
+        subject=subject_of(
+            file,
+            asked=turn.asked,
+            requester=turn.requester,
+            before=journal,
+            replaces=image_before(journal, workloads),
+        ),
     )
     fate = partial(own_fate, api, namespace=namespace, job=own_job(os.environ), now=clock.now)
     engine = Engine(decider=decider, ports=ports, every=file.spec.analysis.interval, holder=holder, fate=fate)

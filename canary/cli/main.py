@@ -24,6 +24,7 @@ from canary.cli import (
     sandbox,
     status,
     submit,
+    undo,
     watchdog,
     watching,
 )
@@ -86,6 +87,7 @@ app.command(name="report")(reporting.report)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(running.run)
 app.command(name="submit")(submit.submit)
+app.command(name="undo")(undo.undo)
 app.command(name="approve")(deciding.approve)
 app.command(name="reject")(deciding.reject)
 app.command(name="pause")(deciding.pause)

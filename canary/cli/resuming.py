@@ -11,6 +11,7 @@ from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 
 if TYPE_CHECKING:
+    from canary.adapters.kubernetes import KubernetesWorkloads
     from canary.engine.journal import Journal
     from canary.engine.subject import Subject
     from canary.ports import Stored
@@ -66,13 +67,29 @@ def resumable(
     return stored, journal
 
 
-def subject_of(file: Release, *, asked: float = 0.0, requester: str = "", before: Journal | None = None) -> Subject:
+def image_before(journal: Journal | None, workloads: KubernetesWorkloads | None) -> str:
+    """The image that stable had when the release began: as its journal says, or now where it begins."""
+    from canary.ports import PortError
+
+    if journal is not None:
+        known = journal.subject.workload if journal.subject else None
+        return known.before if known else ""
+    try:
+        return workloads.stable_image() if workloads else ""
+    except PortError:
+        return ""  # preflight says why
+
+
+def subject_of(
+    file: Release, *, asked: float = 0.0, requester: str = "", before: Journal | None = None, replaces: str = ""
+) -> Subject:
     """What the release is about, for a watchdog: it has the journal, and no release file.
 
     Args:
         file: the release file.
         asked, requester: when this process says that it was asked for, and by whom.
         before: the journal that is gone on with: what it says of these two stands.
+        replaces: the image that stable had when the release began.
     """
     from canary.engine.subject import Subject, Workload
 
@@ -84,6 +101,7 @@ def subject_of(file: Release, *, asked: float = 0.0, requester: str = "", before
             container=spec.workload.container,
             image=spec.image,
             hook=spec.promote.by == "hook",
+            before=replaces,
         )
     return Subject(
         name=file.metadata.name,

@@ -13,6 +13,7 @@ class Workload(BaseModel):
         container: which container gets the image; None for the only one.
         image: the new version.
         hook: somebody else gives stable the new version; its Deployment is not written.
+        before: the image that stable had when the release began, for whoever wants it back; empty where nobody read it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -21,6 +22,7 @@ class Workload(BaseModel):
     container: str | None = None
     image: str
     hook: bool = False
+    before: str = ""
 
 
 class Subject(BaseModel):

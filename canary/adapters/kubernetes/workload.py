@@ -21,7 +21,7 @@ from canary.adapters.kubernetes.drafting import Drafting, Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
 from canary.adapters.kubernetes.lookout import Lookout, writer
 from canary.adapters.kubernetes.managers import writer_of
-from canary.adapters.kubernetes.objects import Objects
+from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import (
     AUTOSCALER,
     DEPLOYMENT,
@@ -219,6 +219,15 @@ class KubernetesWorkloads:
     def drafts(self) -> Drafts:
         """See `Drafting.drafts`."""
         return self._drafting.drafts()
+
+    def stable_image(self) -> str:
+        """The image that stable runs now.
+
+        Raises:
+            PortError: it cannot be read.
+        """
+        with understood("reading stable's image"):
+            return image_of(self._objects.get(DEPLOYMENT, self.stable_name), self._container)
 
     # Making the canary -------------------------------------------------------------------------------------
 
