@@ -40,6 +40,14 @@ def test_a_gateway_that_cannot_work_is_refused_with_the_way_out(minimal: str, na
 
 
 @pytest.mark.parametrize(
+    ("kind", "reason"), [("StatefulSet", "volumes of their own"), ("DaemonSet", "each node"), ("Rollout", "fight")]
+)
+def test_a_workload_that_can_have_no_canary_is_refused_with_the_reason(minimal: str, kind: str, reason: str) -> None:
+    told = problems(minimal.replace("workload: {", f"workload: {{kind: {kind}, ", 1))
+    assert [reason in each for each in told] == [True], told
+
+
+@pytest.mark.parametrize(
     ("metrics", "place"),
     [("", "spec.analysis.gateway"), ("\n    metrics: [{errors: {}}, {latency: {}}]", "spec.analysis.metrics[1]")],
 )

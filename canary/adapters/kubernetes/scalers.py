@@ -82,9 +82,16 @@ def held(scaler: Mapping[str, Any]) -> Held | None:
 
 
 def changed(scaler: Mapping[str, Any], release: str) -> bool:
-    """Whether somebody wrote another minimum over the one that this release holds."""
+    """Whether somebody wrote a minimum of their own over the one that this release holds.
+
+    Back to what it was is a tool that knows no other (preflight names it): nobody is fought, and the release goes on
+    without the floor, as it does where the floor may not be written.
+    """
     note = held(scaler)
-    return note is not None and note.release == release and least(scaler) != note.now
+    if note is None or note.release != release:
+        return False
+    was = _LEAST_UNWRITTEN[scaler["kind"]] if note.was is None else note.was
+    return least(scaler) not in {note.now, was}
 
 
 def hold(scaler: Mapping[str, Any], *, release: str, replicas: int) -> list[JsonObject]:
@@ -116,7 +123,7 @@ def give_back(scaler: Mapping[str, Any], release: str) -> list[JsonObject]:
         return []
     text, path = scaler["metadata"]["annotations"][FLOOR], path_of(scaler)
     patch: list[JsonObject] = [{"op": "test", "path": _NOTE, "value": text}, {"op": "remove", "path": _NOTE}]
-    if changed(scaler, release):
+    if least(scaler) != note.now:
         return patch
     back: JsonObject = {"op": "replace", "path": path, "value": note.was}
     if note.was is None:
