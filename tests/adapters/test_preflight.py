@@ -377,10 +377,10 @@ def test_a_minimum_that_another_release_left_held_is_told(shop: Any, check: Chec
     one(check(), "held at 2 by release 0ther; it was 1", "annotate", code=None)
 
 
-def cover(shop: Any, plural: str, api_version: str, kind: str) -> None:
+def cover(shop: Any, plural: str, api_version: str, kind: str, name: str = "shop") -> None:
     selecting = "podSelector" if kind == "NetworkPolicy" else "selector"
     spec = {selecting: {"matchLabels": {"app": "shop"}}}
-    body = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "shop"}, "spec": spec}
+    body = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
     shop.create(shop.path(plural), body)
 
 
@@ -392,6 +392,9 @@ def test_a_network_policy_that_would_not_cover_the_canary_is_refused_unless_it_i
     assert check(copies=("NetworkPolicy",)) == []
     rehearsed = {(e["verb"], e["resource"]) for e in shop.requests() if e["dryRun"] == "All"}
     assert ("create", "networkpolicies.networking.k8s.io") in rehearsed
+    cover(shop, "networkpolicies", "networking.k8s.io/v1", "NetworkPolicy", "shop-canary")
+    found = refusing(check(copies=("NetworkPolicy",)))
+    assert any("shop-canary exists already" in each.what and "kubectl" in each.fix for each in found)
 
 
 def test_a_budget_that_would_not_cover_the_canary_is_told(shop: Any, check: Check) -> None:

@@ -242,6 +242,9 @@ def test_a_container_that_runs_may_be_in_trouble_as_well() -> None:
     assert (unready.hopeless, unready.stuck) == (False, False)
     assert "readiness probe" in unready.reason
     assert trouble([pod(restarts=1, ready=True)]) is None
+    prepared = pod(restarts=5, ready=True)
+    prepared["status"] = {"initContainerStatuses": prepared["status"]["containerStatuses"]}
+    assert trouble([prepared]) is None
 
 
 def test_images_are_the_same_by_digest() -> None:

@@ -56,13 +56,18 @@ def make_copies(objects: Objects, gaps: Iterable[Gap], canary: JsonObject, *, re
         mine = objects.list(gap.resource, f"{RELEASE_LABEL}={release}")
         if any(each["metadata"]["name"] == name for each in mine):
             continue
-        try:
-            objects.create(gap.resource, body)
-        except Conflict as error:
-            raise WorkloadFailure(
-                f"{objects.what(gap.resource, name)} exists already and was not made by this release; if nobody needs "
-                f"it, kubectl -n {objects.namespace} delete {gap.resource.plural} {name}"
-            ) from error
+        _create(objects, gap.resource, body)
+
+
+def _create(objects: Objects, resource: Resource, body: JsonObject) -> None:
+    name = body["metadata"]["name"]
+    try:
+        objects.create(resource, body)
+    except Conflict as error:
+        raise WorkloadFailure(
+            f"{objects.what(resource, name)} exists already and was not made by this release; if nobody needs "
+            f"it, kubectl -n {objects.namespace} delete {resource.plural} {name}"
+        ) from error
 
 
 def hold_floor(objects: Objects, deployment: str, *, release: str, replicas: int) -> None:
@@ -133,7 +138,11 @@ def give_floor_back(objects: Objects, release: str) -> None:
 def scale_canary(
     objects: Objects, deployment: str, canary: JsonObject, *, release: str, replicas: int, copies: Collection[str]
 ) -> None:
-    """Copies of stable's autoscalers for the canary, on request; their minimum grows with the share, never shrinks."""
+    """Copies of stable's autoscalers for the canary, on request; their minimum grows with the share, never shrinks.
+
+    Raises:
+        WorkloadFailure: somebody else's object has the name.
+    """
     for scaler in scalers_of(objects, deployment):
         if scaler.resource.kind not in copies:
             continue
@@ -141,7 +150,7 @@ def scale_canary(
         body = scalers.for_canary(scaler.item, deployment=name, release=release, replicas=replicas)
         mine = [each for each in scalers_of(objects, name) if derive.release_of(each.item) == release]
         if not mine:
-            objects.create(scaler.resource, owned_by(body, canary))
+            _create(objects, scaler.resource, owned_by(body, canary))
             continue
         for each in mine:
             if scalers.least(each.item) < replicas:

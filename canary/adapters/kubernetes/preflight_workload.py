@@ -8,6 +8,7 @@ from typing import Any
 from canary.adapters.kubernetes import derive, neighbours, scalers
 from canary.adapters.kubernetes.access import Right, rule_for
 from canary.adapters.kubernetes.copying import Scaler, scalers_of
+from canary.adapters.kubernetes.cover import Gap
 from canary.adapters.kubernetes.drafting import Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME
 from canary.adapters.kubernetes.labels import selector_of, takes
@@ -67,7 +68,7 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
     for resource, name in ((DEPLOYMENT, workloads.canary_name), (SERVICE, workloads.canary_service)):
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
-    found += check_cover(drafts, workloads.copies, objects)
+    found += check_cover(drafts, workloads.copies, objects, release=workloads.release)
     return found + _optional(lambda: check_floors(objects, workloads, stable, what))
 
 
@@ -146,12 +147,13 @@ def _check_volumes(stable: JsonObject, what: str) -> list[Problem]:
     return [Problem(what=f"{what} mounts {names}; the canary's pods would mount the same.", fix=fix, code=None)]
 
 
-def check_cover(drafts: Drafts, copies: Collection[str], objects: Objects) -> list[Problem]:
+def check_cover(drafts: Drafts, copies: Collection[str], objects: Objects, *, release: str) -> list[Problem]:
     """What covers stable and would not cover the canary: refused for a NetworkPolicy that is not copied, else told."""
     found, kinds = [], {resource.kind for resource in neighbours.COVERS}
     for gap in drafts.gaps:
         kind = gap.resource.kind
         if kind in copies:
+            found += _check_copys_name(gap, objects, release)
             continue
         sentence = f"{objects.what(gap.resource, gap.name)} {gap.does}, and would not cover the canary's."
         fix = f"Add {kind} to spec.workload.copy: the canary gets a copy of it for the release."
@@ -160,6 +162,17 @@ def check_cover(drafts: Drafts, copies: Collection[str], objects: Objects) -> li
         code = ExitCode.PREFLIGHT_FAILED if kind == NETWORK_POLICY.kind else None
         found.append(Problem(what=sentence, fix=fix, code=code))
     return found + [_unread(resource, copies, objects) for resource in drafts.unread if resource.kind in kinds]
+
+
+def _check_copys_name(gap: Gap, objects: Objects, release: str) -> list[Problem]:
+    name = gap.copy["metadata"]["name"]
+    for item in objects.list(gap.resource):
+        if item["metadata"]["name"] == name and derive.release_of(item) != release:
+            fix = f"If nobody needs it: kubectl -n {objects.namespace} delete {gap.resource.plural} {name}."
+            return [
+                Problem(what=f"{objects.what(gap.resource, name)} exists already; the copy needs its name.", fix=fix)
+            ]
+    return []
 
 
 def _unread(resource: Resource, copies: Collection[str], objects: Objects) -> Problem:

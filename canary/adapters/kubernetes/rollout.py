@@ -114,7 +114,8 @@ def _of_controller(status: Mapping[str, Any]) -> Standing | None:
 
 def _of_containers(pod: Mapping[str, Any]) -> list[Standing]:
     status, found = pod.get("status") or {}, []
-    for each in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+    apps = status.get("containerStatuses") or ()
+    for each in [*(status.get("initContainerStatuses") or ()), *apps]:
         waiting = (each.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
         words = f"pod {pod['metadata']['name']}, container {each.get('name')}: {reason}: {waiting.get('message', '')}"
@@ -124,7 +125,7 @@ def _of_containers(pod: Mapping[str, Any]) -> list[Standing]:
             found.append(Standing(reason=text, stuck=True, hopeless=restarts >= CRASHES))
         elif reason in _STUCK:
             found.append(Standing(reason=clean(words), stuck=True))
-        elif not reason:
+        elif not reason and each in apps:  # one that prepares the pod may try until it succeeds
             found += _of_started(pod, each)
     return found
 
