@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 
 from analysis.model import Arm
 from canary.core import effects as do
@@ -113,13 +114,8 @@ class Decider:
             case RouteObserved():
                 self._queue.extend(self._surgeon.examine(item.route, release=self.release, at=item.at))
             case EndpointsObserved():
-                seen = item.endpoints
-                self._observer.pods = {Arm.STABLE: seen.stable, Arm.CANARY: seen.canary}
-                self._queue.append(
-                    on.CapacityChanged(
-                        at=item.at, stable=seen.stable, canary=seen.canary, trouble=seen.trouble, missing=seen.missing
-                    )
-                )
+                self._observer.pods = {Arm.STABLE: item.endpoints.stable, Arm.CANARY: item.endpoints.canary}
+                self._queue.append(on.CapacityChanged(at=item.at, **asdict(item.endpoints)))
             case ReadingTaken():
                 event = self._observer.take(item.reading, release=self.release, at=item.at)
                 self._recording.drain()
