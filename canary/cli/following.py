@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.submitting.changes import code_of
-from canary.submitting.following import GATED, Seen, heartbeat, news
+from canary.submitting.following import Seen, heartbeat, news
 from canary.submitting.reading import attempt_of, end_of, verdict
 
 if TYPE_CHECKING:
