@@ -11,6 +11,8 @@ from canary.core import events as on
 from canary.core.machine import advance
 from tests.core.rows import GATED, MISSED, NOW, ROLLED, TICK, Case, P, at, follows, looked, policy
 
+BAKE_GATED = replace(GATED, bake_gate=25.0)
+
 CASES: dict[str, Case] = {
     # JUDGING and BAKING
     "a look without a word": (at(P.JUDGING, held=60), looked(), "JUDGING/none: -"),
@@ -19,6 +21,16 @@ CASES: dict[str, Case] = {
         at(P.JUDGING, held=10),
         looked(Verdict.HEALTHY),
         "SHIFTING/building: tell Healthy, provision-workload 50",
+    ),
+    "healthy before a gate": (
+        at(P.JUDGING, held=10, policy=BAKE_GATED),
+        looked(Verdict.HEALTHY),
+        "GATED/none: tell Healthy, tell GateWaiting",
+    ),
+    "healthy for long before a gate": (
+        at(P.JUDGING, held=10, policy=BAKE_GATED, verdict=Verdict.HEALTHY),
+        TICK,
+        "GATED/none: tell Healthy, tell GateWaiting",
     ),
     "healthy, and paused": (at(P.JUDGING, held=10, paused=True), looked(Verdict.HEALTHY), "JUDGING/none: -"),
     "healthy, and something stands against it": (
@@ -165,7 +177,7 @@ CASES: dict[str, Case] = {
     "a gate that expires: proceed": (
         at(P.GATED, policy=replace(GATED, on_gate_expiry="proceed"), step=-1, held=25),
         TICK,
-        "SHIFTING/building: provision-workload 5",
+        "SHIFTING/building: tell GateExpired, provision-workload 5",
     ),
     "a gate that expires: hold": (
         at(P.GATED, policy=replace(GATED, on_gate_expiry="hold"), step=-1, held=25),

@@ -10,8 +10,8 @@ import pytest
 from canary.core.vigil import (
     GAP,
     MORE,
-    SILENT,
     SUSPECT,
+    SUSPECTED,
     Ended,
     Sighting,
     Vigil,
@@ -25,7 +25,7 @@ from canary.core.vigil import (
 )
 
 AT = 100.0
-LEASE = Watched(version="1", holder="e", since=AT)
+LEASE = Watched(version="1", holder="e", beat="1", since=AT)
 
 
 def watching(read: float | None = AT, *, failing: bool = False, begun: tuple[float, ...] = (), **lease: Any) -> Vigil:
@@ -93,7 +93,7 @@ def due(vigil: Vigil, at: float = AT) -> list[str]:
 
 
 def test_when_a_lease_counts_as_abandoned() -> None:
-    silent = AT - SILENT
+    silent = AT - SUSPECTED
     assert due(watching(since=silent)) == ["a"]
     assert due(watching(since=silent + 0.1)) == []
     assert due(watching(since=silent, more=0.1)) == []
@@ -107,5 +107,5 @@ def test_when_a_lease_counts_as_abandoned() -> None:
 
 @pytest.mark.parametrize(("ago", "many"), [(0.9, 0), (1.0, 1)])
 def test_so_many_are_begun_in_a_window_and_no_more(ago: float, many: int) -> None:
-    vigil = watching(since=AT - SILENT, begun=(AT - ago,) * 5)
+    vigil = watching(since=AT - SUSPECTED, begun=(AT - ago,) * 5)
     assert len(due(vigil)) == many

@@ -157,7 +157,12 @@ class Mutating:
     def _killer(self, file: str, mutant: Mutant, items: Sequence[pytest.Item], known: dict[str, Known]) -> str | None:
         """The test that fails for a mutant; None when it survives."""
         killers = self.killers.setdefault((file, mutant.where), Counter())
-        chosen = [item for item in items if _runs(known[item.nodeid].ran.get(file, set()), mutant.where)]
+        rooms = {item.path for item in items if known[item.nodeid].ran.get(file)}
+        chosen = [
+            item
+            for item in items
+            if mutant.where in known[item.nodeid].ran.get(file, set()) or (_shared(mutant.where) and item.path in rooms)
+        ]
         chosen.sort(key=lambda item: (-killers[item.nodeid], known[item.nodeid].seconds))
         reading, writing = os.pipe()
         child = os.fork()
@@ -218,9 +223,9 @@ def _quick(item: pytest.Item) -> bool:
     return not of_the_core and not item.nodeid.startswith(HISTORIES)
 
 
-def _runs(places: set[str], where: str) -> bool:
-    """Whether a test that ran these functions can notice a change there; a table is everybody's."""
-    return where in places or (bool(places) and (where.isupper() or where in MADE_OF))
+def _shared(where: str) -> bool:
+    """Whether no test is seen to run it: a table, or what makes one when the module is loaded."""
+    return where.isupper() or where in MADE_OF
 
 
 def survivors() -> dict[str, dict[str, str]]:
