@@ -6,6 +6,8 @@ workers would wait for each other.
 And each carries planted secrets, which must be nowhere in what it writes (`tests.planted`).
 """
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 
@@ -39,7 +41,10 @@ def pytest_configure() -> None:
     planted.begin()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """While its folder and its worlds are still there."""
-    planted.search_test(item)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """While its folder and its worlds are still there; they are torn down whatever was found."""
+    try:
+        planted.search_test(item)
+    finally:
+        yield

@@ -300,7 +300,7 @@ def test_plain_http_is_only_spoken_on_this_machine(kubeconfig: Callable[..., Pat
         connect(kubeconfig=kubeconfig("http://api.example:8080"))
 
 
-@pytest.mark.parametrize("text", ["", "{", "clusters: [", "a-token-that-must-not-be-shown: *x", "[]"])
+@pytest.mark.parametrize("text", ["", "{", "clusters: [", "a-word-that-must-not-be-shown: *x", "[]"])
 def test_a_broken_kubeconfig_is_refused_without_quoting_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(text)

@@ -53,6 +53,7 @@ def test_superseding_rolls_the_first_back_with_13_and_the_second_begins_on_a_cle
     assert "superseded by release newer, asked for at 20" in told(stage.engine)
 
 
+@pytest.mark.soak  # played in virtual time as well (tests/cli/test_queueing.py)
 def test_superseding_a_release_whose_engine_is_dead_waits_for_whoever_finishes_it(
     stage: Stage, second: Callable[[str], Child]
 ) -> None:
@@ -78,6 +79,7 @@ def test_waiting_takes_nothing_until_the_first_has_ended(stage: Stage, second: C
     assert stage.journal()["uid"] == first["uid"]
 
 
+@pytest.mark.soak  # the same
 def test_refusing_ends_with_13_and_leaves_the_first_alone(stage: Stage, second: Callable[[str], Child]) -> None:
     stage.holding()
     newer = second("refuse")

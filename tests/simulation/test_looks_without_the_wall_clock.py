@@ -18,7 +18,9 @@ def test_an_overdue_look_is_taken_by_the_monotonic_clock() -> None:
         looked.set()
         return Reading(at=world.clock.now(), samples=())
 
-    ports: Any = SimpleNamespace(clock=world.clock, leases=MemoryLeases(world), sources=SimpleNamespace(read=read))
+    ports: Any = SimpleNamespace(
+        clock=world.clock, leases=MemoryLeases(world), routes=None, sources=SimpleNamespace(read=read)
+    )
     release = SimpleNamespace(policy=SimpleNamespace(steps=(), deadline=60.0), settling=None, since=world.clock.now())
     decider: Any = SimpleNamespace(standing_by=False, code=None, release=release)
     engine = Engine(decider=decider, ports=ports, every=2.0, holder="i1")

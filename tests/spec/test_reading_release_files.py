@@ -215,7 +215,7 @@ def _places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str |
 _FULL = normalised(load(EXAMPLES / "full.yaml"))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(_places(_FULL)), _JUNK)
 def test_junk_in_any_place_of_a_release_is_refused_or_read_but_never_a_traceback(
     path: tuple[str | int, ...], junk: object

@@ -14,7 +14,8 @@ def managers_of(item: Mapping[str, Any], *path: str) -> list[str]:
 
     Args:
         item: the object.
-        path: names of fields, such as `spec`, `template`; none for anything.
+        path: names of fields, such as `spec`, `template`, and items of lists as managedFields names them
+            (`k:{"name":"app"}`); none for anything.
     """
     found: list[tuple[str, str]] = []
     for entry in (item.get("metadata") or {}).get("managedFields") or ():
@@ -35,9 +36,10 @@ def writer_of(item: Mapping[str, Any], *path: str, ours: str) -> str:
 
 def _owns(fields: Any, path: tuple[str, ...]) -> bool:
     for name in path:
-        if not isinstance(fields, Mapping) or f"f:{name}" not in fields:
+        member = name if name.startswith("k:") else f"f:{name}"
+        if not isinstance(fields, Mapping) or member not in fields:
             return False
-        fields = fields[f"f:{name}"]
+        fields = fields[member]
     return True
 
 

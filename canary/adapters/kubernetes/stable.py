@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,16 @@ def container_of(deployment: Mapping[str, Any], container: str | None) -> tuple[
 def image_of(deployment: Mapping[str, Any], container: str | None) -> str:
     """The image that this container has."""
     return str(container_of(deployment, container)[1].get("image", ""))
+
+
+def image_writer(deployment: Mapping[str, Any], container: str | None) -> str:
+    """Who gave this container its image.
+
+    The image alone: a whole template has several owners, and two that wrote within one second cannot be told apart.
+    """
+    item = json.dumps({"name": container_of(deployment, container)[1].get("name")}, separators=(",", ":"))
+    path = ("spec", "template", "spec", "containers", f"k:{item}", "image")
+    return writer_of(deployment, *path, ours=FIELD_MANAGER)
 
 
 def same_image(one: object, other: str) -> bool:
@@ -111,7 +122,7 @@ class StableWrites:
             if now == after:
                 return
             if now != before:
-                writer = writer_of(stable, "spec", "template", ours=FIELD_MANAGER)
+                writer = image_writer(stable, self._container)
                 raise NotFound(f"the image of {self._what} was changed by {writer} to {now}")
             index, container = container_of(stable, self._container)
             carried = self._carried(stable, token)

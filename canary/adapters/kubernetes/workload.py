@@ -34,7 +34,7 @@ from canary.adapters.kubernetes.paths import (
 )
 from canary.adapters.kubernetes.removal import sweep
 from canary.adapters.kubernetes.rollout import Standing
-from canary.adapters.kubernetes.stable import StableWrites, Untouched, image_of, same_image
+from canary.adapters.kubernetes.stable import StableWrites, Untouched, image_of, image_writer, same_image
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower, Listed
 from canary.ports import (
@@ -356,7 +356,9 @@ class KubernetesWorkloads:
             if same_image(now, self.image):
                 return self._lookout.look(self.stable_name, selector, deployed=self._has(self.image))
             if not same_image(now, before):
-                raise NotFound(f"the image of {self._stable} was changed by {writer(stable)} to {now}")
+                raise NotFound(
+                    f"the image of {self._stable} was changed by {image_writer(stable, self._container)} to {now}"
+                )
             return Standing(reason=f"{self._stable} runs {now}, and nobody has given it {self.image}")
 
         # The machine knows how long that may take.
