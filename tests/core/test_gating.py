@@ -80,6 +80,20 @@ def test_an_approval_is_no_evidence_the_step_goes_on_until_the_judge_says_so(ver
     assert play.release.phase is Phase.SHIFTING
 
 
+def test_an_approval_after_a_missed_look_raises_nothing() -> None:
+    play = at_the_gate(gated())
+    play.happens(on.LookMissed, reason="Prometheus is down")
+    approve(play)
+    assert (play.release.phase, play.release.verdict) == (Phase.JUDGING, Verdict.NO_DATA)
+
+
+def test_what_troubles_a_gate_is_told_as_an_alarm_and_the_gate_waits_on() -> None:
+    play = at_the_gate(gated())
+    (told,) = play.happens(on.GateTroubled, sentence="the gate object is gone")
+    assert isinstance(told, do.Tell)
+    assert (told.reason, told.alarm, play.release.phase) == ("GateTroubled", True, Phase.GATED)
+
+
 def test_the_wait_at_a_gate_is_no_part_of_the_hold() -> None:
     play = at_the_gate(gated())
     play.now += 90

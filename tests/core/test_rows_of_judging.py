@@ -145,6 +145,17 @@ CASES: dict[str, Case] = {
         TICK,
         "CLEANING/detaching: tell Healthy, detach-canary keep",
     ),
+    "the bake held at a look, without a workload": (
+        at(P.BAKING, held=10, step=2, policy=policy(has_workload=False)),
+        looked(Verdict.HEALTHY),
+        "CLEANING/detaching: tell Healthy, detach-canary keep",
+    ),
+    "the bake held for long before a gate": (
+        at(P.BAKING, held=10, step=2, verdict=Verdict.HEALTHY, policy=policy(promotion_gate=25.0)),
+        TICK,
+        "GATED/none: tell Healthy, tell GateWaiting",
+    ),
+    "no data at all by the end of the bake": (at(P.BAKING, held=30, step=2), TICK, ROLLED),
     "the bake held, and stable is short": (
         at(P.BAKING, held=10, step=2, verdict=Verdict.HEALTHY, short=True),
         TICK,
