@@ -2,18 +2,19 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ruamel.yaml import YAML
 
-from analysis.model import Arm
-from analysis.sources import Key, Reading, Role, Sample
-from analysis.sources.prometheus import PrometheusSource
-from analysis.sources.scrape import ScrapeSource
 from canary.cli import traffic
+from tests.sources.conftest import Exposition, sends
 
 ROOT = Path(__file__).parents[2]
 RELEASE = str(ROOT / "examples" / "releases" / "full.yaml")
@@ -116,61 +117,110 @@ def test_the_share_of_the_whole_route_is_told(canary: Callable[..., Any]) -> Non
     assert "5 %  step 1 of 4  hold 1m to 10m  (4.5 to 5 % of the whole route)" in ran.out
 
 
-def samples(rate: float, every: float = 30.0) -> Iterator[Sample]:
-    """Ten minutes and more of stable as a Prometheus has it."""
-    for turn in range(100):
-        time, count = 1_800_000_000 + every * turn, round(rate * every * turn)
-        for role, part in ((Role.TOTAL, 1.0), (Role.BAD, 0.01)):
-            yield Sample(Key("errors", Arm.STABLE, role), f"s{role}", time, round(count * part))
-        for bound, part in ((0.1, 0.9), (0.25, 0.96), (1.0, 1.0)):
-            yield Sample(Key("latency", Arm.STABLE, Role.BUCKET, bound), "b", time, round(count * part))
+def counted(service: str, requests: int) -> Iterator[tuple[str, dict[str, str], int]]:
+    """So many requests of a Service as Traefik counts them: family, labels, value. One in a hundred failed."""
+    name = {"service": f"httproute-{service}@kubernetesgateway", "method": "GET", "protocol": "http"}
+    family = "traefik_service_requests_total"
+    for code, part in (("200", 0.99), ("500", 0.01)):
+        yield family, name | {"code": code}, round(requests * part)
+    for bound, part in (("0.1", 0.9), ("0.25", 0.96), ("1", 1.0), ("+Inf", 1.0)):
+        labels = name | {"code": "200", "le": bound}
+        yield "traefik_service_request_duration_seconds_bucket", labels, round(requests * part)
+
+
+SHOP = "shop-user-service-route-gw-shop-public-ep-web-0-0123456789abcdef0123-svc-shop-user-service-0"
+OTHER = SHOP.replace("user-service-0", "user-service-legacy-0")
+API = "default-api-gw-infra-public-ep-web-0-0123456789abcdef0123-svc-default-api-0"
+
+
+class Prometheus:
+    """Prometheus' API over some minutes of stable, scraped every 30 s at 40 requests a second, and of a sibling.
+
+    Attributes:
+        asked: (family, seconds of its past) of every question.
+    """
+
+    def __init__(self, server: Exposition, services: tuple[str, ...]) -> None:
+        self.asked: list[tuple[str, float]] = []
+        self.kept: dict[str, list[tuple[dict[str, str], list[tuple[float, str]]]]] = {}
+        newest = time.time()
+        turns = [[series for one in services for series in counted(one, 1200 * turn)] for turn in range(100)]
+        for number, (family, labels, _) in enumerate(turns[0]):
+            values = [(newest - 30.0 * (99 - turn), str(found[number][2])) for turn, found in enumerate(turns)]
+            self.kept.setdefault(family, []).append((labels, values))
+        server.handler = self.answer
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Which series of a family are wanted is left to the reader, which sorts them by their labels again."""
+        asked = parse_qs(urlsplit(request.path).query)
+        found = re.fullmatch(r"(\w+)\{.*\}\[(\d+)s\]", asked["query"][0])
+        assert found is not None, asked
+        family, seconds, end = found[1], float(found[2]), float(asked["time"][0])
+        self.asked.append((family, seconds))
+        result = [
+            {"metric": {"__name__": family, "instance": "traefik:8082", **labels}, "values": inside}
+            for labels, values in self.kept.get(family, ())
+            if (inside := [pair for pair in values if end - seconds < pair[0] <= end])
+        ]
+        body = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+        sends(json.dumps(body).encode(), Content_Type="application/json")(request)
 
 
 @pytest.fixture
-def open_release(tmp_path: Path) -> str:
+def server() -> Iterator[Exposition]:
+    one = Exposition()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def open_release(tmp_path: Path, server: Exposition) -> str:
     """The example with a Prometheus that asks for no credentials."""
     file = YAML(typ="safe").load(Path(RELEASE).read_text())
-    file["spec"]["analysis"]["source"] = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
+    file["spec"]["analysis"]["source"] = {"prometheus": {"url": f"http://{server.address}"}}
     (tmp_path / "release.yaml").write_text(json.dumps(file))
     return str(tmp_path / "release.yaml")
 
 
 def test_live_reads_the_traffic_where_the_release_reads(
-    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, open_release: str
+    canary: Callable[..., Any], open_release: str, server: Exposition
 ) -> None:
-    asked = []
-
-    def past(self: PrometheusSource, *, seconds: float, **_: Any) -> Reading:
-        asked.append(seconds)
-        return Reading(at=0.0, samples=tuple(samples(40.0)))
-
-    monkeypatch.setattr(PrometheusSource, "past", past)
+    prometheus = Prometheus(server, (SHOP, OTHER))
     ran = canary("plan", open_release, "--live", "--last", "2h", "--route", str(ROUTE))
     assert ran.code == 0, ran.err
-    assert asked == [7200.0]
+    assert sum(seconds for family, seconds in prometheus.asked if family == "traefik_service_requests_total") == 7200
     assert "Stable: 40 requests/s, of which 1.0 % fail (read from Prometheus, the last 2h)" in ran.out
     assert "until it is scraped (every 30s)" in ran.out
     assert "latency: p50 up to 100 ms, p95 100 ms to 250 ms, p99 250 ms to 1 s" in ran.out
 
 
-def test_live_without_traffic_ends_with_16(
-    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, open_release: str
-) -> None:
-    monkeypatch.setattr(PrometheusSource, "past", lambda *_, **__: Reading(at=0.0, samples=()))
+def test_live_without_traffic_ends_with_16(canary: Callable[..., Any], open_release: str, server: Exposition) -> None:
+    Prometheus(server, (OTHER,))
     ran = canary("plan", open_release, "--live")
     assert ran.code == 16
     assert "--rate" in ran.err
 
 
 def test_live_reads_the_proxies_where_they_are_read_directly(
-    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Exposition
 ) -> None:
-    turns = iter([list(samples(40.0))[:5], list(samples(40.0))[5:10]])
-    monkeypatch.setattr(ScrapeSource, "read", lambda *_, **__: Reading(at=0.0, samples=tuple(next(turns))))
-    monkeypatch.setattr(traffic, "WATCHED", 0.0)
-    ran = canary("plan", str(ROOT / "examples" / "releases" / "scrape.yaml"), "--live")
+    began, slept = time.time(), list[float]()
+
+    def passes(seconds: float) -> None:
+        """Time, in which stable gets 40 requests a second."""
+        slept.append(seconds)
+        lines = [
+            f"{family}{{{','.join(f'{name}={json.dumps(value)}' for name, value in labels.items())}}} {value}"
+            for family, labels, value in counted(API, 4000 + round(40 * sum(slept)))
+        ]
+        server.shows("\n".join(lines) + "\n")
+
+    monkeypatch.setattr(traffic, "time", SimpleNamespace(sleep=passes, time=lambda: began + sum(slept)))
+    file = (ROOT / "examples" / "releases" / "scrape.yaml").read_text()
+    (tmp_path / "release.yaml").write_text(file.replace("http://127.0.0.1:8082/metrics", server.url))
+    ran = canary("plan", str(tmp_path / "release.yaml"), "--live")
     assert ran.code == 0, ran.err
-    assert "Stable: 40 requests/s, of which 1.0 % fail (read from the proxies for 30 s)" in ran.out
+    assert "Stable: 40 requests/s, of which 1.0 % fail (read from the proxies for 10 s)" in ran.out
     assert "the engine reads the proxies itself" in ran.out
 
 
