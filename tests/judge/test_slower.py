@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, decode, encode, learn, observe, start
-from analysis.judge.slower import between, partner, provable, too_coarse
+from analysis.judge.buckets import between, too_coarse
+from analysis.judge.slower import partner, provable
 from analysis.model import Arm, Counts, Look, Verdict
 
 FINE = (*np.geomspace(0.01, 1.0, 27).tolist(), math.inf)

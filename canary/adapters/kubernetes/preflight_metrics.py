@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from analysis.classical import ClassicalConfig, Threshold
 from analysis.judge import MetricConfig
-from analysis.judge.slower import between, too_coarse
+from analysis.judge.buckets import between, too_coarse
 from analysis.model import Arm
 from analysis.sources import Measured, Reading, Role, Trouble
 from canary.ports import Problem
