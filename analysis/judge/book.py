@@ -33,6 +33,9 @@ LEAST_KNOWN = 50.0
 EXPECTED = 1e9
 """Requests behind what is expected of stable, when its own look is held against it."""
 
+FLAT = 1e-6
+"""Evidence that has not grown by more (nats) has not grown: a state that was stored and read again agrees."""
+
 HEADROOM = 3.0
 """What an account that only holds a step back may have above the threshold (nats): it must be able to recover."""
 
@@ -119,6 +122,7 @@ class Book:
         frozen: stable's rate (99 % upper end) when the bake began; empty before.
         step: (x_s, n_s, x_c, n_c) of this step.
         quiet: newest looks in a row without a canary request for this test.
+        rise: evidence of harm where it was lowest, and of the looks since then their number and (x_s, n_s, x_c, n_c).
     """
 
     harm: Wealth
@@ -133,6 +137,7 @@ class Book:
     frozen: Array
     step: Array
     quiet: Array
+    rise: Array
 
     @classmethod
     def fresh(cls, tests: int) -> Book:
@@ -150,6 +155,7 @@ class Book:
             frozen=np.zeros(tests),
             step=np.zeros((tests, 4)),
             quiet=np.zeros(tests),
+            rise=np.zeros((tests, 6)),
         )
 
     def __len__(self) -> int:
@@ -175,6 +181,7 @@ class Book:
             frozen=both(self.frozen, other.frozen),
             step=both(self.step, other.step),
             quiet=both(self.quiet, other.quiet),
+            rise=both(self.rise, other.rise),
         )
 
     @property
@@ -309,6 +316,22 @@ class Book:
         phi = np.maximum(self.phi(asked), self.sway.phi(np.full(len(self), asked.phi0)))
         harm = _one_arm(self.harm, counts.x_c, counts.n_c, tolerated, part=part, asked=asked, phi=phi)
         return replace(self._remember(counts, self.rates(asked)), harm=harm)
+
+    def risen(self, counts: Counted, evidence: Array) -> Book:
+        """After a judged look: the looks in which the evidence of harm has risen to what it is.
+
+        Args:
+            counts: the look.
+            evidence: of harm after it, logs.
+        """
+        lowest = evidence <= self.rise[:, 0] + FLAT
+        since = (
+            self.rise
+            + np.array((np.zeros(len(self)), np.ones(len(self)), counts.x_s, counts.n_s, counts.x_c, counts.n_c)).T
+        )
+        since[lowest] = 0.0
+        since[:, 0] = np.minimum(evidence, self.rise[:, 0])
+        return replace(self, rise=since)
 
     def learn(self, counts: Counted, asked: Asked) -> Book:
         """Remember stable from a look that is not judged."""

@@ -54,6 +54,7 @@ def encode(state: JudgeState) -> dict[str, Any]:
         "frozen": _plain(book.frozen),
         "step": _plain(book.step),
         "quiet": _plain(book.quiet),
+        "rise": _plain(book.rise),
         "over_step": _plain(state.over.step),
         "histograms": {
             # JSON has no infinity.
@@ -130,6 +131,7 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         frozen=_array(data["frozen"], (k,)),
         step=_array(data["step"], (k, 4)),
         quiet=_array(data["quiet"], (k,)),
+        rise=_array(data["rise"], (k, 6)),
     )
     return JudgeState(
         tests=tests,

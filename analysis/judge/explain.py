@@ -16,6 +16,9 @@ from analysis.model import Finding, Verdict
 HARM_HINT = math.log(5.0)
 """Evidence of harm at which a step is neither HEALTHY nor lets itself proceed undecided."""
 
+RISEN = ("risen_looks", "risen_stable_bad", "risen_stable_total", "risen_canary_bad", "risen_canary_total")
+"""Names of what a finding says of the looks in which evidence has risen."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Numbers:
@@ -35,6 +38,9 @@ class Numbers:
         quiet: newest looks in a row without a canary request for this test.
         no_room: stable fails so often, or so little is known of it, that nothing can be worse.
         baking: stable's numbers are from before the bake.
+        rise: of the looks in which the evidence has risen to what it is, their number and (x_s, n_s, x_c, n_c).
+        requests: of the canary in this step, by whichever test counted most.
+        waits: this look said nothing of it, because it is too early for it.
     """
 
     counts: Sequence[float]
@@ -50,13 +56,25 @@ class Numbers:
     quiet: int
     no_room: bool
     baking: bool
+    rise: Sequence[float]
+    requests: float
+    waits: bool
 
     @classmethod
-    def of(cls, counts: Sequence[float], visible: float, row: Sequence[float], *, baking: bool) -> Numbers:
-        """From a row of everything between `counts` and `visible`, in the order in which the judge computes it."""
+    def of(
+        cls,
+        counted: tuple[Sequence[float], Sequence[float]],
+        visible: float,
+        row: Sequence[float],
+        *,
+        baking: bool,
+        requests: float,
+        waits: bool,
+    ) -> Numbers:
+        """From `counts` and `rise`, and a row of the other numbers in the order in which the judge computes them."""
         tolerated, excludes, evidence, weight, health, agreed, phi, low, high, quiet, no_room = row
         return cls(
-            counts=counts,
+            counts=counted[0],
             tolerated=tolerated,
             excludes=excludes,
             evidence=evidence,
@@ -69,7 +87,17 @@ class Numbers:
             quiet=int(quiet),
             no_room=bool(no_room),
             baking=baking,
+            rise=counted[1],
+            requests=requests,
+            waits=waits,
         )
+
+    @property
+    def risen(self) -> Mapping[str, float]:
+        """The looks of `rise` as data, where the evidence hints at harm and the step's own counts do not tell it."""
+        if self.evidence < HARM_HINT or not self.rise[-1] or tuple(self.rise[1:]) == tuple(self.counts):
+            return {}
+        return dict(zip(RISEN, self.rise, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +152,7 @@ def finding_of(test: Test, numbers: Numbers, bars: Bars, shared: Mapping[str, fl
                 "health": numbers.health,
                 "health_threshold": bars.health,
                 "dispersion": numbers.phi,
+                **numbers.risen,
             }
         ),
     )
@@ -134,7 +163,7 @@ def _verdict(numbers: Numbers, bars: Bars, *, share: float) -> tuple[Verdict, st
     if share >= bars.harm:
         return Verdict.UNHEALTHY, "WORSE"
     if not n_c:
-        return Verdict.NO_DATA, "NO_REQUESTS"
+        return Verdict.NO_DATA, "LEFT_OUT" if numbers.waits else "NO_REQUESTS"
     if numbers.quiet >= IDLE_LOOKS:
         return Verdict.NO_DATA, "QUIET"
     if numbers.no_room:
@@ -154,7 +183,8 @@ def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     if test.metric not in {"errors", "latency"}:
         what = test.metric if not test.bound else f"{test.metric} {what}"
     if not n_c:
-        return f"no canary requests for {test.metric} in this step"
+        evidence = f"; evidence {words.odds(numbers.evidence)}" if numbers.evidence >= HARM_HINT else ""
+        return f"{_uncounted(test, numbers)}{evidence}{_risen(numbers)}"
     canary = f"canary {words.percent(x_c / n_c)} {what} ({words.count(x_c)} of {words.count(n_c)})"
     if numbers.baking:
         against = "against stable before the bake (observational)"
@@ -163,7 +193,7 @@ def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     else:
         against = "with no stable requests to compare"
     said = f"{canary} {against}; tolerated up to {words.percent(numbers.tolerated)}; "
-    said += f"evidence {words.odds(numbers.evidence)}"
+    said += f"evidence {words.odds(numbers.evidence)}{_risen(numbers)}"
     if code == "QUIET":
         said += f"; but no canary request for it in the last {numbers.quiet} looks"
     if code == "STABLE_UNKNOWN":
@@ -171,6 +201,32 @@ def _sentence(test: Test, numbers: Numbers, code: str) -> str:
     if code == "STABLE_TOO_BAD":
         said += "; stable is too bad to compare with"
     return said
+
+
+def _uncounted(test: Test, numbers: Numbers) -> str:
+    """Why nothing was counted for a test in this step."""
+    if numbers.waits:
+        return f"nothing of {test.metric} is judged yet in this step: its warmup, delay or interval is not over"
+    if numbers.requests:
+        return (
+            f"none of the canary's {words.count(numbers.requests)} requests in this step was counted for "
+            f"{test.metric}: "
+            "see that its series have the labels and buckets that stable's have"
+        )
+    return f"no canary requests for {test.metric} in this step"
+
+
+def _risen(numbers: Numbers) -> str:
+    """The looks that the evidence comes from, where the step's own counts do not tell it."""
+    if not numbers.risen:
+        return ""
+    looks, x_s, n_s, x_c, n_c = numbers.rise
+    stable = f", stable {_part(x_s, n_s)}" if n_s else ""
+    return f", risen in the last {looks:.0f} looks: canary {_part(x_c, n_c)}{stable}"
+
+
+def _part(bad: float, total: float) -> str:
+    return f"{words.percent(bad / total)} ({words.count(bad)} of {words.count(total)})"
 
 
 def limit_finding(

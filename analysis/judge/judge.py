@@ -88,7 +88,9 @@ def suspected(state: JudgeState, metrics: Collection[str]) -> bool:
     return bool(rows) and bool((state.book.harm.evidence()[rows] >= HARM_HINT).any())
 
 
-def observe(config: JudgeConfig, state: JudgeState, look: Look, *, early: bool = False) -> tuple[JudgeState, Judgement]:
+def observe(
+    config: JudgeConfig, state: JudgeState, look: Look, *, early: bool = False, left_out: Collection[str] = ()
+) -> tuple[JudgeState, Judgement]:
     """Judge one look.
 
     Args:
@@ -97,6 +99,7 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look, *, early: bool =
         look: the look; looks that hold a change of share must not be given.
         early: so soon after a change of the share that requests which take long have not ended yet: it may speak
             against the canary, not for it.
+        left_out: metrics that are not judged in it, because it is too early for them.
 
     Returns:
         What is remembered now, and the judgement.
@@ -112,7 +115,10 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look, *, early: bool =
     keeps = config.check_share and not state.baking and 0 < state.share < 100
     part = STEP_SHARE if state.first else 1.0 / max(config.planned_looks, 2)
     state.flow = state.flow.look(look, share=state.share, keeps=keeps, part=part, threshold=config.threshold)
+    if left_out:
+        look = replace(look, counts={name: arms for name, arms in look.counts.items() if name not in left_out})
     look, state.held, left = pace.paced(config, state.held, look, began=state.began)
+    left |= frozenset(left_out)
     asked, counts = _asked(config, state), _counted(state, look)
     a, phi = state.book.rates(asked), state.book.phi(asked)
     before = state.book
@@ -132,7 +138,9 @@ def observe(config: JudgeConfig, state: JudgeState, look: Look, *, early: bool =
         state.split = shares.look(state.split, stable=stable, canary=canary, share=state.share, part=part)
     state.idle = (0 if stable else state.idle[0] + 1, 0 if canary else state.idle[1] + 1)
     state.looks, state.first = state.looks + (not early), False
-    judgement = judgement_of(config, state, asked, a=a, phi=phi)
+    harm = state.book.harm.evidence()
+    state.book = state.book.risen(counts, harm)
+    judgement = judgement_of(config, state, asked, a=a, phi=phi, harm=harm, left_out=left)
     state.condemned = state.condemned or judgement.verdict is Verdict.UNHEALTHY
     state.outlier = next((one.metric for one in judgement.findings if one.code == "POD_OUTLIER"), "")
     if not state.baking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 
 import numpy as np
@@ -41,7 +42,16 @@ ONE_SIDED = 1.645
 """Normal quantile of 95 % on one side: an undecided step's upper end."""
 
 
-def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array) -> Judgement:
+def judgement_of(
+    config: JudgeConfig,
+    state: JudgeState,
+    asked: Asked,
+    *,
+    a: Array,
+    phi: Array,
+    harm: Array,
+    left_out: Collection[str] = (),
+) -> Judgement:
     """The judgement after a look.
 
     Args:
@@ -49,10 +59,11 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         state: after the look.
         asked: what was asked of each test.
         a, phi: stable's rates and the dispersion that the look was judged with.
+        harm: log evidence of harm, per test.
+        left_out: metrics that this look said nothing of, because it is too early for them.
     """
     whole = normaliser(config)
     weights = np.array([0.0 if test.dry_run else test.weight for test in state.tests]) / whole
-    harm = state.book.harm.evidence()
     limited, over = _limit_findings(config, state, whole)
     beside = classical.word_of(
         config.classical,
@@ -81,6 +92,7 @@ def judgement_of(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Arr
         harm=harm,
         tolerated=tolerated,
         visible=seen,
+        left_out=left_out,
         shared=[shared | of_pods(spreads, test.metric) for test in state.tests],
     )
     requests = int(max(state.book.step[:, 3], default=0))
@@ -162,6 +174,7 @@ def _findings(
     harm: Array,
     tolerated: Array,
     visible: tuple[float, ...],
+    left_out: Collection[str],
     shared: list[dict[str, float]],
 ) -> list[Finding]:
     low, high = state.book.interval.ends()
@@ -180,10 +193,17 @@ def _findings(
         book.quiet,
         ~comparable(base, asked.relative, asked.absolute),
     )
-    rows = zip(state.tests, book.step.tolist(), visible, np.array(columns).T.tolist(), shared, strict=True)
+    counted = zip(book.step.tolist(), book.rise[:, 1:].tolist(), strict=True)
+    rows = zip(state.tests, counted, visible, np.array(columns).T.tolist(), shared, strict=True)
+    requests = float(max(book.step[:, 3], default=0.0))
     bars = Bars(harm=config.threshold, health=config.health_threshold, enough=state.looks >= config.min_looks)
     return [
-        finding_of(test, Numbers.of(counts, seen, row, baking=state.baking), bars, all_have)
+        finding_of(
+            test,
+            Numbers.of(counts, seen, row, baking=state.baking, requests=requests, waits=test.metric in left_out),
+            bars,
+            all_have,
+        )
         for test, counts, seen, row, all_have in rows
     ]
 

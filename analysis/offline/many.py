@@ -162,10 +162,12 @@ class Block:
         before = self._book
         counts = Counted(*self._counts[index][:, self._rows])
         self._book = before.compare(counts, self._asked, part=part, interval=False)
+        harm = self._book.harm.evidence()
+        self._book = self._book.risen(counts, harm)
         self._idle = np.where(requests > 0, 0, self._idle + 1)
         self._in_step += 1
         self.looks += 1
-        said = self._said(before)
+        said = self._said(before, harm)
         self._healthy[index] = said.healthy
         return before, said
 
@@ -195,10 +197,9 @@ class Block:
             self._exposed |= begun
             self._book = chosen(begun[self._owner], self._book.known(), self._book)
 
-    def _said(self, before: Book) -> Said:
+    def _said(self, before: Book, harm: Array) -> Said:
         """The verdicts after a look: `analysis.judge.verdict.judgement_of` for many."""
         config, size = self._configs[0], len(self._runs)
-        harm = self._book.harm.evidence()
         top = np.zeros(size)
         np.maximum.at(top, self._owner, harm)
         wealth = np.bincount(self._owner, self._weight * np.exp(harm - top[self._owner]), size)
@@ -257,7 +258,8 @@ class Block:
             first=False,
             exposed=bool(self._exposed[run]),
         )
-        return judgement_of(config, state, asked, a=known.rates(asked), phi=known.phi(asked))
+        a, phi, harm = known.rates(asked), known.phi(asked), book.harm.evidence()
+        return judgement_of(config, state, asked, a=a, phi=phi, harm=harm)
 
 
 def _bare(book: Book) -> Book:

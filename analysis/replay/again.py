@@ -222,20 +222,20 @@ class _Life:
         if row["as"] == "counted":
             self.last, self.state = None, judge.drop(self.state, look)
             return None
-        self.last = look_of(dict(row) | {"left_out": ()}) if row["as"] != "again" else None
+        self.last = look if row["as"] != "again" else None
         if row["as"] == "learned":
             self.state = judge.learn(self.config, self.state, look)
             return None
-        self.state, judgement = judge.observe(self.config, self.state, look, early=bool(row.get("early")))
+        self.state, judgement = judge.observe(
+            self.config, self.state, look, early=bool(row.get("early")), left_out=row.get("left_out", ())
+        )
         return look, judgement
 
     def _again(self, row: Row) -> Look:
         """The look that was learned from before: now it is the step's first."""
         if self.last is None or self.last.end != row["end"]:
             raise ValueError(f"the look that ended at {row['end']} is not there")
-        left_out = set(row.get("left_out", ()))
-        counts = {name: arms for name, arms in self.last.counts.items() if name not in left_out}
-        return replace(self.last, counts=counts, notes=tuple(row.get("notes", ())))
+        return replace(self.last, notes=tuple(row.get("notes", ())))
 
 
 def _refuse_version(row: Row) -> None:

@@ -67,7 +67,7 @@ def look_row(
     Args:
         look: as the window made it.
         treated: what became of it.
-        left_out: metrics that were not judged in it, because pods were warming up.
+        left_out: metrics that were not judged in it, because it was too early for them.
         early: so soon after a change of the share that it did not speak for the canary.
     """
     row: dict[str, Any] = {
@@ -99,16 +99,13 @@ def look_row(
 
 
 def look_of(row: Mapping[str, Any]) -> Look:
-    """The look as it was judged: without what was left out.
+    """The look as the window made it.
 
     Raises:
         KeyError, TypeError, ValueError: the row is damaged.
     """
-    left_out = frozenset(row.get("left_out", ()))
     counts = {
-        metric: {Arm(arm): _read_counts(one) for arm, one in arms.items()}
-        for metric, arms in row["counts"].items()
-        if metric not in left_out
+        metric: {Arm(arm): _read_counts(one) for arm, one in arms.items()} for metric, arms in row["counts"].items()
     }
     return Look(
         start=float(row["start"]),

@@ -180,9 +180,7 @@ class Observer:
         suspected = judge.suspected(self._judge, self._question.latency)
         if note := self._warming.cold_start(look, first, suspected=suspected):
             look = replace(look, notes=(*look.notes, note))
-        counts = {name: arms for name, arms in look.counts.items() if name not in left_out}
-        seen = replace(look, counts=counts)
-        self._judge, judgement = judge.observe(self._question.config, self._judge, seen, early=early)
+        self._judge, judgement = judge.observe(self._question.config, self._judge, look, early=early, left_out=left_out)
         self._keep(look, treated, at, left_out=left_out, early=early, judgement=judgement)
         return judgement
 

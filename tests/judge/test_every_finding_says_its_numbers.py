@@ -47,8 +47,11 @@ def said(finding: Finding) -> list[str]:
     found = [words.count(numbers[name]) for name in ("canary_bad", "canary_total") if name in numbers]
     if "idle_looks" in numbers:
         return [words.count(numbers["idle_looks"])]
-    if finding.code == "NO_REQUESTS":
-        return []  # of one metric: that there were none is all there is to say
+    if "risen_looks" in numbers:
+        found += [words.count(numbers[f"risen_canary_{name}"]) for name in ("bad", "total")]
+        found.append(f"in the last {numbers['risen_looks']:.0f} looks")
+    if finding.code in {"NO_REQUESTS", "LEFT_OUT"}:
+        return found[2:]  # of one metric: that none were counted, and what was before
     if finding.code == "SHARE_MISMATCH":
         both = numbers["canary_total"] + numbers["stable_total"]
         return [words.percent(numbers["seen"]), words.count(both), f"{100 * numbers['asked']:g} %"]

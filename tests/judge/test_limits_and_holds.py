@@ -138,7 +138,9 @@ def test_arms_with_different_buckets_are_not_compared_at_the_wrong_ones(sim: Any
         )
         judgement = release.given(replace(look, counts={**look.counts, "latency": arms}))
     assert judgement.verdict is Verdict.UNDECIDED
-    assert "NO_REQUESTS" in release.codes()
+    finding = next(one for one in judgement.findings if one.code == "NO_REQUESTS")
+    assert "none of the canary's 4,000 requests in this step was counted for latency" in finding.sentence
+    assert "labels and buckets" in finding.sentence
 
 
 # Where the comparison is blind ------------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.judge import JudgeConfig, MetricConfig, begin_step, learn, observe, shares, start
+from analysis.judge import JudgeConfig, MetricConfig, begin_step, decode, encode, learn, observe, shares, start
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.book import Asked, Book
-from analysis.model import Verdict
+from analysis.model import Arm, Counts, Look, Verdict
 
 ERRORS = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.002, rate_limit=0.5)
 CONFIG = JudgeConfig(metrics=(ERRORS,), planned_looks=200)
@@ -65,6 +68,87 @@ def test_guilt_that_faded_is_not_told_as_if_it_were_new(sim: Any) -> None:
     assert judgement.verdict is Verdict.UNHEALTHY
     assert judgement.evidence < judgement.threshold
     assert "condemned at an earlier look" in judgement.sentence
+
+
+def _slow(at: float, *, stable: int, canary: int, slow: int = 0) -> Look:
+    """A look without errors; of both arms so many took longer than 250 ms."""
+    counts: dict[str, dict[Arm, Counts]] = {"errors": {}, "latency": {}}
+    for arm, total in ((Arm.STABLE, stable), (Arm.CANARY, canary)):
+        fast = total - min(slow, total)
+        counts["errors"][arm] = Counts(total=total)
+        buckets = ((0.05, fast // 2), (0.1, fast * 9 // 10), (0.25, fast), (0.5, total), (math.inf, total))
+        counts["latency"][arm] = Counts(total=total, buckets=buckets)
+    return Look(start=at, end=at + 1.0, counts=counts)
+
+
+LATENCY = MetricConfig(name="latency", kind="latency", relative=2.0, absolute=0.02)
+
+
+def test_a_step_that_was_good_for_long_is_condemned_with_the_looks_that_condemn_it() -> None:
+    """A machine stalls for a second at the end of a bake: of the whole bake, few requests were slow."""
+    config, at = JudgeConfig(metrics=(replace(ERRORS, rate_limit=None), LATENCY), planned_looks=60), 0.0
+    state = start(config)
+    for at in range(60):
+        state = learn(config, state, _slow(at, stable=50, canary=0, slow=2))
+    state = begin_step(config, state, share=100, last_share=50, baking=True)
+    verdicts = []
+    for look in range(32):
+        at += 1
+        state, judgement = observe(config, state, _slow(at, stable=0, canary=50, slow=20 if look >= 27 else 0))
+        verdicts.append(judgement.verdict)
+    assert verdicts.index(Verdict.UNHEALTHY) == 31
+    assert "canary 6.2 % slower than 250 ms (100 of 1,600)" in judgement.sentence
+    assert "tolerated up to 16.8 %" in judgement.sentence
+    assert "risen in the last 5 looks: canary 40.0 % (100 of 250)" in judgement.sentence
+    assert decode(json.loads(json.dumps(encode(state)))).book.rise == pytest.approx(state.book.rise)
+
+
+def test_what_was_won_in_the_step_before_is_told_in_the_next() -> None:
+    config = JudgeConfig(metrics=(replace(ERRORS, rate_limit=None),), planned_looks=200)
+    state = begin_step(config, start(config), share=10, last_share=50)
+    state, judgement = observe(config, state, _errors(1, bad=2))
+    assert judgement.verdict is Verdict.UNDECIDED
+    assert "risen" not in judgement.sentence, "the step's own counts tell it"
+    state, judgement = observe(config, begin_step(config, state, share=20, last_share=50), _errors(2, bad=1))
+    assert "canary 10.0 % errors (1 of 10)" in judgement.sentence
+    assert "risen in the last 2 looks: canary 15.0 % (3 of 20), stable 0.00 % (0 of 180)" in judgement.sentence
+
+
+def _errors(at: float, *, bad: int) -> Look:
+    counts = {Arm.STABLE: Counts(total=90), Arm.CANARY: Counts(total=10, bad=bad)}
+    return Look(start=at, end=at + 1.0, counts={"errors": counts})
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_of_what_is_left_out_it_is_not_said_that_there_was_nothing(early: bool) -> None:
+    """The first looks of a step, or the canary's warmup: its errors condemn it, its latency waits."""
+    config = JudgeConfig(metrics=(replace(ERRORS, rate_limit=None), LATENCY), planned_looks=60)
+    state = start(config)
+    for at in range(60):
+        state = learn(config, state, _slow(at, stable=50, canary=0, slow=2))
+    state = begin_step(config, state, share=20, last_share=50)
+    for at in range(60, 63):
+        look = _slow(at, stable=40, canary=10)
+        look = replace(look, counts=look.counts | {"errors": _errors(at, bad=9).counts["errors"]})
+        state, judgement = observe(config, state, look, early=early, left_out={"latency"})
+    assert judgement.verdict is Verdict.UNHEALTHY
+    waiting = [one for one in judgement.findings if one.metric.startswith("latency")]
+    assert {(one.verdict, one.code) for one in waiting} == {(Verdict.NO_DATA, "LEFT_OUT")}
+    assert all("nothing of latency is judged yet" in one.sentence for one in waiting)
+
+
+def test_requests_of_which_only_the_latency_is_judged_are_there_while_it_waits() -> None:
+    config = JudgeConfig(metrics=(LATENCY,), planned_looks=60)
+    state = start(config)
+    for at in range(60):
+        state = learn(config, state, _slow(at, stable=50, canary=0, slow=2))
+    state = begin_step(config, state, share=20, last_share=50)
+    for at in range(60, 90):
+        state, judgement = observe(config, state, _slow(at, stable=40, canary=10), left_out={"latency"})
+        assert judgement.verdict is Verdict.UNDECIDED
+        assert "no request on the canary" not in judgement.sentence
+    state, judgement = observe(config, state, _slow(90, stable=40, canary=10))
+    assert {one.code for one in judgement.findings} == {"NOT_YET"}
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.004, 0.03, -0.008])
