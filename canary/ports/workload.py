@@ -1,0 +1,109 @@
+"""The workload's side: the canary's pods and Service, and stable's Deployment at promotion."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Ready endpoints of each arm.
+
+    Attributes:
+        stable, canary: how many are ready.
+        trouble: why a pod of the canary will not become ready again, such as a crash loop, in the cluster's words.
+        missing: why the canary's pods are not ready, where none is.
+    """
+
+    stable: int
+    canary: int
+    trouble: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What of the fence stands on stable's workload.
+
+    Attributes:
+        token: `<release uid>/<incarnation>`; empty when none stands there.
+        version: of the object that it was read from.
+    """
+
+    token: str
+    version: str
+
+
+class Workloads(Protocol):
+    """The canary's Deployment and Service, and stable's Deployment at promotion. Calls block; workers make them.
+
+    Only `mark` and `put_mark` are made by the decider itself: the fence is a critical write.
+    """
+
+    def ready(self) -> Endpoints:
+        """Ready endpoints of both arms now."""
+        ...
+
+    def mark(self) -> Mark:
+        """The token on stable's workload as it is now.
+
+        Raises:
+            NotFound: stable's workload is not there.
+        """
+        ...
+
+    def put_mark(self, token: str, *, over: Mark) -> None:
+        """Put a token onto stable's workload in place of the one that was read.
+
+        Raises:
+            Conflict: another one stands there by now; or, where none stood, the object was written since.
+        """
+        ...
+
+    def provision(self, *, share: Decimal) -> Endpoints:
+        """Make or grow the canary's workload and Service until its endpoints are ready and steady.
+
+        Args:
+            share: percent of the pool it must be able to carry; 100 means as many replicas as stable.
+
+        Raises:
+            WorkloadFailure: it will not become ready, with the reason.
+        """
+        ...
+
+    def update_stable(self, *, token: str) -> None:
+        """Give stable the new image, testing the token and the image it replaces; return when it is ready and steady.
+
+        Where somebody else does it (`promote.by: hook`), nothing is written: return when they did.
+
+        Raises:
+            Conflict: the token does not stand there (any more).
+        """
+        ...
+
+    def revert_stable(self) -> None:
+        """Give stable its old template back; return when it is ready and steady.
+
+        Raises:
+            Conflict: no token of this release stands there; whoever held it has ended, or it was taken off.
+        """
+        ...
+
+    def remove(self) -> None:
+        """Delete the Service, then the workload that carry this release's label, and take its token off stable.
+
+        What has another uid by the time it is deleted is left alone; already gone is done.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Make a call that blocks return soon (with WorkloadFailure "cancelled"); later calls are not affected."""
+        ...
+
+    def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
+        """Call back with the ready endpoints of both arms, at the start and after every change, until `stop`."""
+        ...
