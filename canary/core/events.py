@@ -1,7 +1,8 @@
 """What can happen to a release. Past tense, frozen, complete when made; nobody subclasses these.
 
 `at` is always the time it happened, in seconds since the epoch on the API server's clock. `effect` is the id
-of the effect that an event answers: an answer to an effect that is no longer pending is ignored.
+of the effect that an event answers: an answer to an effect that is no longer pending is ignored. What people say
+stands in `people`, and is named here like everything else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,52 @@ from enum import StrEnum
 
 from analysis.model import Judgement
 from canary.core.outcome import ExitCode
+from canary.core.people import (
+    AbortRequested,
+    GateDecided,
+    GateTroubled,
+    PauseRequested,
+    PromoteRequested,
+    ResumeRequested,
+    Said,
+    SkipRequested,
+)
+
+__all__ = [
+    "AbortRequested",
+    "CanaryAttached",
+    "CanaryDetached",
+    "CapacityChanged",
+    "Direction",
+    "EffectFailed",
+    "Event",
+    "Failure",
+    "FenceLost",
+    "FenceTaken",
+    "GateDecided",
+    "GateTroubled",
+    "LeaseRenewed",
+    "LookMissed",
+    "Looked",
+    "PauseRequested",
+    "PreflightFailed",
+    "PreflightPassed",
+    "PromoteRequested",
+    "ResumeRequested",
+    "Resumed",
+    "RouteAccepted",
+    "RouteChanged",
+    "ShareWritten",
+    "SkipRequested",
+    "StableChanged",
+    "StableReverted",
+    "StableUpdated",
+    "Started",
+    "Ticked",
+    "WorkloadFailed",
+    "WorkloadReady",
+    "WorkloadRemoved",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,88 +332,6 @@ class LeaseRenewed:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateDecided:
-    """A person opened or closed a gate.
-
-    Attributes:
-        by: who, with how far that is proven.
-        gate: place of the gate that is meant; None where whoever tells it has made sure that it is this one.
-    """
-
-    at: float
-    approved: bool
-    by: str
-    reason: str
-    gate: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateTroubled:
-    """Something keeps the gate from being decided, or a decision about it does not count; the sentence says what."""
-
-    at: float
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbortRequested:
-    """A person wants the release rolled back, or another release takes its place.
-
-    Attributes:
-        superseded: another release takes its place; `by` names it.
-    """
-
-    at: float
-    by: str
-    reason: str
-    superseded: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseRequested:
-    """A person wants no step forward until resumed; judging goes on.
-
-    Attributes:
-        number: of the request among all those written; 0 where it is not written anywhere.
-    """
-
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequested:
-    """A person lets a paused release go on; see PauseRequested."""
-
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipRequested:
-    """A person ends the wait of the present step, not its judging; see PauseRequested."""
-
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromoteRequested:
-    """A person wants the steps that are left passed over; see PauseRequested."""
-
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
-
-
 Event = (
     Started
     | Resumed
@@ -391,11 +356,5 @@ Event = (
     | Looked
     | LookMissed
     | LeaseRenewed
-    | GateDecided
-    | GateTroubled
-    | AbortRequested
-    | PauseRequested
-    | ResumeRequested
-    | SkipRequested
-    | PromoteRequested
+    | Said
 )
