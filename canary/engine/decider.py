@@ -221,7 +221,7 @@ class Decider:
             case do.RestartJudge():
                 self._restart_judge(effect)
             case do.StandBy():
-                self._stand_by(f"another engine drives this release: {effect.holder}")
+                self._stand_by(effect.holder)
             case do.Finish():
                 self._finish(effect)
             case do.RunPreflight():
@@ -320,16 +320,16 @@ class Decider:
         if unwritten is None:
             return None
         if unwritten.holder:
-            self._stand_by(f"another engine writes the journal: {unwritten.holder}")
+            self._stand_by(unwritten.holder)
         return unwritten.why
 
     def flush(self) -> None:
         """Store what is recorded; what cannot be stored now is kept and stored later."""
         self._recording.flush(self.release.incarnation)
 
-    def _stand_by(self, message: str) -> None:
+    def _stand_by(self, holder: str) -> None:
         self.standing_by, self._holder = True, Holder(self._ports.journals, self.release)
-        self._report(message=message, reason="StandingBy")
+        self._report(message=f"another engine drives this release: {holder}", reason="StandingBy")
 
     def _look_at_holder(self, now: float) -> None:
         if self._sweeping:

@@ -7,7 +7,7 @@ from typing import Any
 
 from canary.core.release import Release
 from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
-from canary.engine.leasekeeper import NOBODY, holder_instead
+from canary.engine.leasekeeper import holder_instead
 from canary.engine.subject import Subject
 from canary.engine.surroundings import Ports
 from canary.ports import Conflict, NotFound, PortError
@@ -98,18 +98,18 @@ class JournalKeeper:
         return None
 
     def _deleted(self, release: Release, why: str) -> Unwritten:
-        """Deleted by somebody: made anew by the next write, unless another engine holds the lease and makes it.
+        """Deleted by somebody: made anew by the next write, but only by whoever holds the lease.
 
-        Where nobody holds it, whoever slept may have missed the end, and what the journal said of it is lost to all.
+        Another engine that holds it makes it anew. Where it was given back, the release was ended or handed over
+        meanwhile, and nobody may write over an end that he did not see.
         """
         try:
             other = holder_instead(self._leases, release.incarnation)
         except PortError as error:
             return Unwritten(why=str(error))
-        if other not in {None, NOBODY}:
-            return Unwritten(why=why, holder=other or "")
-        self._stored = None
-        return Unwritten(why=why)
+        if other is None:
+            self._stored = None
+        return Unwritten(why=why, holder=other or "")
 
     def _conflict(self, release: Release) -> Unwritten:
         """Either our own write whose answer was lost, or another engine's."""

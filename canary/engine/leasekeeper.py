@@ -21,6 +21,9 @@ RETRY = 2.0
 FRESH = 10.0
 """The decider's heartbeat may be this old, seconds; an older one means that it hangs."""
 
+GONE = "one that has given the lease back"
+"""Stands for the holder of a lease that nobody holds any more."""
+
 
 class LeaseKeeper:
     """Renews the lease for as long as the decider's heart beats.
@@ -52,7 +55,7 @@ class LeaseKeeper:
         except PortError:
             return RETRY
         if not view.ours:
-            self._tell(on.FenceLost(at=self._clock.now(), holder=view.holder))
+            self._tell(on.FenceLost(at=self._clock.now(), holder=view.holder or GONE))
             return PERIOD
         # What counts is when it was asked: the server may have confirmed any time since.
         self._tell(on.LeaseRenewed(at=asked))
@@ -62,10 +65,6 @@ class LeaseKeeper:
         """Renew until stopped; the thread's body."""
         while not stop.wait(self.once()):
             pass
-
-
-NOBODY = "nobody"
-"""Stands for the holder of a lease that was given back."""
 
 
 def holder_instead(leases: Leases, holder: str) -> str | None:
@@ -78,4 +77,4 @@ def holder_instead(leases: Leases, holder: str) -> str | None:
         view = leases.renew(holder)
     except NotFound as error:
         raise Unavailable(f"the lease is gone: {error}") from error
-    return None if view.ours else view.holder or NOBODY
+    return None if view.ours else view.holder or GONE
