@@ -175,6 +175,8 @@ class Observer:
         return self._looked(look, self._judge_look(look, "again", at), at)
 
     def _judge_look(self, look: Look, treated: form.Treated, at: float) -> Judgement:
+        if self._warming.changed < 0:  # another life of the engine wrote the raise, and nobody knows when
+            self._warming.changed = at + self._skew
         first, early = self._judge.first_request, self._warming.early(look)
         left_out = self._warming.left_out(look, look.start if first is None else first)
         suspected = judge.suspected(self._judge, self._question.latency)
@@ -228,8 +230,6 @@ class Observer:
             last_share=self._question.last_share,
             baking=baking,
         )
-        if self._warming.changed < 0:  # of a raise that another life of the engine wrote
-            self._warming.changed = at + self._skew
         self._entries.append(("step", {"at": at, "share": float(share), "baking": baking}))
 
     def encode(self) -> dict[str, Any]:

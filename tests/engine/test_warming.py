@@ -10,9 +10,10 @@ import pytest
 
 from analysis.model import Arm, Counts, Look
 from analysis.replay import replay
+from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
-from canary.engine.record import lives, pieces
+from canary.engine.record import entries, lives, pieces
 from canary.engine.warming import LONGEST, Warming
 
 
@@ -72,3 +73,22 @@ def test_a_step_is_not_healthy_before_its_looks_count_and_bad_news_is_not_waited
         found = replay(lives(pieces(play.records.read())))
         assert [one.differences for one in found.differing] == []
         assert found.whole
+
+
+def test_whoever_takes_over_in_a_step_lets_no_look_speak_for_the_canary_before_its_time(
+    new_play: Callable[..., Any],
+) -> None:
+    """It knows neither when the share changed nor how long stable's requests take, though the judge knows the step."""
+    play = new_play(warmup=20.0)
+    play.until(lambda: play.decider.release.phase is Phase.JUDGING)
+    for _ in range(3):
+        play.second()
+    for asked in (on.PauseRequested, on.ResumeRequested):  # which are written down, and the judge's state with them
+        play.decider.handle(asked(at=play.world.clock.now(), by="ann"))
+    play.start()
+    began = play.world.clock.now()
+    play.until(lambda: play.decider.release.phase is not Phase.JUDGING)
+    looks = [row for row in entries(play.records.read()) if row["kind"] == "look" and row["at"] > began]
+    judged = [row.get("early", False) for row in looks if row["as"] == "judged" and row["at"] < began + 20.0]
+    assert len(judged) >= 10
+    assert all(judged)
