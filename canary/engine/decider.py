@@ -28,7 +28,7 @@ from canary.engine.keeping import JournalKeeper
 from canary.engine.leasekeeper import holder_instead
 from canary.engine.observer import JUDGED, Observer
 from canary.engine.recording import Recording
-from canary.engine.standby import Holder
+from canary.engine.standby import StandingBy
 from canary.engine.subject import Subject
 from canary.engine.surgeon import Operation, Surgeon
 from canary.engine.surroundings import (
@@ -40,7 +40,7 @@ from canary.engine.surroundings import (
     RouteObserved,
 )
 from canary.engine.telling import progress_of
-from canary.ports import NotFound, PortError, Workloads
+from canary.ports import PortError, Workloads
 
 ENDING_EVERY = 5.0
 """Seconds between tries of the journal's last write."""
@@ -48,8 +48,8 @@ ENDING_EVERY = 5.0
 ENDING_PATIENCE = 900.0
 """Seconds for which the last write of the journal is tried again."""
 
-SWEEP = "sweep"
-"""Stands for an effect's id where an engine that stood by takes away what it made too late."""
+ENDS_A_STEP = on.Looked | on.Ticked | on.GateDecided | on.SkipRequested | on.PromoteRequested
+"""Events with which a step may end, by what the judge has said of it."""
 
 
 class Decider:
@@ -68,7 +68,6 @@ class Decider:
     Attributes:
         release: where the release stands.
         code: the exit code, once the release is over for this process.
-        standing_by: another engine drives the release; only its end is waited for.
         leaving: this process is about to end; what would go forward is left to the next one.
         desk: where people's decisions come in.
         share_changed: called right after the weights changed, so that a reading can be taken soon.
@@ -89,18 +88,17 @@ class Decider:
     ) -> None:
         self.release = release
         self.code: ExitCode | None = None
-        self.standing_by = self.leaving = False
+        self.leaving = False
         self._ports, self._surgeon, self._observer, self._background = ports, surgeon, observer, background
         self._journal = JournalKeeper(
             ports, identity=identity, subject=subject, release=release, stored=stored, journal=journal
         )
         self.desk = Desk(ports.gates, ports.clock, subject or (journal.subject if journal else None))
         self._recording = Recording(ports.records, observer, ports.clock, mark=journal.record if journal else (0, ""))
-        self._holder = Holder(ports.journals, release)
-        self._ended_at, self._sweeping = 0.0, False
+        self._standby: StandingBy | None = None
+        self._ended_at = 0.0
         self._still_ours = lambda: holder_instead(ports.leases, self.release.incarnation)
         self._ending: do.Finish | None = None
-        self._recorded: ExitCode | None = None
         self._chores = CalledOff()
         self._queue: deque[on.Event] = deque()
         self._weights: tuple[str, ...] = ()
@@ -132,6 +130,11 @@ class Decider:
             self._decide(self._queue.popleft())
 
     @property
+    def standing_by(self) -> bool:
+        """Whether another engine drives the release, so that only its end is waited for."""
+        return self._standby is not None
+
+    @property
     def over(self) -> bool:
         """Whether there is nothing more to do in this process."""
         return self.code is not None
@@ -139,8 +142,8 @@ class Decider:
     def tick(self) -> None:
         """Time has passed: deadlines, holds, the journal's and the record's own rhythm."""
         now = self._ports.clock.now()
-        if self.standing_by:
-            self._look_at_holder(now)
+        if self._standby is not None:
+            self.code = self._standby.turn(now)
             return
         if self._ending is not None:
             if now - self._ended_at >= ENDING_EVERY:
@@ -174,18 +177,19 @@ class Decider:
 
     def _decide(self, event: on.Event) -> None:
         before = self.release
-        if self.standing_by and getattr(event, "effect", "") == SWEEP:
-            self.code, self._sweeping = (self._recorded if isinstance(event, on.WorkloadRemoved) else None), False
-        if self.standing_by or before.phase in FINAL:
+        if self._standby is not None:
+            self.code = self._standby.hear(event)
+            return
+        if before.phase in FINAL:
             return
         self.release, effects = advance(before, event)
         self._recording.note(event, before)
-        judged = before.phase in JUDGED and isinstance(event, on.Looked | on.Ticked)
-        decided = judged and not self._journal.intends(self.release)
+        intended = self._journal.intends(self.release)
+        decided = before.phase in JUDGED and isinstance(event, ENDS_A_STEP) and not intended
         if decided and any(isinstance(effect, do.RaiseShare) for effect in effects):
             self.flush()  # no raise rests on looks that nobody could judge again; lowering waits for nothing
             decided = False
-        if not self._journal.intends(self.release) and not self._intend(effects):
+        if not intended and not self._intend(effects):
             return
         for effect in effects:
             self._carry_out(effect)
@@ -328,40 +332,15 @@ class Decider:
         self._recording.flush(self.release.incarnation)
 
     def _stand_by(self, holder: str) -> None:
-        self.standing_by, self._holder = True, Holder(self._ports.journals, self.release)
+        self._standby = StandingBy(
+            ports=self._ports,
+            surgeon=self._surgeon,
+            background=self._background,
+            chores=self._chores,
+            release=self.release,
+            tell=lambda message: self._report(message=message, reason="HandedOver"),
+        )
         self._report(message=f"another engine drives this release: {holder}", reason="StandingBy")
-
-    def _look_at_holder(self, now: float) -> None:
-        if self._sweeping:
-            return
-        match self._holder.look(now):
-            case Release() as ended if ended.outcome is not None:
-                self._recorded = ended.outcome.code
-                self._sweep(ended)
-            case ExitCode() as code:
-                self._report(message="nobody else ends this release", reason="HandedOver")
-                self.code = code
-            case _:
-                return
-
-    def _sweep(self, ended: Release) -> None:
-        """Take away what we, or a worker of ours, made after the other engine had cleaned up; then end as it did."""
-        keep = ended.phase is Phase.SUCCEEDED and not ended.policy.has_workload
-        try:
-            effect = do.DetachCanary(id=SWEEP, keep=keep)
-            self._surgeon.carry_out(effect, release=self.release, still_ours=self._still_ours)
-        except NotFound:
-            pass
-        except PortError:
-            return  # looked at again in a while
-        workloads, clock = self._ports.workloads, self._ports.clock
-        if workloads is None:
-            self.code = self._recorded
-            return
-        self._call_off(workloads)
-        self._sweeping = True
-        off, removal = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
-        self._background.submit("workload", lambda: workload(workloads, removal, token="", clock=clock, off=off))
 
     # People ------------------------------------------------------------------------------------------------
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from canary.core import effects as do
+from canary.core import events as on
 from canary.core.outcome import ExitCode
-from canary.core.release import FINAL, Release
+from canary.core.release import FINAL, Phase, Release
+from canary.engine.chores import CalledOff, workload
 from canary.engine.journal import JournalError, decode
-from canary.ports import Journals, PortError
+from canary.engine.leasekeeper import holder_instead
+from canary.engine.surgeon import Surgeon
+from canary.engine.surroundings import Background, Ports
+from canary.ports import Journals, NotFound, PortError
 
 STANDBY_EVERY = 5.0
 """Seconds between looks at the journal."""
 
 STANDBY_SILENT = 90.0
 """Seconds without a new journal, read again and again, after which nobody drives the release: three of its writes."""
+
+SWEEP = "sweep"
+"""Stands for an effect's id where an engine that stood by takes away what it made too late."""
 
 
 class Holder:
@@ -51,3 +62,72 @@ class Holder:
             return ExitCode.HANDED_OVER
         late = now - self._release.started > self._release.policy.last_call
         return ExitCode.HELD_BY_ANOTHER if late else None
+
+
+class StandingBy:
+    """Waits for the end of a release that another engine drives, and takes away what we made too late.
+
+    Args:
+        ports, surgeon, background: as the decider has them.
+        chores: what was asked of our workers; called off once the release has ended.
+        release: ours, when we began to stand by.
+        tell: people are told when there is nobody to wait for.
+    """
+
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        surgeon: Surgeon,
+        background: Background,
+        chores: CalledOff,
+        release: Release,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._ports, self._surgeon, self._background, self._chores = ports, surgeon, background, chores
+        self._release, self._tell = release, tell
+        self._holder = Holder(ports.journals, release)
+        self._recorded: ExitCode | None = None
+        self._sweeping = False
+
+    def turn(self, now: float) -> ExitCode | None:
+        """Look after the other engine; the code to end with, once there is nothing more to wait for."""
+        if self._sweeping:
+            return None
+        match self._holder.look(now):
+            case Release() as ended if ended.outcome is not None:
+                self._recorded = ended.outcome.code
+                return self._sweep(ended)
+            case ExitCode() as code:
+                self._tell("nobody else ends this release")
+                return code
+            case _:
+                return None
+
+    def hear(self, event: on.Event) -> ExitCode | None:
+        """Only what a worker of ours took away is of interest; where it could not, the journal is looked at again."""
+        if getattr(event, "effect", "") != SWEEP:
+            return None
+        self._sweeping = False
+        return self._recorded if isinstance(event, on.WorkloadRemoved) else None
+
+    def _sweep(self, ended: Release) -> ExitCode | None:
+        """Take away what we, or a worker of ours, made after the other engine had cleaned up; then end as it did."""
+        keep = ended.phase is Phase.SUCCEEDED and not ended.policy.has_workload
+        leases, name = self._ports.leases, self._release.incarnation
+        try:
+            effect = do.DetachCanary(id=SWEEP, keep=keep)
+            self._surgeon.carry_out(effect, release=self._release, still_ours=lambda: holder_instead(leases, name))
+        except NotFound:
+            pass
+        except PortError:
+            return None  # looked at again in a while
+        workloads, clock = self._ports.workloads, self._ports.clock
+        if workloads is None:
+            return self._recorded
+        self._chores.call_off()
+        workloads.cancel()
+        self._sweeping = True
+        off, removal = self._chores.ticket(), do.RemoveWorkload(id=SWEEP)
+        self._background.submit("workload", lambda: workload(workloads, removal, token="", clock=clock, off=off))
+        return None

@@ -9,6 +9,7 @@ from analysis.model import Arm
 from canary.core import gates
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
+from canary.engine.record import entries
 from canary.ports import Unavailable
 
 NewPlay = Callable[..., Any]
@@ -50,6 +51,18 @@ def test_a_gate_before_the_bake_and_one_before_the_promotion_are_opened_and_the_
         play.until(lambda: not waits(play))
     assert play.to_the_end() is ExitCode.PROMOTED
     assert told(play, "GateOpened") == ["approved by ann (identity: self-declared): looked at it"] * 2
+
+
+def test_what_was_seen_while_a_gate_waited_is_recorded_before_a_raise_rests_on_it(new_play: NewPlay) -> None:
+    play = new_play(bake_gate=300.0)
+    play.until(lambda: waits(play))
+    for _ in range(20):
+        play.second()
+    seen = play.world.clock.now()
+    decide(play)
+    play.until(lambda: play.gateway.share() == 1.0)
+    recorded = [row["at"] for row in entries(play.records.read()) if row["kind"] == "look"]
+    assert recorded[-1] == seen
 
 
 def test_with_an_admission_policy_the_name_stands_alone(new_play: NewPlay) -> None:
