@@ -194,7 +194,7 @@ class Play:
         stored = self.journals.load()
         journal = decode(stored.text) if stored else None
         release = journal.release if journal else Release(uid="r1", incarnation=holder, policy=self.policy)
-        ports = Ports(
+        self.ports = ports = Ports(
             clock=self.world.clock,
             routes=self.routes,
             leases=self.leases,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,12 +11,13 @@ from typing import Any
 import pytest
 
 from analysis.model import Arm
+from canary.adapters.kubernetes import budget
 from canary.adapters.kubernetes.budget import Pacer
 from canary.adapters.memory import MemoryLeases, World
 from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
-from canary.engine.engine import DROPPABLE, QUEUE, Engine
+from canary.engine.engine import DROPPABLE, LATE, QUEUE, READ_TIMEOUT, Engine
 from canary.engine.leasekeeper import FRESH, LeaseKeeper
 from canary.engine.surroundings import ReadingTaken
 from canary.engine.waking import ASLEEP, Waking
@@ -81,12 +81,22 @@ def test_the_engines_time_is_the_servers_and_no_step_of_our_wall_clock_moves_it(
 # A machine that slept ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no such clock here")
-def test_our_clock_goes_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CLOCK_MONOTONIC stands still then: a lease of an hour ago would look fresh."""
-    shown = {time.CLOCK_BOOTTIME: 4_000.0, time.CLOCK_MONOTONIC: 400.0}
-    monkeypatch.setattr(time, "clock_gettime", shown.__getitem__)
-    assert Pacer().monotonic() == 4_000.0
+@pytest.mark.parametrize(
+    ("platform", "clocks", "shown"),
+    [
+        ("linux", {"CLOCK_BOOTTIME": 4_000.0, "CLOCK_MONOTONIC": 400.0}, 4_000.0),
+        ("darwin", {"CLOCK_MONOTONIC": 4_000.0}, 4_000.0),  # there this is the one that goes on
+        ("elsewhere", {"CLOCK_MONOTONIC": 400.0}, 40.0),  # `time.monotonic` has to do
+    ],
+)
+def test_our_clock_goes_on_while_the_machine_sleeps(
+    monkeypatch: pytest.MonkeyPatch, platform: str, clocks: dict[str, float], shown: float
+) -> None:
+    """CLOCK_MONOTONIC stands still then on Linux: a lease of an hour ago would look fresh."""
+    there = SimpleNamespace(**{name: name for name in clocks}, clock_gettime=clocks.__getitem__, monotonic=lambda: 40.0)
+    monkeypatch.setattr(budget, "time", there)
+    monkeypatch.setattr(budget, "sys", SimpleNamespace(platform=platform))
+    assert Pacer().monotonic() == shown
 
 
 def slept(play: Play, seconds: float) -> Waking:
@@ -168,16 +178,9 @@ def test_a_decider_that_hangs_looks_dead() -> None:
     assert leases.version != version
 
 
-def an_engine() -> Engine:
-    world = World()
-    ports: Any = SimpleNamespace(clock=world.clock, leases=MemoryLeases(world), routes=None)
-    release = SimpleNamespace(policy=SimpleNamespace(steps=(), deadline=60.0))
-    return Engine(decider=SimpleNamespace(release=release), ports=ports, every=1.0, holder="i1")  # type: ignore[arg-type]
-
-
-def test_a_full_queue_of_readings_leaves_room_for_what_cannot_wait_and_holds_no_thread_up() -> None:
-    engine = an_engine()
-    reading = ReadingTaken(at=0.0, reading=None)  # type: ignore[arg-type]  # nobody looks into it
+def test_a_full_queue_of_readings_leaves_room_for_what_cannot_wait_and_holds_no_thread_up(play: Play) -> None:
+    engine = Engine(decider=play.decider, ports=play.ports, every=1.0, holder="i1")
+    reading = ReadingTaken(at=0.0, reading=play.gateway.reading(0.0))
 
     def fill() -> None:
         for number in range(2 * QUEUE):
@@ -192,3 +195,17 @@ def test_a_full_queue_of_readings_leaves_room_for_what_cannot_wait_and_holds_no_
     first, rest = engine._queue.get_nowait()[2], engine._queue.qsize()
     assert isinstance(first, on.AbortRequested)
     assert rest <= DROPPABLE
+
+
+# A wall clock that is set back --------------------------------------------------------------------------------------
+
+
+def test_an_overdue_look_is_taken_by_the_monotonic_clock(play: Play) -> None:
+    """APScheduler goes by the wall clock: when that is set back, it takes no looks for as long."""
+    engine = Engine(decider=play.decider, ports=play.ports, every=2.0, holder="i1")
+    play.world.clock.advance(LATE * 2.0 + READ_TIMEOUT)
+    engine._look_if_overdue()
+    assert "sources.read" not in play.world.calls
+    play.world.clock.advance(0.1)
+    engine._look_if_overdue()
+    assert isinstance(engine._queue.get(timeout=10)[2], ReadingTaken)
