@@ -248,3 +248,16 @@ def test_an_engine_whose_token_was_replaced_stands_by_and_writes_nothing(play: A
         play.second()
     assert play.decider.standing_by
     assert play.world.calls.count("routes.patch") == before
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_deleted_journal_is_made_anew_only_by_whoever_holds_the_lease(play: Any, held: bool) -> None:
+    """Where it was given back, another engine has ended the release, and what it wrote down is nobody's to replace."""
+    play.until(lambda: play.decider.release.phase is Phase.JUDGING)
+    play.journals.delete()
+    if not held:
+        play.leases.release("i1")
+    for _ in range(60):
+        play.second()
+    assert (play.journals.load() is not None) is held
+    assert play.decider.standing_by is not held
