@@ -62,7 +62,7 @@ def settling(ago: float = 0.0, *, accepted: bool = True, quiet: float = 0.0, **m
 
 def judged(verdict: Verdict, **more: Any) -> Judgement:
     given = {"findings": (), "evidence": 0.0, "threshold": 4.6, "looks": 30, "requests": 1000, "may_proceed": False}
-    return Judgement(verdict=verdict, sentence="the word", **{**given, **more})
+    return Judgement(verdict=verdict, **{"sentence": "the word", **given, **more})
 
 
 def answered(event: type, **values: Any) -> on.Event:

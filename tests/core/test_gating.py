@@ -12,7 +12,8 @@ from canary.core import effects as do
 from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Stage
-from tests.core.test_machine import Play, judgement, policy
+from tests.core.play import Play
+from tests.core.rows import judged, policy
 
 
 def gated(**changes: Any) -> Play:
@@ -59,11 +60,11 @@ def test_a_bad_verdict_beats_an_approval_that_stands_already_and_one_that_comes_
     play.happens(on.PauseRequested, by="bob")
     approve(play)
     assert play.release.phase is Phase.JUDGING
-    play.look(canary=9, stable=9, judged=judgement(Verdict.UNHEALTHY))
+    play.look(canary=9, stable=9, judged=judged(Verdict.UNHEALTHY))
     assert play.release.outcome is not None
     assert play.release.outcome.code is ExitCode.JUDGED_BAD
     late = at_the_gate(gated())
-    late.look(canary=9, stable=9, judged=judgement(Verdict.UNHEALTHY))
+    late.look(canary=9, stable=9, judged=judged(Verdict.UNHEALTHY))
     approve(late)
     assert late.release.phase is Phase.ROLLING_BACK
 
@@ -71,12 +72,12 @@ def test_a_bad_verdict_beats_an_approval_that_stands_already_and_one_that_comes_
 @pytest.mark.parametrize("verdict", [Verdict.UNDECIDED, Verdict.NO_DATA])
 def test_an_approval_is_no_evidence_the_step_goes_on_until_the_judge_says_so(verdict: Verdict) -> None:
     play = at_the_gate(gated())
-    play.look(canary=9, stable=9, judged=judgement(verdict))
+    play.look(canary=9, stable=9, judged=judged(verdict))
     play.now += 50
     approve(play)
     assert play.release.phase is Phase.JUDGING
     play.wait(1)
-    play.look(canary=9, stable=9, judged=judgement(Verdict.HEALTHY))
+    play.look(canary=9, stable=9, judged=judged(Verdict.HEALTHY))
     assert play.release.phase is Phase.SHIFTING
 
 
@@ -97,7 +98,7 @@ def test_what_troubles_a_gate_is_told_as_an_alarm_and_the_gate_waits_on() -> Non
 def test_the_wait_at_a_gate_is_no_part_of_the_hold() -> None:
     play = at_the_gate(gated())
     play.now += 90
-    play.look(canary=9, stable=9, judged=judgement(Verdict.NO_DATA))
+    play.look(canary=9, stable=9, judged=judged(Verdict.NO_DATA))
     approve(play)
     play.wait(40)
     assert play.release.outcome is None, "held for 12 of 60 seconds before the gate, and 40 after it"
@@ -117,7 +118,7 @@ def test_after_a_restart_an_old_healthy_opens_no_gate_and_a_decision_is_read_bef
     play.answer(on.FenceTaken)
     play.wait(1)
     assert play.release.phase is Phase.JUDGING
-    play.look(canary=9, stable=9, judged=judgement(Verdict.HEALTHY))
+    play.look(canary=9, stable=9, judged=judged(Verdict.HEALTHY))
     assert play.release.phase is Phase.SHIFTING
 
 
@@ -139,10 +140,10 @@ def test_an_unanswered_gate_ends_as_the_file_says(expiry: str, phase: Phase, cod
 
 
 def test_skip_ends_the_wait_at_healthy_and_where_the_judge_lets_it_proceed() -> None:
-    for judged in (judgement(Verdict.HEALTHY), judgement(Verdict.UNDECIDED, may_proceed=True)):
+    for said in (judged(Verdict.HEALTHY), judged(Verdict.UNDECIDED, may_proceed=True)):
         play = Play(policy(undecided="rollback"))
         play.to_judging()
-        play.look(canary=9, stable=9, judged=judged)
+        play.look(canary=9, stable=9, judged=said)
         assert play.release.phase is Phase.JUDGING
         play.happens(on.SkipRequested, by="ann", reason="quiet night", number=3)
         assert (play.release.phase, play.release.heard) == (Phase.SHIFTING, 3)
@@ -153,7 +154,7 @@ def test_skip_and_promote_never_stand_in_for_evidence(verdict: Verdict) -> None:
     for event in (on.SkipRequested, on.PromoteRequested):
         play = Play()
         play.to_judging()
-        play.look(canary=9, stable=9, judged=judgement(verdict))
+        play.look(canary=9, stable=9, judged=judged(verdict))
         (told,) = play.happens(event, by="ann", number=1)
         assert play.release.phase is Phase.JUDGING
         assert isinstance(told, do.Tell)
@@ -171,17 +172,17 @@ def test_skip_opens_no_gate_and_says_what_does() -> None:
 def test_promote_goes_to_the_bake_and_out_of_it_but_past_no_gate() -> None:
     play = Play()
     play.to_judging()
-    play.look(canary=9, stable=9, judged=judgement(Verdict.HEALTHY))
+    play.look(canary=9, stable=9, judged=judged(Verdict.HEALTHY))
     play.happens(on.PromoteRequested, by="ann")
     assert (play.release.phase, play.release.baking) == (Phase.SHIFTING, True)
     play.to_judging()
     assert play.release.phase is Phase.BAKING
-    play.look(canary=9, stable=9, judged=judgement(Verdict.HEALTHY))
+    play.look(canary=9, stable=9, judged=judged(Verdict.HEALTHY))
     play.happens(on.PromoteRequested, by="ann")
     assert play.release.phase is Phase.PROMOTING
     barred = gated()
     barred.to_judging()
-    barred.look(canary=9, stable=9, judged=judgement(Verdict.HEALTHY))
+    barred.look(canary=9, stable=9, judged=judged(Verdict.HEALTHY))
     (told,) = barred.happens(on.PromoteRequested, by="ann")
     assert barred.release.phase is Phase.JUDGING
     assert isinstance(told, do.Tell)
@@ -205,7 +206,7 @@ def test_nothing_is_skipped_promoted_or_paused_where_nothing_waits() -> None:
 def test_skip_while_paused_is_refused_and_says_so() -> None:
     play = Play()
     play.to_judging()
-    play.look(canary=9, stable=9, judged=judgement(Verdict.HEALTHY))
+    play.look(canary=9, stable=9, judged=judged(Verdict.HEALTHY))
     play.happens(on.PauseRequested, by="bob")
     (told,) = play.happens(on.SkipRequested, by="ann")
     assert isinstance(told, do.Tell)
