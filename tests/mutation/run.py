@@ -44,7 +44,7 @@ FILES: dict[str, tuple[str, ...]] = {
         f"canary/core/{name}.py": CORE
         for name in (
             "machine", "forward", "backward", "ending", "moves", "settling", "vigil", "policy", "absence", "alerts",
-            "leaving", "release",
+            "leaving", "release", "gates", "gating",
         )
     },
     **{
