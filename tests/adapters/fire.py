@@ -56,11 +56,16 @@ POLICY = Policy(
 
 
 class Fire:
-    """One engine in a namespace of the emulator."""
+    """One engine in a namespace of the emulator.
+
+    Attributes:
+        meanwhile: what somebody else does while an adapter waits between two tries.
+    """
 
     def __init__(self, cluster: Any, folder: Path, *, budget: Budget) -> None:
         self.cluster, self.space = cluster, cluster.namespace
         self.passed, self.told, self.tasks = 0.0, list[Progress](), deque[Callable[[], on.Event | None]]()
+        self.meanwhile: Callable[[], None] = lambda: None
         self._folder, self._budget = folder, budget
         made_canary(cluster)
         self.api = self._connect(self._sleep)
@@ -114,6 +119,7 @@ class Fire:
 
     def _sleep(self, seconds: float) -> None:
         self.passed += seconds
+        self.meanwhile()
 
     def _ports(self) -> Ports:
         api, here, labels = self.api, self.space, {RELEASE_LABEL: UID}

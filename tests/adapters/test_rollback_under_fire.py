@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from canary.adapters.kubernetes.budget import Budget
-from canary.adapters.kubernetes.objects import Objects
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 from canary.core.vigil import Ended
@@ -281,27 +280,28 @@ def test_a_namespace_that_is_being_deleted(fire: Callable[..., Fire]) -> None:
     assert "being terminated" in at.words(alarm=True)
 
 
-def test_what_has_another_uid_by_the_time_it_is_deleted_is_left_alone(
-    fire: Callable[..., Fire], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_has_another_uid_by_the_time_it_is_deleted_is_left_alone(fire: Callable[..., Fire]) -> None:
     at = fire()
-    honest = Objects.list
+    theirs: list[Any] = []
 
-    def stale(self: Objects, resource: Any, selector: str = "") -> Any:
-        """What was listed a moment before somebody put their own Service in place of the canary's."""
-        found = honest(self, resource, selector)
-        if resource.kind == "Service" and found:
+    def replace() -> None:
+        """Somebody puts their own Service in place of the canary's, after it was listed and before it is deleted."""
+        if not theirs:
             path = at.cluster.path("services", "shop-canary")
-            body = {key: value for key, value in found[0]["spec"].items() if not key.startswith("clusterIP")}
+            spec = at.cluster.get("services", "shop-canary")["spec"]
+            body = {key: value for key, value in spec.items() if not key.startswith("clusterIP")}
             at.cluster.request("DELETE", path)
             made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop-canary"}, "spec": body}
-            at.cluster.create(at.cluster.path("services"), made)
-        return found
+            theirs.append(at.cluster.create(at.cluster.path("services"), made))
 
-    monkeypatch.setattr(Objects, "list", stale)
+    at.meanwhile = replace
+    throttled = {"status": 429, "reason": "TooManyRequests", "retryAfter": 1}
+    at.fault(throttled, times=1, verb="delete", resource="services")
     at.condemned()
     assert at.to_the_end() is ExitCode.REJECTED
-    assert at.cluster.get("services", "shop-canary") is not None
+    refused = [each for each in at.cluster.requests() if (each["verb"], each["code"]) == ("delete", 409)]
+    assert [each["resource"] for each in refused] == ["services"]
+    assert at.cluster.get("services", "shop-canary")["metadata"]["uid"] == theirs[0]["metadata"]["uid"]
     assert at.cluster.get("deployments", "shop-canary") is None
 
 
