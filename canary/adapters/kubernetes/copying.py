@@ -95,7 +95,7 @@ def hold_floor(objects: Objects, deployment: str, *, release: str, replicas: int
                 break
 
 
-def check_floor(objects: Objects, deployment: str, *, release: str, manager: str) -> None:
+def check_floor(objects: Objects, deployment: str, *, release: str) -> None:
     """Invariant 8: somebody who writes the minimum that the release holds stops the release.
 
     Raises:
@@ -104,7 +104,7 @@ def check_floor(objects: Objects, deployment: str, *, release: str, manager: str
     for scaler in scalers_of(objects, deployment):
         if scalers.changed(scaler.item, release):
             field = scalers.path_of(scaler.item).rpartition("/")[2]
-            who = writer_of(scaler.item, "spec", field, ours=manager)
+            who = writer_of(scaler.item, "spec", field)
             what = objects.what(scaler.resource, scaler.item["metadata"]["name"])
             raise NotFound(f"{field} of {what} was changed during the release by {who}")
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from canary.adapters.kubernetes.api import FIELD_MANAGER
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME
-from canary.adapters.kubernetes.managers import writer_of
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE
 from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
+from canary.adapters.kubernetes.stable import image_changed, image_of, same_image
 from canary.adapters.kubernetes.waiting import Waiting
 from canary.ports import JsonObject, NotFound, PortError
-
-Ours = Callable[[JsonObject], bool]
-"""Whether an object (a Deployment, a pod) has the version that is waited for."""
 
 
 class Lookout:
@@ -24,33 +20,34 @@ class Lookout:
     Args:
         objects: the namespace.
         waiting: the rhythm.
+        container: which container of stable has the image; None for the only one.
     """
 
-    def __init__(self, objects: Objects, waiting: Waiting) -> None:
-        self._objects, self._waiting = objects, waiting
+    def __init__(self, objects: Objects, waiting: Waiting, *, container: str | None) -> None:
+        self._objects, self._waiting, self._container = objects, waiting, container
 
-    def look(self, name: str, selector: Mapping[str, str], *, deployed: Ours | None = None) -> Standing:
+    def look(self, name: str, selector: Mapping[str, str], *, image: str | None = None) -> Standing:
         """How a Deployment stands, with what its pods say where it is not ready.
 
         Args:
             name: the Deployment's.
             selector: labels of its pods.
-            deployed: whether it still has the version that is waited for; pods that do not are left out.
+            image: what stable must have; pods with another one are left out.
 
         Raises:
-            NotFound: somebody deleted it or gave it another version.
+            NotFound: somebody deleted it or gave it another image.
         """
         what = self._objects.what(DEPLOYMENT, name)
         try:
             deployment = self._objects.get(DEPLOYMENT, name)
         except NotFound as error:
             raise NotFound(f"{what} was deleted by somebody else") from error
-        if deployed is not None and not deployed(deployment):
-            raise NotFound(f"the image of {what} was changed by {writer(deployment)}")
+        if image is not None and not same_image(image_of(deployment, self._container), image):
+            raise image_changed(what, deployment, self._container)
         standing = rollout(deployment)
         if standing.ready:
             return standing
-        worse = trouble(pod for pod in self._pods(selector) if deployed is None or deployed(pod))
+        worse = trouble(pod for pod in self._pods(selector) if image is None or _runs(pod, image))
         if worse is None:
             return standing
         if standing.hopeless or standing.stuck:
@@ -100,6 +97,5 @@ class Lookout:
         return self._objects.list(POD, ",".join(f"{key}={value}" for key, value in sorted(selector.items())))
 
 
-def writer(deployment: JsonObject) -> str:
-    """Who last wrote a Deployment's template."""
-    return writer_of(deployment, "spec", "template", ours=FIELD_MANAGER)
+def _runs(pod: JsonObject, image: str) -> bool:
+    return any(same_image(each.get("image"), image) for each in pod["spec"]["containers"])

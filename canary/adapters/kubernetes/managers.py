@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from canary.adapters.kubernetes.api import FIELD_MANAGER
+
 SOMEBODY = "somebody else"
 
 
@@ -26,8 +28,8 @@ def managers_of(item: Mapping[str, Any], *path: str) -> list[str]:
     return list(dict.fromkeys(manager for _, manager in sorted(found, reverse=True) if manager))
 
 
-def writer_of(item: Mapping[str, Any], *path: str, ours: str) -> str:
-    """The manager that last wrote a field, ours left out.
+def writer_of(item: Mapping[str, Any], *path: str, ours: str = FIELD_MANAGER) -> str:
+    """The manager that last wrote a field, we ourselves left out.
 
     The Deployment controller writes annotations only: asking for `spec` finds the person or tool behind a change.
     """

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from canary.adapters.kubernetes import derive, marks
-from canary.adapters.kubernetes.api import FIELD_MANAGER
 from canary.adapters.kubernetes.managers import writer_of
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import DEPLOYMENT
@@ -34,14 +33,16 @@ def image_of(deployment: Mapping[str, Any], container: str | None) -> str:
     return str(container_of(deployment, container)[1].get("image", ""))
 
 
-def image_writer(deployment: Mapping[str, Any], container: str | None) -> str:
-    """Who gave this container its image.
+def image_changed(what: str, deployment: Mapping[str, Any], container: str | None) -> NotFound:
+    """Invariant 8, for whoever finds an image on stable that is nobody's business to have put there: who, and which.
 
-    The image alone: a whole template has several owners, and two that wrote within one second cannot be told apart.
+    The image's writer alone: a whole template has several owners, and two that wrote within one second cannot be told
+    apart.
     """
-    item = json.dumps({"name": container_of(deployment, container)[1].get("name")}, separators=(",", ":"))
-    path = ("spec", "template", "spec", "containers", f"k:{item}", "image")
-    return writer_of(deployment, *path, ours=FIELD_MANAGER)
+    _, found = container_of(deployment, container)
+    item = json.dumps({"name": found.get("name")}, separators=(",", ":"))
+    who = writer_of(deployment, "spec", "template", "spec", "containers", f"k:{item}", "image")
+    return NotFound(f"the image of {what} was changed by {who} to {found.get('image', '')}")
 
 
 def same_image(one: object, other: str) -> bool:
@@ -122,8 +123,7 @@ class StableWrites:
             if now == after:
                 return
             if now != before:
-                writer = image_writer(stable, self._container)
-                raise NotFound(f"the image of {self._what} was changed by {writer} to {now}")
+                raise image_changed(self._what, stable, self._container)
             index, container = container_of(stable, self._container)
             carried = self._carried(stable, token)
             replaced = derive.replace_image(index, container=container["name"], before=before, after=after)

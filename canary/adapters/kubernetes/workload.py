@@ -15,18 +15,17 @@ from decimal import Decimal
 from functools import partial
 
 from canary.adapters.kubernetes import derive
-from canary.adapters.kubernetes.api import FIELD_MANAGER, Api
+from canary.adapters.kubernetes.api import Api
 from canary.adapters.kubernetes.copying import check_floor, hold_floor, make_copies, scale_canary
 from canary.adapters.kubernetes.drafting import Drafting, Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
-from canary.adapters.kubernetes.lookout import Lookout, writer
+from canary.adapters.kubernetes.lookout import Lookout
 from canary.adapters.kubernetes.managers import writer_of
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import (
     AUTOSCALER,
     DEPLOYMENT,
     ENDPOINT_SLICE,
-    POD,
     RELEASE_LABEL,
     SCALED_OBJECT,
     SERVICE,
@@ -34,7 +33,7 @@ from canary.adapters.kubernetes.paths import (
 )
 from canary.adapters.kubernetes.removal import sweep
 from canary.adapters.kubernetes.rollout import Standing
-from canary.adapters.kubernetes.stable import StableWrites, Untouched, image_of, image_writer, same_image
+from canary.adapters.kubernetes.stable import StableWrites, Untouched, image_changed, image_of, same_image
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower, Listed
 from canary.ports import (
@@ -106,7 +105,7 @@ class KubernetesWorkloads:
         writes = StableWrites(self._objects, name=deployment, container=container, release=release)
         self._stable_writes, self._fence = writes, Untouched(writes) if hook else writes
         self._waiting = Waiting(api.pacer, pace or Pace())
-        self._lookout = Lookout(self._objects, self._waiting)
+        self._lookout = Lookout(self._objects, self._waiting, container=container)
         self._before: str | None = None
         self._steady = 0  # so many replicas were seen to be steady by this process; they need no second proof
 
@@ -123,7 +122,7 @@ class KubernetesWorkloads:
             canary = self._canary(stable, share)
             self._check_stable(stable, canary)
             if self.floor:
-                check_floor(self._objects, self.stable_name, release=self.release, manager=FIELD_MANAGER)
+                check_floor(self._objects, self.stable_name, release=self.release)
             self._surround(stable, canary)
             full = max(derive.replicas_before(canary), derive.replicas_of(stable))
             canary = self._grow(canary, derive.replicas_for(share, stable=full))
@@ -280,7 +279,7 @@ class KubernetesWorkloads:
             return
         who = f"release {owner}" if owner else writer_of(found, ours="")
         raise WorkloadFailure(
-            f"{resource.kind} {self.namespace}/{name} was made by {who}, not by this release; if nobody needs it, "
+            f"{self._objects.what(resource, name)} was made by {who}, not by this release; if nobody needs it, "
             f"kubectl -n {self.namespace} delete {resource.kind.lower()} {name}"
         )
 
@@ -316,7 +315,8 @@ class KubernetesWorkloads:
         """Invariant 8: stable's template is what the canary was made from, or the release stops."""
         known = derive.note_of(canary, derive.STABLE_TEMPLATE)
         if known is not None and known != derive.fingerprint(stable):
-            raise NotFound(f"{self._stable} was changed during the release by {writer(stable)}")
+            who = writer_of(stable, "spec", "template")
+            raise NotFound(f"{self._stable} was changed during the release by {who}")
 
     def _image_before(self, canary: JsonObject | None) -> str:
         """The image that stable had when the canary was made from it."""
@@ -328,21 +328,11 @@ class KubernetesWorkloads:
     def _await_stable(self, cancelled: threading.Event, image: str) -> None:
         stable = self._objects.get(DEPLOYMENT, self.stable_name)
         selector = stable["spec"]["selector"].get("matchLabels") or {}
-        look = partial(self._lookout.look, self.stable_name, selector, deployed=self._has(image))
+        look = partial(self._lookout.look, self.stable_name, selector, image=image)
         self._waiting.until_ready(cancelled, look, within=self._lookout.within(stable))
         service = self._objects.get(SERVICE, self.stable_service)
         wanted = derive.replicas_of(self._objects.get(DEPLOYMENT, self.stable_name))
         self._lookout.await_endpoints(cancelled, service, wanted)
-
-    def _has(self, image: str) -> Callable[[JsonObject], bool]:
-        """Whether a Deployment, or one of the pods, has this image."""
-
-        def has(item: JsonObject) -> bool:
-            if item.get("kind") == POD.kind or "template" not in item["spec"]:
-                return any(same_image(each.get("image"), image) for each in item["spec"]["containers"])
-            return same_image(image_of(item, self._container), image)
-
-        return has
 
     def _await_hook(self, cancelled: threading.Event, canary: JsonObject) -> None:
         """Until somebody gave stable the new version; nothing is written, and a third version is somebody's change."""
@@ -354,11 +344,9 @@ class KubernetesWorkloads:
             selector.update(stable["spec"]["selector"].get("matchLabels") or {})
             now = image_of(stable, self._container)
             if same_image(now, self.image):
-                return self._lookout.look(self.stable_name, selector, deployed=self._has(self.image))
+                return self._lookout.look(self.stable_name, selector, image=self.image)
             if not same_image(now, before):
-                raise NotFound(
-                    f"the image of {self._stable} was changed by {image_writer(stable, self._container)} to {now}"
-                )
+                raise image_changed(self._stable, stable, self._container)
             return Standing(reason=f"{self._stable} runs {now}, and nobody has given it {self.image}")
 
         # The machine knows how long that may take.
