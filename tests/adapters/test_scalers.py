@@ -109,6 +109,18 @@ def test_the_autoscaler_that_keda_made_is_kedas() -> None:
     assert scalers.scales(bare, "shop")
 
 
+@SETTINGS
+@given(KINDS, st.none() | st.integers(1, 9), st.integers(9, 20), st.integers(1, 30))
+def test_the_canarys_autoscaler_grows_with_its_share_and_never_shrinks(
+    resource: Resource, least: int | None, most: int, replicas: int
+) -> None:
+    item = scaler(resource, least, most)
+    grown = after(item, scalers.grow(item, replicas))
+    assert scalers.least(grown) == max(scalers.least(item), replicas)
+    assert scalers.most(grown) == max(most, replicas)
+    assert scalers.grow(grown, replicas) == []
+
+
 def test_the_canarys_autoscaler_never_goes_below_what_its_share_needs() -> None:
     item = scaler(SCALED_OBJECT, 0, 3)
     item["spec"] |= {"idleReplicaCount": 0, "advanced": {"horizontalPodAutoscalerConfig": {"name": "mine"}}}

@@ -187,6 +187,26 @@ def test_under_keda_the_scaled_object_is_held_and_not_the_autoscaler_that_it_mad
     assert spec_of(shop, "scaledobjects") == spec
 
 
+def test_a_minimum_is_put_back_after_a_conflict_though_another_kind_has_the_same_name(
+    shop: Any, operators: None, workloads: Make
+) -> None:
+    spec = {"scaleTargetRef": {"name": "shop"}, "triggers": []}
+    put(shop, SCALED_OBJECT, spec)
+    put(shop, AUTOSCALER, {"scaleTargetRef": target("help"), "maxReplicas": 9})
+    workloads().provision(share=FIVE)
+    moved = {"status": 409, "reason": "Conflict", "message": "moved"}
+    shop.fault(moved, times=1, verb="patch", resource="scaledobjects.keda.sh")
+    workloads().remove()
+    assert spec_of(shop, "scaledobjects") == spec
+
+
+def test_an_autoscaler_that_is_gone_meanwhile_needs_no_floor(shop: Any, workloads: Make) -> None:
+    autoscaler(shop)
+    gone = {"status": 404, "reason": "NotFound", "message": "gone"}
+    shop.fault(gone, times=1, verb="patch", resource="horizontalpodautoscalers.autoscaling")
+    assert workloads().provision(share=FIVE).canary == 2
+
+
 def test_a_copy_of_the_autoscaler_follows_the_canarys_size(
     shop: Any, workloads: Make, eventually: Callable[..., Any]
 ) -> None:

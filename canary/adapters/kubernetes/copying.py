@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import contextlib
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from canary.adapters.kubernetes import derive, scalers
 from canary.adapters.kubernetes.cover import Gap, owned_by
@@ -31,17 +33,18 @@ def scalers_of(objects: Objects, deployment: str | None = None) -> list[Scaler]:
     Raises:
         Unavailable: the API server could not be asked.
     """
-    found = []
-    for resource in (AUTOSCALER, *served(objects.api, [SCALED_OBJECT])):
-        try:
-            items = objects.list(resource)
-        except (NotFound, Refused):
-            continue
-        for item in items:
-            whole = {"apiVersion": resource.api_version, "kind": resource.kind, **item}  # a list leaves them out
-            if deployment is None or scalers.scales(whole, deployment):
-                found.append(Scaler(resource=resource, item=whole))
-    return found
+    found = [each for kind in (AUTOSCALER, *served(objects.api, [SCALED_OBJECT])) for each in _listed(objects, kind)]
+    return [each for each in found if deployment is None or scalers.scales(each.item, deployment)]
+
+
+def _listed(objects: Objects, resource: Resource) -> list[Scaler]:
+    try:
+        items = objects.list(resource)
+    except (NotFound, Refused):
+        return []
+    # A list leaves out what kind its items are.
+    head = {"apiVersion": resource.api_version, "kind": resource.kind}
+    return [Scaler(resource=resource, item={**head, **item}) for item in items]
 
 
 def make_copies(objects: Objects, gaps: Iterable[Gap], canary: JsonObject, *, release: str) -> None:
@@ -77,22 +80,9 @@ def hold_floor(objects: Objects, deployment: str, *, release: str, replicas: int
         Conflict: one keeps moving.
     """
     for scaler in scalers_of(objects, deployment):
-        for tries in range(TRIES):
-            item = scaler.item if not tries else _again(objects, scaler)
-            patch = scalers.hold(item, release=release, replicas=replicas) if item else []
-            if not patch:
-                break
-            name = item["metadata"]["name"]
-            try:
-                doing = f"holding the minimum of {objects.what(scaler.resource, name)}"
-                objects.patch(scaler.resource, name, patch, doing=doing)
-            except Conflict:
-                if tries + 1 == TRIES:
-                    raise
-            except Refused:
-                break
-            else:
-                break
+        with contextlib.suppress(Refused):
+            plan = partial(scalers.hold, release=release, replicas=replicas)
+            _write(objects, scaler, plan, doing="holding the minimum of")
 
 
 def check_floor(objects: Objects, deployment: str, *, release: str) -> None:
@@ -117,22 +107,35 @@ def give_floor_back(objects: Objects, release: str) -> None:
     """
     with understood("giving the autoscaler its minimum back"):
         for scaler in scalers_of(objects):
-            for tries in range(TRIES):
-                item = scaler.item if not tries else _again(objects, scaler)
-                patch = scalers.give_back(item, release) if item else []
-                if not patch:
-                    break
-                name = item["metadata"]["name"]
-                try:
-                    doing = f"giving {objects.what(scaler.resource, name)} its minimum back"
-                    objects.patch(scaler.resource, name, patch, doing=doing)
-                except NotFound:
-                    break
-                except Conflict:
-                    if tries + 1 == TRIES:
-                        raise
-                else:
-                    break
+            _write(objects, scaler, partial(scalers.give_back, release=release), doing="giving back the minimum of")
+
+
+def _write(objects: Objects, scaler: Scaler, plan: Callable[[JsonObject], list[JsonObject]], *, doing: str) -> None:
+    """Carry out what is planned on an autoscaler, planned anew after each conflict; one that is gone is done.
+
+    Raises:
+        Conflict: it keeps moving.
+    """
+    name = scaler.item["metadata"]["name"]
+    doing = f"{doing} {objects.what(scaler.resource, name)}"
+    for tries in range(TRIES):
+        patch = plan(scaler.item)
+        if not patch:
+            return
+        try:
+            objects.patch(scaler.resource, name, patch, doing=doing)
+        except NotFound:
+            return
+        except Conflict:
+            if tries + 1 == TRIES:
+                raise
+        else:
+            return
+        # Listed and not read: the engine has no right to read one by a name that nobody knew before.
+        listed = (each for each in _listed(objects, scaler.resource) if each.item["metadata"]["name"] == name)
+        if (again := next(listed, None)) is None:
+            return
+        scaler = again
 
 
 def scale_canary(
@@ -143,25 +146,14 @@ def scale_canary(
     Raises:
         WorkloadFailure: somebody else's object has the name.
     """
-    for scaler in scalers_of(objects, deployment):
-        if scaler.resource.kind not in copies:
+    around, name = scalers_of(objects), canary["metadata"]["name"]
+    for scaler in around:
+        if scaler.resource.kind not in copies or not scalers.scales(scaler.item, deployment):
             continue
-        name = canary["metadata"]["name"]
         body = scalers.for_canary(scaler.item, deployment=name, release=release, replicas=replicas)
-        mine = [each for each in scalers_of(objects, name) if derive.release_of(each.item) == release]
+        mine = [each for each in around if scalers.scales(each.item, name) and derive.release_of(each.item) == release]
         if not mine:
             _create(objects, scaler.resource, owned_by(body, canary))
-            continue
         for each in mine:
-            if scalers.least(each.item) < replicas:
-                path = scalers.path_of(each.item)
-                grown = [{"op": "add", "path": path, "value": replicas}]
-                if scalers.most(each.item) < replicas:
-                    grown.append({"op": "add", "path": path.replace("min", "max"), "value": replicas})
-                objects.patch(each.resource, each.item["metadata"]["name"], grown)
-
-
-def _again(objects: Objects, scaler: Scaler) -> JsonObject:
-    """The autoscaler as it is listed now; empty when it is gone."""
-    name = scaler.item["metadata"]["name"]
-    return next((each.item for each in scalers_of(objects) if each.item["metadata"]["name"] == name), {})
+            if patch := scalers.grow(each.item, replicas):
+                objects.patch(each.resource, each.item["metadata"]["name"], patch)

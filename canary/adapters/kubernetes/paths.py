@@ -72,6 +72,8 @@ EVENT = Resource(group="", version="v1", plural="events", kind="Event")
 
 NAME_LIMIT = 253
 LABEL_LIMIT = 63
+COPY_NAME_LIMIT = 200
+"""Characters of the name of what is copied for the canary: every kind takes as many."""
 
 PREFIX = "canary-engine.io/"
 RELEASE_LABEL = PREFIX + "release"

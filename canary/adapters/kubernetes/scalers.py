@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary.adapters.kubernetes import derive
-from canary.adapters.kubernetes.paths import AUTOSCALER, PREFIX, SCALED_OBJECT, named
+from canary.adapters.kubernetes.paths import AUTOSCALER, COPY_NAME_LIMIT, PREFIX, SCALED_OBJECT, named
 from canary.ports import JsonObject
 
 FLOOR = PREFIX + "floor"
@@ -131,6 +131,18 @@ def give_back(scaler: Mapping[str, Any], release: str) -> list[JsonObject]:
     return [*patch, {"op": "test", "path": path, "value": note.now}, back]
 
 
+def grow(scaler: Mapping[str, Any], replicas: int) -> list[JsonObject]:
+    """A JSON Patch that lets the canary's autoscaler have as many as its share needs; its minimum never shrinks."""
+    kind = scaler["kind"]
+    bounds = ((_LEAST[kind], least(scaler)), (_MOST[kind], most(scaler)))
+    return [{"op": "add", "path": f"/spec/{field}", "value": replicas} for field, now in bounds if now < replicas]
+
+
+def copy_name(scaler: Mapping[str, Any]) -> str:
+    """What the canary's is called."""
+    return named(scaler["metadata"]["name"], "canary", limit=COPY_NAME_LIMIT)
+
+
 def for_canary(scaler: Mapping[str, Any], *, deployment: str, release: str, replicas: int) -> JsonObject:
     """A copy that scales the canary: never below what its share needs, up to what stable's may have.
 
@@ -150,7 +162,7 @@ def for_canary(scaler: Mapping[str, Any], *, deployment: str, release: str, repl
         "apiVersion": scaler["apiVersion"],
         "kind": kind,
         "metadata": {
-            "name": named(metadata["name"], "canary", limit=200),
+            "name": copy_name(scaler),
             "namespace": metadata["namespace"],
             "labels": derive.object_labels(release),
         },
