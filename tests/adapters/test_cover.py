@@ -28,6 +28,7 @@ ARMS = Arms(
     canary_service="shop-canary",
     service_labels={"app": "shop", "monitored": "yes"},
     release="f00d",
+    namespace="space",
 )
 MINE = {"matchLabels": OWN}
 
@@ -141,6 +142,17 @@ def test_a_rule_that_admits_the_canary_already_is_no_gap() -> None:
         [{"podSelector": {}}],
     ):
         assert found(NETWORK_POLICY, {"podSelector": equal(app="db"), "ingress": [{"from": peers}]}) == []
+
+
+def test_a_peer_in_another_namespace_lets_nobody_of_ours_in() -> None:
+    """As in `from the shop, and from everything in monitoring`."""
+    elsewhere = {"namespaceSelector": equal(**{"kubernetes.io/metadata.name": "monitoring"}), "podSelector": {}}
+    peers = [{"podSelector": equal(app="shop")}, elsewhere]
+    made = copied(NETWORK_POLICY, {"podSelector": equal(app="db"), "ingress": [{"from": peers}]})
+    assert made["ingress"] == [{"from": [{"podSelector": MINE}]}]
+    for here in ({}, equal(**{"kubernetes.io/metadata.name": "space"})):
+        both = [{"podSelector": equal(app="shop")}, {"namespaceSelector": here, "podSelector": {}}]
+        assert found(NETWORK_POLICY, {"podSelector": equal(app="db"), "ingress": [{"from": both}]}) == []
 
 
 # The others ---------------------------------------------------------------------------------------------------------

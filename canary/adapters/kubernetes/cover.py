@@ -18,6 +18,7 @@ from canary.adapters.kubernetes.labels import Labels, takes
 from canary.adapters.kubernetes.paths import (
     AUTHORIZATION_POLICY,
     BUDGET,
+    COPY_NAME_LIMIT,
     NETWORK_POLICY,
     POD_MONITOR,
     SERVICE_MONITOR,
@@ -25,10 +26,6 @@ from canary.adapters.kubernetes.paths import (
     named,
 )
 from canary.ports import JsonObject
-
-LABEL_NAME = 200
-"""Characters of a copy's name: every kind here takes as many."""
-
 
 _TAKEN_UP_BY_LABEL = {SERVICE_MONITOR.kind, POD_MONITOR.kind}
 
@@ -42,6 +39,7 @@ class Arms:
         stable_service, canary_service: names of their Services.
         service_labels: of stable's Service, by which monitors choose; the canary's Service has none of them.
         release: the release's uid.
+        namespace: of both.
     """
 
     stable: Labels
@@ -50,6 +48,7 @@ class Arms:
     canary_service: str
     service_labels: Labels
     release: str
+    namespace: str
 
     @property
     def own(self) -> dict[str, str]:
@@ -110,7 +109,7 @@ def _copy(resource: Resource, item: Mapping[str, Any], spec: JsonObject, arms: A
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {
-            "name": named(metadata["name"], "canary", limit=LABEL_NAME),
+            "name": named(metadata["name"], "canary", limit=COPY_NAME_LIMIT),
             "namespace": metadata["namespace"],
             "labels": {**carried, **derive.object_labels(arms.release)},
         },
@@ -153,8 +152,18 @@ _PEERS = {"ingress": "from", "egress": "to"}
 def _admits(rule: Mapping[str, Any], way: str, arms: Arms) -> bool:
     """Whether a rule names stable's pods and not the canary's as a peer; one without peers admits everybody."""
     peers = rule.get(_PEERS[way]) or []
-    taken = any(takes(each["podSelector"], arms.canary) for each in peers if each.get("podSelector") is not None)
+    taken = any(
+        takes(each["podSelector"], arms.canary)
+        for each in peers
+        if each.get("podSelector") is not None and _surely_here(each, arms)
+    )
     return not taken and any(arms.lost(each.get("podSelector")) for each in peers)
+
+
+def _surely_here(peer: Mapping[str, Any], arms: Arms) -> bool:
+    """Whether a peer's pods are looked for in our namespace, of whose labels only the name is known."""
+    selector = peer.get("namespaceSelector")
+    return selector is None or takes(selector, {"kubernetes.io/metadata.name": arms.namespace})
 
 
 def _for_canary(peers: Iterable[Mapping[str, Any]], arms: Arms) -> list[JsonObject]:

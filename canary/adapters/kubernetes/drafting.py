@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from canary.adapters.kubernetes import derive, neighbours
@@ -109,7 +109,7 @@ class Drafting:
 
     def _deployment(self, stable: JsonObject, service: JsonObject, share: Decimal, around: Neighbours) -> JsonObject:
         chosen = derive.labels_of(stable)
-        listed = around if around.services else Neighbours(services=(service,), deployments=around.deployments)
+        listed = around if around.services else replace(around, services=(service,))
         try:
             return derive.canary_deployment(
                 stable,
@@ -132,5 +132,6 @@ class Drafting:
             canary_service=self._canary_service,
             service_labels=service["metadata"].get("labels") or {},
             release=self._release,
+            namespace=self._objects.namespace,
         )
         return tuple(gap for resource, items in around.covers.items() for gap in gaps(resource, items, arms))
