@@ -70,6 +70,21 @@ def test_a_rehearsed_lie_about_who_decided_changes_nothing(port: Gates) -> None:
     assert port.read() == before
 
 
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("said", "pinned"),
+    [
+        ("ValidatingAdmissionPolicy 'x' denied request: decidedBy must be the name of whoever writes it", True),
+        ('admission webhook "freeze.example" denied the request: no changes on Friday', False),
+    ],
+)
+def test_only_a_refusal_because_of_the_name_proves_names(cluster: Any, said: str, pinned: bool) -> None:
+    gates = KubernetesGates(cluster.api(), namespace=cluster.namespace, route="shop")
+    gates.create(dict(RECORD))
+    cluster.fault({"status": 403, "reason": "Forbidden", "message": said}, verb="patch", dryRun="All")
+    assert gates.pinned() is pinned
+
+
 def test_a_watch_tells_of_the_beginning_and_of_every_change(port: Gates, eventually: Callable[..., Any]) -> None:
     seen, stop = [0], threading.Event()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from canary.adapters.kubernetes import gates
+
 Objects = Callable[..., dict[tuple[str, str], dict[str, Any]]]
 ONCALL = 'rbac.approvers=[{"kind": "Group", "name": "oncall", "apiGroup": "rbac.authorization.k8s.io"}]'
 
@@ -24,11 +26,11 @@ def test_whoever_may_approve_may_write_the_gate_and_nothing_else(objects: Object
 
 def test_an_upgrade_leaves_what_waits_and_what_was_decided_alone(objects: Objects, minimal: str) -> None:
     """Helm writes the entries that it names: the engine and the approvers use none of them."""
-    from canary.core import gates
+    from canary.core.gates import DECIDED
 
     named = set(objects(minimal)["ConfigMap", "canary-user-service-route-gate"]["data"])
     assert named == {"about"}
-    written = {"state", "nonce", "release", "step", "before", "image", "opened", "expires", "requests", *gates.DECIDED}
+    written = {"state", "nonce", "release", "step", "before", "image", "opened", "expires", "requests", *DECIDED}
     assert not named & written
 
 
@@ -45,6 +47,8 @@ def test_the_policy_is_off_unless_asked_for_and_guards_every_entry_of_the_record
     for key in ("nonce", "release", "step", "image", "expires", "approvers", "requester", "decidedBy", "state"):
         assert f"'{key}'" in said or key == "decidedBy"
     assert "request.userInfo.username" in said
+    # By this word in the refusal the engine knows that names are pinned.
+    assert gates.DECIDER in spec["validations"][0]["message"]
     binding = rendered["ValidatingAdmissionPolicyBinding", name]["spec"]
     assert binding["validationActions"] == ["Deny"]
     assert binding["matchResources"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "shop"}

@@ -13,6 +13,9 @@ from canary.ports import JsonObject, NotFound, Operations, Refused
 SOMEBODY_ELSE = "canary-engine.io/somebody-else"
 """A user name that nobody has."""
 
+DECIDER = "decidedBy"
+"""The entry with the name; the chart's admission policy has it in its message."""
+
 
 def gate_name(route: str) -> str:
     """Name of the ConfigMap of a route."""
@@ -51,13 +54,13 @@ class KubernetesGates:
         return self._api.patch(self._path, body, content_type=JSON_PATCH, doing=f"writing {self._what}")
 
     def pinned(self) -> bool:
-        """See Gates: a rehearsed decision under a name that is not ours is refused."""
-        rehearsed = [{"op": "add", "path": "/data/decidedBy", "value": SOMEBODY_ELSE}]
+        """See Gates: a rehearsed decision under a name that is not ours is refused because of that name."""
+        rehearsed = [{"op": "add", "path": f"/data/{DECIDER}", "value": SOMEBODY_ELSE}]
         doing = f"asking who may decide in {self._what}"
         try:
             self._api.patch(self._path, rehearsed, content_type=JSON_PATCH, doing=doing, dry_run=True)
-        except Refused:
-            return True
+        except Refused as error:
+            return DECIDER in str(error)  # else it is refused for another reason, and proves nothing
         return False
 
     def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
