@@ -74,6 +74,13 @@ def test_what_may_not_be_listed_is_told_and_needed_only_for_copies(shop: Any, ch
     one(check(api=api), f"may not list {plural}", code=None)
 
 
-def test_copies_need_rights(shop: Any, check: Check) -> None:
-    found = check(api=permit(shop, RULES), copies=("NetworkPolicy",))
-    one(found, "create networkpolicies", code=ExitCode.NOT_PERMITTED)
+@pytest.mark.parametrize(
+    ("kind", "plural", "verbs"),
+    [
+        ("NetworkPolicy", "networkpolicies", ["create"]),
+        ("HorizontalPodAutoscaler", "horizontalpodautoscalers", ["list", "create", "patch"]),
+    ],
+)
+def test_copies_need_rights(shop: Any, check: Check, kind: str, plural: str, verbs: list[str]) -> None:
+    found = check(api=permit(shop, RULES), copies=(kind,))
+    one(found, *(f"{verb} {plural}" for verb in verbs), code=ExitCode.NOT_PERMITTED)

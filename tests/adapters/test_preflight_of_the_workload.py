@@ -95,12 +95,16 @@ def test_the_same_image_is_told_and_allowed(check: Check, images: tuple[str, str
 
 
 def autoscaler(shop: Any, **metadata: Any) -> None:
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment"}
     body = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "shop", "namespace": shop.namespace, **metadata},
-        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 9},
+        "spec": {
+            "scaleTargetRef": {**target, "name": metadata.get("name", "shop")},
+            "minReplicas": 2,
+            "maxReplicas": 9,
+        },
     }
     shop.create(shop.path("horizontalpodautoscalers"), body)
 
@@ -114,6 +118,17 @@ def test_an_autoscaler_that_would_take_stables_pods_away_is_told_unless_its_mini
     refused = {"status": 403, "reason": "Forbidden", "message": "no"}
     shop.fault(refused, verb="patch", resource="horizontalpodautoscalers.autoscaling")
     one(check(), "from 4 down to 2", "cannot be held", "minReplicas to 4", code=None)
+
+
+def test_a_copy_of_the_autoscaler_is_rehearsed_and_its_name_must_be_free(shop: Any, check: Check) -> None:
+    autoscaler(shop)
+    kind = "HorizontalPodAutoscaler"
+    assert check(copies=(kind,)) == []
+    rehearsed = {(e["verb"], e["resource"]) for e in shop.requests() if e["dryRun"] == "All"}
+    assert ("create", "horizontalpodautoscalers.autoscaling") in rehearsed
+    autoscaler(shop, name="shop-canary")
+    found = refusing(check(copies=(kind,)))
+    assert ["shop-canary exists already" in each.what and "kubectl" in each.fix for each in found] == [True]
 
 
 def test_a_tool_that_would_put_the_minimum_back_is_named(shop: Any, check: Check) -> None:

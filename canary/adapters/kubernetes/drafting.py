@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from canary.adapters.kubernetes import derive, neighbours
+from canary.adapters.kubernetes.copying import Scaler, scalers_of
 from canary.adapters.kubernetes.cover import Arms, Gap, gaps
 from canary.adapters.kubernetes.neighbours import Neighbours
 from canary.adapters.kubernetes.objects import Objects
@@ -25,6 +26,7 @@ class Drafts:
         promotion: the JSON Patch that gives stable the new image.
         gaps: what covers stable and would not cover the canary, each with a copy for the canary.
         unread: kinds of which that is not known, because they may not be listed.
+        autoscalers: stable's.
     """
 
     stable: JsonObject
@@ -34,6 +36,7 @@ class Drafts:
     promotion: list[JsonObject]
     gaps: tuple[Gap, ...] = ()
     unread: tuple[Resource, ...] = ()
+    autoscalers: tuple[Scaler, ...] = ()
 
 
 class Drafting:
@@ -87,6 +90,7 @@ class Drafting:
             ),
             gaps=self._gaps(stable, service, deployment, around),
             unread=around.unread,
+            autoscalers=tuple(scalers_of(self._objects, self._stable)),
         )
 
     def deployment(self, stable: JsonObject, share: Decimal) -> JsonObject:

@@ -178,10 +178,12 @@ class KubernetesPreflights:
             *(Right(verb=verb, resource=SERVICE) for verb in ("create", "list")),
             Right(verb="watch", resource=ENDPOINT_SLICE),
             Right(verb="list", resource=POD),
+            *(Right(verb="create", resource=resource) for resource in COVERS if resource.kind in workloads.copies),
             *(
-                Right(verb="create", resource=resource)
-                for resource in (*COVERS, AUTOSCALER, SCALED_OBJECT)
+                Right(verb=verb, resource=resource)
+                for resource in (AUTOSCALER, SCALED_OBJECT)
                 if resource.kind in workloads.copies
+                for verb in ("list", "create", "patch")
             ),
         ]
 

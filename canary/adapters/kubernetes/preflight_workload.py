@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from canary.adapters.kubernetes import derive, neighbours, scalers
 from canary.adapters.kubernetes.access import Right, rule_for
-from canary.adapters.kubernetes.copying import Scaler, scalers_of
-from canary.adapters.kubernetes.cover import Gap
+from canary.adapters.kubernetes.copying import Scaler
 from canary.adapters.kubernetes.drafting import Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME
 from canary.adapters.kubernetes.labels import selector_of, takes
@@ -69,7 +68,7 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
     found += check_cover(drafts, workloads.copies, objects, release=workloads.release)
-    return found + _optional(lambda: check_floors(objects, workloads, stable, what))
+    return found + check_floors(drafts, objects, workloads, what)
 
 
 def check_pods(stable: JsonObject, what: str) -> list[Problem]:
@@ -109,8 +108,7 @@ def _check_selection(stable: JsonObject, service: JsonObject, what: str, objects
     if selector is None:
         fix = "Name a Service that selects stable's pods by their labels."
         return [Problem(what=f"{name} has no selector.", fix=fix)]
-    labels = stable["spec"]["template"].get("metadata", {}).get("labels") or {}
-    if not takes(selector, labels):
+    if not takes(selector, derive.labels_of(stable)):
         fix = "Correct spec.workload.name or spec.stable.service: they must be one and the same version's."
         return [Problem(what=f"{name} does not select the pods of {what}.", fix=fix)]
     return []
@@ -153,7 +151,7 @@ def check_cover(drafts: Drafts, copies: Collection[str], objects: Objects, *, re
     for gap in drafts.gaps:
         kind = gap.resource.kind
         if kind in copies:
-            found += _check_copys_name(gap, objects, release)
+            found += check_copys_name(objects, gap.resource, gap.copy["metadata"]["name"], release)
             continue
         sentence = f"{objects.what(gap.resource, gap.name)} {gap.does}, and would not cover the canary's."
         fix = f"Add {kind} to spec.workload.copy: the canary gets a copy of it for the release."
@@ -164,14 +162,12 @@ def check_cover(drafts: Drafts, copies: Collection[str], objects: Objects, *, re
     return found + [_unread(resource, copies, objects) for resource in drafts.unread if resource.kind in kinds]
 
 
-def _check_copys_name(gap: Gap, objects: Objects, release: str) -> list[Problem]:
-    name = gap.copy["metadata"]["name"]
-    for item in objects.list(gap.resource):
+def check_copys_name(objects: Objects, resource: Resource, name: str, release: str) -> list[Problem]:
+    """Whether the name of a copy is free, or ours already."""
+    for item in objects.list(resource):
         if item["metadata"]["name"] == name and derive.release_of(item) != release:
-            fix = f"If nobody needs it: kubectl -n {objects.namespace} delete {gap.resource.plural} {name}."
-            return [
-                Problem(what=f"{objects.what(gap.resource, name)} exists already; the copy needs its name.", fix=fix)
-            ]
+            fix = f"If nobody needs it: kubectl -n {objects.namespace} delete {resource.plural} {name}."
+            return [Problem(what=f"{objects.what(resource, name)} exists already; the copy needs its name.", fix=fix)]
     return []
 
 
@@ -186,12 +182,14 @@ def _unread(resource: Resource, copies: Collection[str], objects: Objects) -> Pr
     )
 
 
-def check_floors(objects: Objects, workloads: KubernetesWorkloads, stable: JsonObject, what: str) -> list[Problem]:
+def check_floors(drafts: Drafts, objects: Objects, workloads: KubernetesWorkloads, what: str) -> list[Problem]:
     """An autoscaler that may take stable's pods away: told where its minimum is not, or cannot be, held."""
-    name, replicas, found = stable["metadata"]["name"], derive.replicas_of(stable), []
-    for scaler in scalers_of(objects, name):
+    replicas, found = derive.replicas_of(drafts.stable), list[Problem]()
+    for scaler in drafts.autoscalers:
         item, kind = scaler.item, scaler.resource.kind
         scaler_name, field = item["metadata"]["name"], scalers.path_of(item).rpartition("/")[2]
+        if kind in workloads.copies:
+            found += check_copys_name(objects, scaler.resource, scalers.copy_name(item), workloads.release)
         known = scalers.held(item)
         whose = objects.what(scaler.resource, scaler_name)
         if known is not None and known.release != workloads.release:
@@ -224,8 +222,8 @@ def _rehearse_floor(objects: Objects, scaler: Scaler, release: str, replicas: in
             objects.patch(scaler.resource, scaler.item["metadata"]["name"], patch, dry_run=True)
     except Refused as error:
         return str(error)
-    except Conflict:
-        return ""  # its controller wrote it just now
+    except (Conflict, NotFound):
+        return ""  # its controller wrote it just now, or it is gone
     return ""
 
 
@@ -238,11 +236,3 @@ def owners(item: JsonObject, what: str, *, group: str, path: str, touched: str) 
         sentence = f"{what} is managed by {tool.name} ({sign}), which may put {touched} back during the release."
         found.append(Problem(what=sentence, fix=f"{fix[0].upper()}{fix[1:]}.", code=None))
     return found
-
-
-def _optional(check: Callable[[], list[Problem]]) -> list[Problem]:
-    """Findings that only warn are not worth a permission."""
-    try:
-        return check()
-    except (Refused, NotFound):
-        return []

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import strategies as cut
-from canary.adapters.kubernetes import marks
+from canary.adapters.kubernetes import derive, marks, scalers
 from canary.adapters.kubernetes.cover import owned_by
 from canary.adapters.kubernetes.drafting import Drafts
 from canary.adapters.kubernetes.objects import Objects
@@ -65,6 +65,12 @@ def rehearse_workload(
         for gap in drafts.gaps
         if gap.resource.kind in copies
     ]
+    canary, replicas = drafts.deployment["metadata"]["name"], derive.replicas_of(drafts.deployment)
+    for scaler in drafts.autoscalers:
+        if scaler.resource.kind in copies:
+            body = scalers.for_canary(scaler.item, deployment=canary, release=release, replicas=replicas)
+            what = f"creating {objects.what(scaler.resource, body['metadata']['name'])}"
+            made.append((what, scaler.resource, owned_by(body, drafts.stable)))
     found: list[Problem] = []
     for what, resource, body in made:
         found += _tried(what, lambda resource=resource, body=body: objects.create(resource, body, dry_run=True))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
