@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests import planted
+from tests.cluster import lacking
 
 hypothesis.settings.register_profile("no-stopwatch", deadline=None)  # a busy machine is no bug
 if hypothesis.settings.get_current_profile_name() == "default":  # the mutation run has one of its own
@@ -37,8 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     planted.begin()
+    config.pluginmanager.register(lacking)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -13,16 +13,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from canary.adapters.kubernetes import KubernetesWorkloads
-from canary.adapters.kubernetes.access import REVIEWS
 from canary.adapters.kubernetes.waiting import Pace
 from tests.apiserver.conftest import ADMIN, Emulator
 from tests.cluster import play
-from tests.cluster.place import Place, Proxy, credentials_of, current_context, refusal, until
+from tests.cluster.lacking import demand
+from tests.cluster.place import Kubeconfig, Place, Proxy, credentials_of, current_context, refusal, until
 
 STABLE_IMAGE = "example.test/shop@sha256:" + "1" * 64
 CANARY_IMAGE = "example.test/shop@sha256:" + "2" * 64
-
-Kubeconfig = dict[str, Any]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,18 +38,21 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Where we are; the namespace is deleted at the end, however it ends."""
     folder = tmp_path_factory.mktemp("cluster")
     ends: list[Callable[[], None]] = []
+
+    def reach(config: Kubeconfig) -> Kubeconfig:
+        if not config["clusters"][0]["cluster"].get("insecure-skip-tls-verify"):
+            return config
+        proxy = Proxy(config, folder)
+        ends.append(proxy.close)
+        return proxy.config
+
     try:
         if request.config.getoption("--cluster") is None:
             emulator = Emulator()
             ends.append(emulator.close)
             made = Place(_emulated(emulator.url), folder, real=False)
         else:
-            config = credentials_of(dict(os.environ))
-            if config["clusters"][0]["cluster"].get("insecure-skip-tls-verify"):
-                proxy = Proxy(config, folder)
-                ends.append(proxy.close)
-                config = proxy.config
-            made = Place(config, folder, real=True)
+            made = Place(credentials_of(dict(os.environ)), folder, real=True, reach=reach)
         ends.append(made.close)
         yield made
     finally:
@@ -83,38 +84,34 @@ def _swept(place: Place) -> Iterator[None]:
 @pytest.fixture
 def uncontrolled(place: Place) -> None:
     """For tests that play controllers."""
-    if place.controlled:
-        pytest.skip("controllers run in this cluster, and this test plays them")
+    demand(place, "uncontrolled")
 
 
 @pytest.fixture
 def pods(place: Place) -> None:
     """For tests that need running pods."""
-    if not place.pods_run():
-        pytest.skip("no pods run here: there is no controller, or no ready node")
+    demand(place, "pods")
 
 
 @pytest.fixture
 def gateway_class(place: Place) -> str:
     """For tests that need a gateway."""
-    found = place.gateway_class()
-    if not found:
-        pytest.skip("no gateway controller runs here: no GatewayClass is accepted")
-    return found
+    demand(place, "gateway_class")
+    return place.gateway_class()
 
 
 @pytest.fixture
 def rbac(place: Place) -> None:
     """For tests of what is forbidden."""
-    nobody = place.api(place.log_in("nobody"))
-    attributes = {"namespace": place.namespace, "verb": "delete", "resource": "secrets", "version": "v1"}
-    body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    if nobody.create(REVIEWS, body, doing="asking what nobody may")["status"]["allowed"]:
-        pytest.skip("this API server allows everybody everything: its authorization is not RBAC")
+    demand(place, "rbac")
+
+
+@pytest.fixture
+def pod_security(place: Place) -> Iterator[None]:
+    """For tests of what is admitted where pod security is restricted: meanwhile it is."""
+    with place.restricted():
+        demand(place, "pod_security")
+        yield
 
 
 # A shop --------------------------------------------------------------------------------------------------------------
@@ -181,7 +178,7 @@ def two_services(place: Place, gateway: play.Gateway) -> Place:
     for name in ("shop", "help", "shop-canary"):
         play.put_endpoints(place, place.make(place.path("services"), service(name)), 2)
     place.make(place.path("httproutes"), a_route("shop", "help"))
-    until(lambda: place.get("httproutes", "shop").get("status"))
+    until(lambda: (place.get("httproutes", "shop").get("status") or {}).get("parents"))
     return place
 
 
@@ -192,7 +189,7 @@ def shop(place: Place, gateway: play.Gateway, deployments: play.Deployments) -> 
     for name in ("shop", "help"):
         place.make(place.path("services"), service(name, selector={"app": name}))
     place.make(place.path("httproutes"), a_route("shop", "help"))
-    until(lambda: place.get("httproutes", "shop").get("status"))
+    until(lambda: (place.get("httproutes", "shop").get("status") or {}).get("parents"))
     until(lambda: (place.get("endpointslices", "shop-1") or {}).get("endpoints"))
     return place
 

@@ -14,14 +14,19 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from canary.adapters.kubernetes import Api, connect
+from canary.adapters.kubernetes.access import REVIEWS
 from canary.adapters.kubernetes.budget import Budget, Deadline, Pacer
 from canary.adapters.kubernetes.transport import Request
+
+Kubeconfig = dict[str, Any]
 
 GENEROUS = Budget(total=30.0, attempt=15.0)
 MINE = {"canary-engine.io/part": "test-cluster"}
@@ -120,6 +125,7 @@ class Place:
         config: a kubeconfig with one context, as an object.
         folder: for kubeconfigs.
         real: not the emulator.
+        reach: turns a kubeconfig into one that the engine can use.
 
     Attributes:
         namespace: ours.
@@ -127,17 +133,19 @@ class Place:
         controlled: controllers run here, and act on what the tests make.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, *, real: bool) -> None:
+    def __init__(
+        self, config: Kubeconfig, folder: Path, *, real: bool, reach: Callable[[Kubeconfig], Kubeconfig] = lambda it: it
+    ) -> None:
         self.real, self.folder = real, folder
-        self._config = config
+        self._config, self._reach = config, reach
         self.namespace = f"canary-test-{uuid.uuid4().hex[:8]}"
-        self.kubeconfig = self.write(config, "admin")
+        self.kubeconfig = self.write(reach(config), "admin")
         self._transport = connect(kubeconfig=self.kubeconfig)._transport
-        self._sweep_old()
         labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": MINE}}
         self.make("/api/v1/namespaces", labels)
         self.controlled = real and self._has_controllers()
-        self._ensure_account("default")
+        self._sweep_old()
+        self.ensure_account("default")
 
     # Asking ------------------------------------------------------------------------------------------------------
 
@@ -204,13 +212,15 @@ class Place:
 
     def log_in(self, account: str) -> Path:
         """The kubeconfig of a ServiceAccount of ours, made if it is not there."""
-        self._ensure_account(account)
+        self.ensure_account(account)
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
         token = self.do("POST", self.path("serviceaccounts", account, "token"), body)["status"]["token"]
         users = [{"name": each["name"], "user": {"token": token}} for each in self._config["users"]]
-        return self.write({**self._config, "users": users}, f"{account}-{next(NUMBERS)}")
+        # Anew through `reach`: beside an administrator's certificate a token would not count.
+        return self.write(self._reach({**self._config, "users": users}), f"{account}-{next(NUMBERS)}")
 
-    def _ensure_account(self, name: str) -> None:
+    def ensure_account(self, name: str) -> None:
+        """A ServiceAccount of ours, made if it is not there."""
         body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
         status, answer = self.call("POST", self.path("serviceaccounts"), body)
         assert status in {201, 409}, answer
@@ -226,6 +236,21 @@ class Place:
             time.sleep(0.2)
         return False
 
+    def lacks(self, need: str) -> bool:
+        """Whether what a test needs is not here; see `lacking`."""
+        match need:
+            case "uncontrolled":
+                return self.controlled
+            case "pods":
+                return not self.pods_run()
+            case "gateway_class":
+                return not self.gateway_class()
+            case "rbac":
+                return self.allows_everybody()
+            case "pod_security":
+                return not self.refuses_privileged()
+        raise KeyError(need)
+
     def pods_run(self) -> bool:
         """Whether what is scheduled here would run."""
         nodes = self.do("GET", "/api/v1/nodes")["items"] if self.controlled else []
@@ -240,6 +265,46 @@ class Place:
             if any(one["type"] == "Accepted" and one["status"] == "True" for one in conditions):
                 return str(each["metadata"]["name"])
         return ""
+
+    def allows_everybody(self) -> bool:
+        """Whether an account without any role may delete Secrets."""
+        attributes = {"namespace": self.namespace, "verb": "delete", "resource": "secrets", "version": "v1"}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self.api(self.log_in("nobody")).create(REVIEWS, body, doing="asking what nobody may")
+        return bool(answer["status"]["allowed"])
+
+    @contextmanager
+    def restricted(self) -> Iterator[None]:
+        """The strictest level of pod security in our namespace."""
+
+        def enforce(level: str | None) -> None:
+            labels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}}
+            self.do("PATCH", f"/api/v1/namespaces/{self.namespace}", labels, kind="merge")
+
+        enforce("restricted")
+        try:
+            yield
+        finally:
+            enforce(None)
+
+    def refuses_privileged(self) -> bool:
+        """Whether pod security is enforced; a real server learns of a namespace's level by a watch."""
+        end = time.monotonic() + (20.0 if self.real else 0.0)
+        container = {"name": "app", "image": "example.test/app:1", "securityContext": {"privileged": True}}
+        while self.admits({"containers": [container]})[0] != 403:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def admits(self, spec: Any, metadata: Any = MappingProxyType({})) -> tuple[int, Any]:
+        """What is answered to a pod, which is not made."""
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "name": "one"}, "spec": spec}
+        return self.call("POST", self.path("pods"), body, query="dryRun=All")
 
     # Leaving nothing ---------------------------------------------------------------------------------------------
 
@@ -287,14 +352,14 @@ class Place:
         for each in found["items"] if status == 200 else ():
             made = datetime.fromisoformat(each["metadata"]["creationTimestamp"])
             if datetime.now(UTC) - made > OLD:
-                self.remove(each["metadata"]["name"], controlled=False)
+                self.remove(each["metadata"]["name"], controlled=self.controlled)
 
 
 class Proxy:
     """`kubectl proxy` before a server whose certificate is not to be verified: the engine itself refuses such a one."""
 
     def __init__(self, config: dict[str, Any], folder: Path) -> None:
-        path = folder / "unverified.kubeconfig"
+        path = folder / f"unverified-{next(NUMBERS)}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(json.dumps(config))
         environment = {**os.environ, "KUBECONFIG": str(path)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +29,7 @@ def moment() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class _Played:
+class _Played(ABC):
     """Does something again and again in a thread, until closed; what goes wrong there is told at the end."""
 
     def __init__(self) -> None:
@@ -43,8 +44,9 @@ class _Played:
             except Exception as error:  # noqa: BLE001 - raised again by close, in the test
                 self._errors.append(error)
 
+    @abstractmethod
     def turn(self) -> None:
-        raise NotImplementedError
+        """What is done each time."""
 
     def close(self) -> None:
         self._stop.set()

@@ -154,33 +154,11 @@ def test_a_job_that_is_deleted_is_gone_for_its_engine(place: Place, file: Path, 
     assert fate(place, job) is JobFate.GONE
 
 
-def test_the_jobs_pod_is_admitted_where_pod_security_is_restricted(place: Place, file: Path, canary: Canary) -> None:
-    if not place.real:
-        pytest.skip("the emulator has no pod security admission; tests/charts/test_the_job.py reads the fields")
-    place.call(
-        "POST",
-        place.path("serviceaccounts"),
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "engine"}},
-    )
-    level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
-    place.do("PATCH", f"/api/v1/namespaces/{place.namespace}", level, kind="merge")
-    try:
-        _admits_the_job_alone(place, json.loads(canary("submit", str(file), "--dry-run").out))
-    finally:
-        nothing = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": None}}}
-        place.do("PATCH", f"/api/v1/namespaces/{place.namespace}", nothing, kind="merge")
-
-
-def _admits_the_job_alone(place: Place, job: Any) -> None:
-    def admitted(spec: Any, metadata: Any) -> tuple[int, Any]:
-        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "name": "one"}, "spec": spec}
-        return place.call("POST", place.path("pods"), body, query="dryRun=All")
-
-    careless = {"containers": [{"name": "app", "image": ENGINE_IMAGE, "securityContext": {"privileged": True}}]}
-    try:
-        until(lambda: admitted(careless, {})[0] == 403, within=20.0)
-    except AssertionError:
-        pytest.skip("pod security admission is switched off in this API server")
-    template = job["spec"]["template"]
-    status, answer = admitted(template["spec"], template["metadata"])
+def test_the_jobs_pod_is_admitted_where_pod_security_is_restricted(
+    place: Place, pod_security: None, file: Path, canary: Canary
+) -> None:
+    """Only where it is enforced; tests/charts/test_the_job.py reads the fields."""
+    place.ensure_account("engine")
+    template = json.loads(canary("submit", str(file), "--dry-run").out)["spec"]["template"]
+    status, answer = place.admits(template["spec"], template["metadata"])
     assert status == 201, answer
