@@ -47,19 +47,14 @@ def _listed(objects: Objects, resource: Resource) -> list[Scaler]:
     return [Scaler(resource=resource, item={**head, **item}) for item in items]
 
 
-def make_copies(objects: Objects, gaps: Iterable[Gap], canary: JsonObject, *, release: str) -> None:
+def make_copies(objects: Objects, gaps: Iterable[Gap], canary: JsonObject) -> None:
     """Create what is not there yet, each as a dependent of the canary's Deployment.
 
     Raises:
         WorkloadFailure: somebody else's object has the name.
     """
     for gap in gaps:
-        body = owned_by(gap.copy, canary)
-        name = body["metadata"]["name"]
-        mine = objects.list(gap.resource, f"{RELEASE_LABEL}={release}")
-        if any(each["metadata"]["name"] == name for each in mine):
-            continue
-        _create(objects, gap.resource, body)
+        _create(objects, gap.resource, owned_by(gap.copy, canary))
 
 
 def _create(objects: Objects, resource: Resource, body: JsonObject) -> None:
@@ -67,6 +62,9 @@ def _create(objects: Objects, resource: Resource, body: JsonObject) -> None:
     try:
         objects.create(resource, body)
     except Conflict as error:
+        mine = objects.list(resource, f"{RELEASE_LABEL}={derive.release_of(body)}")
+        if any(each["metadata"]["name"] == name for each in mine):
+            return
         raise WorkloadFailure(
             f"{objects.what(resource, name)} exists already and was not made by this release; if nobody needs "
             f"it, kubectl -n {objects.namespace} delete {resource.plural} {name}"

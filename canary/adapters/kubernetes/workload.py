@@ -247,7 +247,7 @@ class KubernetesWorkloads:
     def _surround(self, stable: JsonObject, canary: JsonObject) -> None:
         """Copies of what covers stable, before the canary has pods that need them."""
         if self.copies and derive.replicas_of(canary) == 0:
-            make_copies(self._objects, self._drafting.wanted_copies(stable, canary), canary, release=self.release)
+            make_copies(self._objects, self._drafting.wanted_copies(stable, canary), canary)
 
     def _service(self) -> JsonObject:
         """The canary's Service, made if it is not there."""
