@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from analysis.packs import Target
     from canary.adapters.kubernetes import Api, KubernetesPreflights, KubernetesRoutes, KubernetesWorkloads
-    from canary.ports import Pasts, Routes, Sources
+    from canary.ports import Routes, Sources
     from canary.spec import Release
+    from strategies import Pool
 
 
 def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkloads | None:
@@ -34,25 +35,22 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
     )
 
 
-def sources_of(file: Release, routes: Routes, *, now: Callable[[], float]) -> Sources:
-    """Where the counters of stable and canary are read."""
-    from canary.cli.assemble import pool_of
-    from canary.cli.counters import seen_on, target_of
-    from canary.cli.reads import source_of
+def pool_of(file: Release) -> Pool:
+    """Stable's and the canary's reference."""
+    from strategies import Pool, RefId
 
-    return source_of(
-        file, seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules), now=now
+    namespace = file.metadata.namespace
+    return Pool(
+        stable=RefId("Service", "", namespace, file.spec.stable.service, file.spec.stable.port),
+        canary=RefId("Service", "", namespace, file.canary_service, file.canary_port),
     )
 
 
-def pasts_of(file: Release, routes: Routes, *, now: Callable[[], float]) -> Pasts | None:
-    """Where stable's recorded past is read; None where the source keeps none."""
-    from canary.cli.assemble import pool_of
+def target_on(file: Release, routes: Routes) -> Target:
+    """Whose counters are read: as the file says, and as the route shows."""
     from canary.cli.counters import seen_on, target_of
-    from canary.cli.reads import stable_alone
 
-    target = seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules)
-    return stable_alone(file, target, now=now)
+    return seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules)
 
 
 def preflights_of(
@@ -73,7 +71,6 @@ def preflights_of(
         routes, workloads, sources: what it works with.
     """
     from canary.adapters.kubernetes import KubernetesPreflights
-    from canary.cli.assemble import pool_of
     from canary.cli.counters import naming_of, target_of, why_none
     from canary.cli.question import judge_config
     from canary.core.policy import steps_of

@@ -65,14 +65,16 @@ def doctor(
 
 def _checks(file: Release, api: Api) -> Iterator[Check]:
     from canary.adapters.kubernetes import KubernetesRoutes, ServerClock
-    from canary.cli.checking import preflights_of, sources_of, workloads_of
+    from canary.cli.checking import preflights_of, target_on, workloads_of
+    from canary.cli.reads import source_of
     from canary.report.checked import Check
 
     uid, routes = (
         uuid.uuid4().hex[:12],
         KubernetesRoutes(api, namespace=file.metadata.namespace, name=file.spec.route.name),
     )
-    workloads, sources = workloads_of(file, api, release=uid), sources_of(file, routes, now=ServerClock(api).now)
+    workloads = workloads_of(file, api, release=uid)
+    sources = source_of(file, target_on(file, routes), now=ServerClock(api).now)
     checks = preflights_of(file, api, release=uid, routes=routes, workloads=workloads, sources=sources)
     for name, found in checks.sections():
         yield Check(name=name, found=tuple(dict.fromkeys(found)))

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
-from canary.cli.health import serve
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 
@@ -101,6 +100,8 @@ def served(file: Release, address: str, port: int) -> Iterator[tuple[Gauges, ...
     if not port:
         yield ()
         return
+    from canary.cli.health import serve
+
     gauges = Gauges(namespace=file.metadata.namespace, route=file.spec.route.name, release=file.metadata.name)
     try:
         server = serve(gauges.answer, address, port)

@@ -178,8 +178,8 @@ def _say(line: str) -> None:
 @contextlib.contextmanager
 def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
     """The live view on a terminal, else lines; both on standard error."""
+    from canary.report.lines import LineReporter
     from canary.report.outbox import Aside, unbuffered
-    from canary.report.reporters import LineReporter, LiveReporter
 
     if not (sys.stderr.isatty() if live is None else live):
         yield Aside(LineReporter(unbuffered(sys.stderr)))
@@ -187,6 +187,7 @@ def _screen(file: Release, live: bool | None) -> Iterator[Reporters]:
     from rich.console import Console
 
     from canary.core.policy import policy_of
+    from canary.report.live import LiveReporter
     from canary.report.view import View
 
     view = View(

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 from canary.core.outcome import MEANING
 from canary.ports import Progress
 from canary.report import words
+
+
+class LineReporter:
+    """Writes one line per change.
+
+    Args:
+        stream: where to; a stream that is closed or full of errors silences the reporter, never the engine.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+
+    def tell(self, progress: Progress) -> None:
+        """Write the line, if the progress has one."""
+        text = line(progress)
+        if text is None or self._stream is None:
+            return
+        try:
+            print(text, file=self._stream, flush=True)
+        except (OSError, ValueError):
+            self._stream = None
 
 
 def line(progress: Progress) -> str | None:

@@ -1,5 +1,6 @@
 """What holds for every command: help, versions, exit codes, and where things are printed."""
 
+import json
 import re
 import subprocess
 import sys
@@ -26,6 +27,11 @@ HEAVY = (
     "aiohttp",
     "rich",
 )
+
+LATER = ("numpy", "scipy", "apscheduler", "prometheus_api_client", "aiohttp", "rich")
+"""What no command needs for its first question to the API server."""
+
+MINIMAL = Path(__file__).parents[2] / "examples/releases/minimal.yaml"
 
 
 def commands(group: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -85,13 +91,40 @@ def test_help_and_version_load_nothing_heavy() -> None:
 
 def test_submit_asks_before_anything_of_the_judge_is_loaded() -> None:
     """A pipeline that attaches to its release waits for nothing else than imports."""
-    later = ("numpy", "scipy", "apscheduler", "prometheus_api_client", "aiohttp", "rich")
     script = (
         "import sys; from canary.cli import main, submitting, following; "
-        f"print([m for m in {later!r} if m in sys.modules])"
+        f"print([m for m in {LATER!r} if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_run_asks_before_anything_of_the_judge_is_loaded(tmp_path: Path) -> None:
+    """A wrong address or right is told at once, and a release under way is gone on with sooner."""
+    cluster, user = {"server": "http://127.0.0.1:9"}, {"token": "t"}
+    kubeconfig = {
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    (tmp_path / "config").write_text(json.dumps(kubeconfig))
+    words = [
+        "run",
+        str(MINIMAL),
+        "--image",
+        "a@sha256:" + "0" * 64,
+        "--kubeconfig",
+        str(tmp_path / "config"),
+        "--lines",
+    ]
+    script = (
+        f"import sys; from canary.cli.main import main; code = main({words!r}); "
+        f"print(code, [m for m in {LATER!r} if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == f"{int(ExitCode.PREFLIGHT_FAILED)} []"
+    assert "reading the journal" in ran.stderr
 
 
 def test_a_bug_is_told_shortly_and_its_traceback_kept_for_the_owner_only(

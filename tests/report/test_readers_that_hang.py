@@ -75,7 +75,7 @@ PROGRAM = """
 import sys
 sys.path[:0] = {path!r}
 from canary.report.outbox import Aside, unbuffered
-from canary.report.reporters import LineReporter
+from canary.report.lines import LineReporter
 from tests.report.test_readers_that_hang import said
 aside = Aside(LineReporter(unbuffered(sys.stderr)), last_word=0.1)
 for number in range(40):

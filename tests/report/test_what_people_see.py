@@ -15,8 +15,8 @@ from canary.core.outcome import ExitCode
 from canary.ports import Progress
 from canary.report import words
 from canary.report.account import Reason, RouteCheck, Users, data, from_progress, read, text
-from canary.report.lines import line
-from canary.report.reporters import LineReporter, LiveReporter
+from canary.report.lines import LineReporter, line
+from canary.report.live import LiveReporter
 from canary.report.screen import render
 from canary.report.view import KEPT_EVENTS, View, advance
 

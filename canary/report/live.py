@@ -1,43 +1,21 @@
-"""The reporters behind the screen and the lines: they keep a value and show it; the engine never waits for them."""
+"""The reporter behind the screen: it keeps a value and shows it; the engine never waits for it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from canary.ports import Progress
-from canary.report.lines import line
 from canary.report.screen import render
 from canary.report.view import View, advance
 
 REFRESHES = 4
 """Pictures a second: what moves is read by people."""
-
-
-class LineReporter:
-    """Writes one line per change.
-
-    Args:
-        stream: where to; a stream that is closed or full of errors silences the reporter, never the engine.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
-
-    def tell(self, progress: Progress) -> None:
-        """Write the line, if the progress has one."""
-        text = line(progress)
-        if text is None or self._stream is None:
-            return
-        try:
-            print(text, file=self._stream, flush=True)
-        except (OSError, ValueError):
-            self._stream = None
 
 
 class LiveReporter:
