@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ def run_engine(sandbox: Sandbox) -> Account:
 
     Raises:
         Failure: it ended without an account.
-        KeyboardInterrupt: the user interrupted; the engine got the same signal, and its end was awaited.
+        KeyboardInterrupt: the user interrupted, and the engine, which got the same signal, left no account.
     """
     from canary.report.account import read
     from canary.sandbox.processes import _die_with_parent, environment, module
@@ -40,23 +39,38 @@ def run_engine(sandbox: Sandbox) -> Account:
         env=environment(),
         preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, and no threads hold locks we need
     ) as engine:
+        interrupted = False
         try:
             out, _ = engine.communicate()
+        except KeyboardInterrupt:
+            # It rolls back; its account is worth most to whoever wanted to see what Ctrl-C does.
+            interrupted, out = True, _ended(engine)
         except BaseException:
-            _end(engine)
+            _ended(engine)
             raise
     try:
         return read(out)
     except ValueError as error:
+        if interrupted:
+            raise KeyboardInterrupt from None
         message = f"the engine ended with {engine.returncode} and left no account"
         code = ExitCode(engine.returncode) if engine.returncode in set(ExitCode) else ExitCode.BUG
         raise Failure(message, code=code, hint="Its own words are above.") from error
 
 
-def _end(engine: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        engine.communicate(timeout=ROLL_BACK_WITHIN)
-    engine.kill()
+def _ended(engine: subprocess.Popen[bytes]) -> bytes:
+    """What it printed, when it has ended by itself; nothing when it had to be ended, by us or a second Ctrl-C."""
+    try:
+        return engine.communicate(timeout=ROLL_BACK_WITHIN)[0]
+    except subprocess.TimeoutExpired:
+        return b""
+    finally:
+        engine.kill()
+
+
+def listen_to_ctrl_c() -> None:
+    """As Python does by itself, but not where it was started by a process that ignores it, as a shell's `&` does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_like_interrupted() -> None:

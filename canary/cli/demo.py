@@ -83,10 +83,11 @@ def _adjusted(scenario: Scenario, *, rate: float | None, speed: float) -> Scenar
 
 
 def _play(scenario: Scenario) -> tuple[Account, Scenario]:
-    from canary.cli.children import run_engine
+    from canary.cli.children import listen_to_ctrl_c, run_engine
     from canary.sandbox.cluster import Sandbox
     from canary.sandbox.meddlers import Meddler
 
+    listen_to_ctrl_c()
     with Sandbox(scenario, tell=_say) as sandbox:
         before = _route(sandbox)
         load = sandbox.start_load(rate=scenario.rate, streams=scenario.streams, seconds=scenario.load_for)
