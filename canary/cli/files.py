@@ -66,7 +66,7 @@ class Document(StrEnum):
 
 
 def print_schema(
-    of: Annotated[Document, typer.Argument(metavar="[release|report]", help="A release file, or a report's JSON.")] = (
+    of: Annotated[Document, typer.Argument(metavar="release|report", help="A release file, or a report's JSON.")] = (
         Document.RELEASE
     ),
 ) -> None:

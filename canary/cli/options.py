@@ -24,6 +24,14 @@ ReleaseFile = Annotated[
 ]
 Image = Annotated[str | None, typer.Option("--image", metavar="IMG", help="The new version, in place of the file's.")]
 Format = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Follow it and end with its verdict, or end when it is started.")
+]
+EngineImage = Annotated[
+    str | None,
+    typer.Option("--engine-image", metavar="IMG", help="The engine's own image, by digest; by default the chart's."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the Job and make nothing.")]
 
 
 def read_release(path: Path, image: str | None = None) -> Release:

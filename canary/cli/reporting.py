@@ -138,7 +138,8 @@ def _of(api: Api, file: Release, *, code: int, reason: str) -> Released:
     """The newest release of the route if it is this one; else what the submission itself knows."""
     from dataclasses import replace
 
-    from canary.adapters.kubernetes.histories import records_of
+    from canary.adapters.kubernetes import KubernetesRecords
+    from canary.adapters.kubernetes.paths import RELEASE_LABEL, named
     from canary.cli.submitting import journal_of
     from canary.engine.record import RecordTooNew
     from canary.engine.recordfile import Stored
@@ -152,8 +153,9 @@ def _of(api: Api, file: Release, *, code: int, reason: str) -> Released:
     if newest is not None and newest[0] == identity_of(file):
         uid = newest[1].uid
         try:
-            chunks = records_of(api, namespace=namespace, route=route).get(uid, ())
-            pieces, damage = Stored(release=uid, chunks=chunks).read()
+            name = named("canary", route, uid)
+            records = KubernetesRecords(api, namespace=namespace, name=name, labels={RELEASE_LABEL: uid})
+            pieces, damage = Stored(release=uid, chunks=tuple(records.read())).read()
             rows = [row for piece in pieces for row in piece.rows]
         except (PortError, RecordTooNew) as error:
             damage = f"the record cannot be read: {error}"

@@ -17,6 +17,7 @@ import typer
 from canary.cli.boundary import Failure
 from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
 from canary.cli.signals import answered, person_there
+from canary.cli.target import IN_CLUSTER, Context, Kubeconfig
 from canary.core.outcome import ExitCode
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 KEPT_PROGRESS = 2_000
 """Changes kept for the account; a release has some tens, and looks are kept only while they carry a judgement."""
-
-IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
-"""The variable by which a process knows that it runs in a pod."""
-
 
 READ_WITHIN = 60.0
 """Seconds within which a pod's log must have taken the account; the process ends then with its code all the same."""
@@ -61,16 +58,20 @@ def run(
     release: ReleaseFile,
     *,
     image: Image = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option("--kubeconfig", metavar="FILE", help="How to reach the cluster; by default as kubectl does."),
-    ] = None,
-    context: Annotated[str | None, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig.")] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
     live: Annotated[
         bool | None, typer.Option("--live/--lines", help="A live view, or one line per change; by default by terminal.")
     ] = None,
     metrics_port: Annotated[
-        int, typer.Option("--metrics-port", metavar="PORT", min=0, max=65535, help="Serve /metrics; 0: do not.")
+        int,
+        typer.Option(
+            "--metrics-port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve /metrics of this release at this port; 0 serves none.",
+        ),
     ] = 0,
     metrics_listen: Annotated[
         str, typer.Option("--metrics-listen", metavar="ADDRESS", help="Where --metrics-port listens.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from canary.cli.boundary import Failure
-from canary.cli.options import Format, Image, Output, ReleaseFile
+from canary.cli.options import DryRun, EngineImage, Format, Image, Output, ReleaseFile, Wait
 from canary.cli.target import Context, Kubeconfig, reach
 from canary.core.outcome import MEANING, ExitCode
 
@@ -32,9 +33,7 @@ def submit(
     release: ReleaseFile,
     *,
     image: Image = None,
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Follow it and end with its verdict, or end when it is started.")
-    ] = True,
+    wait: Wait = True,
     until: Annotated[
         Until,
         typer.Option("--until", help="Follow it to its end, or end with 0 when it waits at a gate or for a hook."),
@@ -45,12 +44,7 @@ def submit(
     allow_mutable_tags: Annotated[
         bool, typer.Option("--allow-mutable-tags", help="Take an image by tag; it may mean another version tomorrow.")
     ] = False,
-    engine_image: Annotated[
-        str | None,
-        typer.Option(
-            "--engine-image", metavar="IMG", help="The engine's own image, by digest; by default the chart's."
-        ),
-    ] = None,
+    engine_image: EngineImage = None,
     summary: Annotated[
         Path | None,
         typer.Option("--summary", metavar="FILE", help="Add the report to this file, as Markdown."),
@@ -59,7 +53,7 @@ def submit(
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the report as JUnit XML, too.")
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write it as JSON, too.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Job and make nothing.")] = False,
+    dry_run: DryRun = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     output: Format = Output.TEXT,
@@ -73,18 +67,67 @@ def submit(
 
     Example:  canary submit release.yaml --image ghcr.io/acme/user-service@sha256:...
     """
+    from canary.cli.submitting import read
+
+    text, file = read(release, image)
+
+    def leave(code: ExitCode, why: str) -> None:
+        if not (summary or junit or report):
+            return
+        from canary.cli.reporting import leave as leave_reports
+
+        try:
+            api = reach(kubeconfig, context)[0]  # anew: what was followed with may be hours old
+            leave_reports(api, file, code=int(code), reason=why, summary=summary, junit=junit, data=report)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline gets the release's verdict
+            _say(f"no report was left: {error}; the verdict stands")
+
+    carry(
+        text,
+        file,
+        wait=wait,
+        until=until,
+        again=again,
+        allow_mutable_tags=allow_mutable_tags,
+        engine_image=engine_image,
+        dry_run=dry_run,
+        kubeconfig=kubeconfig,
+        context=context,
+        output=output,
+        leave=leave,
+    )
+
+
+def carry(
+    text: str,
+    file: Release,
+    *,
+    wait: bool,
+    until: Until,
+    again: bool,
+    allow_mutable_tags: bool,
+    engine_image: str | None,
+    dry_run: bool,
+    kubeconfig: Path | None,
+    context: str | None,
+    output: Output,
+    leave: Callable[[ExitCode, str], None] = lambda *_: None,
+) -> NoReturn:
+    """Have a release carried by a Job, follow it, and end as it ends.
+
+    Args:
+        text, file: the release file as it was written, and as it is read with its image.
+        leave: told the verdict before this process ends with it.
+        wait, until, again: the others are as `submit` has them.
+
+    Raises:
+        typer.Exit: with the verdict.
+        Failure: nothing was started, or it cannot be followed.
+    """
     from canary.cli import submitting as work
     from canary.ports import PortError
     from canary.submitting import Finished
 
-    def leave(code: ExitCode, why: str) -> None:
-        if summary or junit or report:
-            from canary.cli.reporting import leave as leave_reports
-
-            api = reach(kubeconfig, context)[0]  # anew: what was followed with may be hours old
-            leave_reports(api, file, code=int(code), reason=why, summary=summary, junit=junit, data=report)
-
-    text, file = work.read(release, image)
     work.require_a_pinned_image(file, allow_mutable_tags=allow_mutable_tags)
     submissions = work.submissions_of(reach(kubeconfig, context)[0], file)
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from canary.cli.boundary import Failure
-from canary.cli.options import Format, Output, ReleaseFile, read_release
-from canary.cli.submit import Until, submit
+from canary.cli.options import DryRun, EngineImage, Format, Output, ReleaseFile, Wait
+from canary.cli.submit import Until, carry
 from canary.cli.target import Context, Kubeconfig, reach
 from canary.core.outcome import ExitCode
 
@@ -20,19 +21,12 @@ if TYPE_CHECKING:
 def undo(
     release: ReleaseFile,
     *,
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Follow it and end with its verdict, or end when it is started.")
-    ] = True,
+    wait: Wait = True,
     allow_mutable_tags: Annotated[
         bool, typer.Option("--allow-mutable-tags", help="Go back to an image by tag; it may mean another version now.")
     ] = False,
-    engine_image: Annotated[
-        str | None,
-        typer.Option(
-            "--engine-image", metavar="IMG", help="The engine's own image, by digest; by default the chart's."
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the Job and make nothing.")] = False,
+    engine_image: EngineImage = None,
+    dry_run: DryRun = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     output: Format = Output.TEXT,
@@ -44,10 +38,13 @@ def undo(
 
     Example:  canary undo release.yaml
     """
-    before = image_before(read_release(release, None), kubeconfig, context)
-    submit(
-        release,
-        image=before,
+    from canary.cli.submitting import read
+    from canary.spec import parse
+
+    text, file = read(release, None)
+    carry(
+        text,
+        parse(text, file=str(release), image=image_before(file, kubeconfig, context)),
         wait=wait,
         until=Until.END,
         again=True,
@@ -60,7 +57,7 @@ def undo(
     )
 
 
-def image_before(file: Release, kubeconfig: object, context: str | None) -> str:
+def image_before(file: Release, kubeconfig: Path | None, context: str | None) -> str:
     """The image that stable had before the newest release of this route, if that one still is what stable runs.
 
     Raises:
@@ -76,7 +73,7 @@ def image_before(file: Release, kubeconfig: object, context: str | None) -> str:
     if workload is None:
         hint = "without a workload the engine deploys nothing; swap the two Services in the file, and submit that"
         raise Failure("this release has no workload", code=ExitCode.USAGE, hint=hint)
-    api = reach(kubeconfig, context)[0]  # type: ignore[arg-type]  # a Path or None, as typer gives it
+    api = reach(kubeconfig, context)[0]
     name = named("canary", file.spec.route.name, "journal")
     try:
         journal = readable(KubernetesJournals(api, namespace=file.metadata.namespace, name=name).load())

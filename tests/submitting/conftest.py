@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from canary.cli.main import main
+from canary.cli.resuming import subject_of
 from canary.core.outcome import ExitCode, Outcome
 from canary.core.policy import policy_of
 from canary.core.release import Phase, Release
@@ -145,7 +146,9 @@ class Ci:
             fenced=True,
             since=since,
         )
-        text = encode(Journal(release=release, identity=identity_of(file)))
+        text = encode(
+            Journal(release=release, identity=identity_of(file), subject=subject_of(file, replaces=image("0")))
+        )
         path = f"{self.maps}/canary-shop-journal"
         if self.server.call("GET", path).status_code == 404:
             self.server.create(self.maps, {"metadata": {"name": "canary-shop-journal"}, "data": {"journal": text}})

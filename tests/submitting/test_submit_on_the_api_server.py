@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from canary.cli.main import main
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 from canary.submitting import job_name
@@ -204,6 +206,29 @@ def test_files_for_the_pipeline_are_left_and_never_change_the_verdict(ci: Ci, ca
     nowhere = ("--junit", str(tmp_path), "--summary", str(tmp_path / "no" / "where"))
     assert ci.start("a", *nowhere) == 10  # as it ended before
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_out_of_reach_at_the_end_changes_no_verdict(ci: Ci, capsys: Out, tmp_path: Path) -> None:
+    following = ci.follow("a", "--junit", str(tmp_path / "canary.xml"))
+    job = only(ci)
+    until(lambda: "started" in capsys.readouterr().err)
+    ci.tell(job, "ROLLED_BACK", "it was bad", code=10)
+    ci.kubeconfig.unlink()  # as a job's short-lived login goes
+    ci.finish(job, "Failed")
+    assert following.ended() == 10
+    assert "the verdict stands" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_undo_releases_the_version_before(ci: Ci, capsys: Out, monkeypatch: pytest.MonkeyPatch, piped: bool) -> None:
+    assert ci.start("a") == 0
+    ci.promote(only(ci), "a")
+    if piped:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ci.release.read_bytes())))
+    given = ("-" if piped else str(ci.release), "--no-wait", "--kubeconfig", str(ci.kubeconfig))
+    assert main(["undo", *given]) == 0, capsys.readouterr().err
+    made = [job["spec"]["template"]["spec"]["containers"][0]["args"][-1] for job in ci.jobs()]
+    assert sorted(made) == [image("0"), image("a")]
 
 
 def test_a_rotated_token_is_read_again(ci: Ci, capsys: Out) -> None:
