@@ -9,8 +9,6 @@ from canary.core.outcome import ExitCode
 from canary.ports import Progress, Refused
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from analysis.sources import Reading
     from canary.adapters.kubernetes import Api
     from canary.adapters.kubernetes.fleets import Place
@@ -70,6 +68,8 @@ def scene_of(api: Api, place: Place, *, clock: Clock, say: Callable[[str], None]
     from canary.adapters.kubernetes.events import EventReporter
     from canary.adapters.kubernetes.origin import here
     from canary.adapters.kubernetes.paths import ROUTE_KINDS, named
+    from canary.cli.telling import sentence
+    from canary.core.release import Phase
     from canary.engine.rescue import Scene
     from canary.engine.surroundings import Ports
 
@@ -101,9 +101,12 @@ def scene_of(api: Api, place: Place, *, clock: Clock, say: Callable[[str], None]
             reporters=(_Lines(f"{space}/{route}", say), events),
         )
 
-    def tell(sentence: str, alarm: bool) -> None:
-        say(f"{space}/{route}: {'ALARM  ' if alarm else ''}{sentence}")
-        events.tell(_progress(sentence, at=clock.now(), alarm=alarm))
+    def tell(text: str, alarm: bool) -> None:
+        say(f"{space}/{route}: {'ALARM  ' if alarm else ''}{text}")
+        code = ExitCode.ROLLBACK_INCOMPLETE if alarm else None
+        events.tell(
+            sentence(text, at=clock.now(), phase=Phase.ROLLING_BACK, reason="EngineLost", alarm=alarm, code=code)
+        )
 
     return Scene(
         clock=clock,
@@ -133,25 +136,4 @@ def _workloads(api: Api, journal: Journal) -> Workloads | None:
         stable_service=subject.stable,
         canary_service=subject.canary,
         port=subject.stable_port,
-    )
-
-
-def _progress(sentence: str, *, at: float, alarm: bool) -> Progress:
-    """What no release says itself, as the reporters take it."""
-    from canary.core.release import NONE, Phase, Stage
-
-    nothing: Decimal = NONE
-    return Progress(
-        at=at,
-        phase=Phase.ROLLING_BACK,
-        stage=Stage.NONE,
-        step=-1,
-        steps=0,
-        share_wanted=nothing,
-        share_seen=None,
-        entered=at,
-        message=sentence,
-        reason="EngineLost",
-        alarm=alarm,
-        code=ExitCode.ROLLBACK_INCOMPLETE if alarm else None,
     )

@@ -135,21 +135,9 @@ def put_down(api: Api, file: Release, ours: Ours) -> None:
 
 def tell(reporters: tuple[Reporters, ...], clock: Clock, line: str) -> None:
     """Say it wherever the release's own changes will be said."""
-    from canary.core.release import NONE, Phase, Stage
-    from canary.ports import Progress
+    from canary.cli.telling import sentence
+    from canary.core.release import Phase
 
-    now = clock.now()
-    progress = Progress(
-        at=now,
-        phase=Phase.PENDING,
-        stage=Stage.NONE,
-        step=-1,
-        steps=0,
-        share_wanted=NONE,
-        share_seen=None,
-        entered=now,
-        message=line,
-        reason="WaitingForTurn",
-    )
+    progress = sentence(line, at=clock.now(), phase=Phase.PENDING, reason="WaitingForTurn")
     for one in reporters:
         one.tell(progress)
