@@ -127,7 +127,9 @@ def heard(desk: Desk, asked: Request) -> str:
     """What came of a request, as far as it can be told within a few seconds."""
     until = desk.clock.monotonic() + HEARD_WITHIN
     while desk.clock.monotonic() < until:
-        release = _release(desk)
+        release: Release | None = None
+        with contextlib.suppress(PortError):  # it is written, whatever we can read now
+            release = _release(desk)
         if release is not None and release.uid == asked.release and release.heard >= asked.number:
             paused = "paused" if release.paused else "not paused"
             return f"the engine has heard it: {release.phase}, {paused}; what came of it: {desk.status}"

@@ -9,7 +9,7 @@ import pytest
 
 from canary.core.outcome import ExitCode
 from canary.sandbox.processes import Child, module
-from tests.people.conftest import HOLDING, Stage, until
+from tests.people.conftest import Stage, until
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +29,6 @@ def second(stage: Stage, file: Callable[..., Path]) -> Iterator[Callable[[str], 
         begun.append(Child(module("canary", *words), log=folder / "log"))
         return begun[-1]
 
-    assert HOLDING
     yield start
     for one in begun:
         one.stop(0.5)
