@@ -192,7 +192,7 @@ def start(repeat: int) -> Iterator[Figure]:
 
 
 def _imports_stats() -> float:
-    used = "canary.cli.main canary.cli.assemble canary.engine.engine analysis.judge analysis.sources.scrape"
+    used = "canary.cli.main canary.cli.wiring canary.engine.engine analysis.judge analysis.sources.scrape"
     code = f"import sys, importlib; [importlib.import_module(name) for name in {used.split()!r}]; "
     code += "sys.exit('scipy.stats' in sys.modules)"
     return float(subprocess.run([sys.executable, "-c", code], check=False).returncode)  # noqa: S603 - our own

@@ -18,16 +18,18 @@ hypothesis.settings.register_profile("no-stopwatch", deadline=None)  # a busy ma
 if hypothesis.settings.get_current_profile_name() == "default":  # the mutation run has one of its own
     hypothesis.settings.load_profile("no-stopwatch")
 
-SANDBOXED = ("tests/sandbox/", "tests/kill/", "tests/charts/test_in_the_sandbox")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    rare = [item for item in items if item.nodeid.startswith(SANDBOXED)]
-    rest = [item for item in items if not item.nodeid.startswith(SANDBOXED)]
+    rare = [item for item in items if _sandboxed(item)]
+    rest = [item for item in items if not _sandboxed(item)]
     if not rare or not rest:
         return
     every = -(-len(rest) // len(rare))
     items[:] = [item for place, one in enumerate(rare) for item in (one, *rest[place * every : (place + 1) * every])]
+
+
+def _sandboxed(item: pytest.Item) -> bool:
+    return "alone" in getattr(item, "fixturenames", ())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from canary.cli.boundary import Failure
 from canary.core.outcome import ExitCode
 
+# Not where they are used: Python dies of a Ctrl-C that meets the making of a dataclass, even if it was handled.
+from canary.report.account import Account, read
+from canary.sandbox.processes import _die_with_parent, environment, module
+
 if TYPE_CHECKING:
-    from canary.report.account import Account
     from canary.sandbox.cluster import Sandbox
 
 ROLL_BACK_WITHIN = 20.0
@@ -24,9 +27,6 @@ def run_engine(sandbox: Sandbox) -> Account:
         Failure: it ended without an account.
         KeyboardInterrupt: the user interrupted, and the engine, which got the same signal, left no account.
     """
-    from canary.report.account import read
-    from canary.sandbox.processes import _die_with_parent, environment, module
-
     places = sandbox.places
     if places is None:
         raise Failure("the sandbox is not up", code=ExitCode.BUG)

@@ -88,7 +88,7 @@ SCENARIOS: dict[str, Scenario] = {
             because="errors",
             canary=Faults(errors=0.02),
             stable=Faults(errors=0.002),
-            steps=((5, "3s", "14s"), (25, "3s", "14s"), (50, "10s", "90s")),
+            steps=((25, "3s", "8s"), (50, "10s", "90s")),
         ),
         Scenario(
             name="slow",
@@ -121,6 +121,7 @@ SCENARIOS: dict[str, Scenario] = {
             ends=ExitCode.JUDGED_BAD,
             because="CrashLoopBackOff",
             canary=Faults(crash=True),
+            rate=50.0,
         ),
         Scenario(
             name="vanish",
@@ -129,6 +130,7 @@ SCENARIOS: dict[str, Scenario] = {
             ends=ExitCode.JUDGED_BAD,
             because="no ready endpoints",
             canary=Faults(errors=STABLE_ERRORS, vanish_after=14.0),
+            rate=100.0,
         ),
         Scenario(
             name="no-traffic",
@@ -156,6 +158,7 @@ SCENARIOS: dict[str, Scenario] = {
             ends=ExitCode.CHANGED_BY_OTHERS,
             because="argocd-controller",
             meddler="reverter",
+            rate=100.0,
         ),
         Scenario(
             name="streaming",
