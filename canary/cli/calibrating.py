@@ -70,7 +70,7 @@ def calibrate(
     from canary.cli.question import judge_config
     from canary.report.calibrated import data, page, text
 
-    file = read_release(release)
+    file = read_release(release, whole=False)
     if plot is not None and not plot.parent.is_dir():
         raise Failure(f"{plot} cannot be written: there is no directory {plot.parent}", code=ExitCode.USAGE)
     with progress_line() as progress:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkloads | None:
     """What makes the canary; None where the release moves traffic between two Services that exist."""
     from canary.adapters.kubernetes import KubernetesWorkloads
+    from canary.spec.template import PodTemplate
 
     workload = file.spec.workload
     if workload is None or file.spec.image is None:
@@ -32,6 +33,7 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
         copies=workload.copies,
         floor=workload.floor == "hold",
         hook=file.spec.promote.by == "hook",
+        template=workload.template.template if isinstance(workload.template, PodTemplate) else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from canary.cli.boundary import Failure
-from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
+from canary.cli.options import Format, Image, Output, ReleaseFile, Template, read_release
 from canary.cli.target import Context, Kubeconfig, Target, reach
 from canary.core.outcome import ExitCode
 
@@ -24,6 +24,7 @@ def doctor(
     release: ReleaseFile,
     *,
     image: Image = None,
+    template: Template = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     output: Format = Output.TEXT,
@@ -42,7 +43,7 @@ def doctor(
     from canary.ports import PortError
     from canary.report.checked import code_of, data, lines, summary
 
-    file = read_release(release, image)
+    file = read_release(release, image, template=template)
     if file.spec.workload is not None and file.spec.image is None:
         raise Failure("no image is given", code=ExitCode.USAGE, hint="pass --image REF@sha256:...")
     api, _ = reach(kubeconfig, context)

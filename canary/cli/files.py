@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from canary.cli.options import Format, Image, Output, read_release
+from canary.cli.options import Format, Image, Output, Template, read_release
 from canary.core.outcome import ExitCode
 
 
@@ -19,6 +19,7 @@ def validate(
         list[Path], typer.Argument(metavar="RELEASE...", help="Release files; - reads one from standard input.")
     ],
     image: Image = None,
+    template: Template = None,
     output: Format = Output.TEXT,
 ) -> None:
     """Check release files without a cluster: every mistake at once, each with its place and what would be right.
@@ -32,7 +33,7 @@ def validate(
     results: list[dict[str, Any]] = []
     for path in releases:
         try:
-            release = read_release(path, image)
+            release = read_release(path, image, template=template)
         except ReleaseFileError as error:
             results.append({"file": str(path), "valid": False, "problems": error.problems})
         else:

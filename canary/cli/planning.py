@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from canary.cli.boundary import Failure
-from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
+from canary.cli.options import Format, Image, Output, ReleaseFile, Template, read_release
 from canary.core.outcome import ExitCode
 
-LARGEST_ROUTE = 1024 * 1024
+LARGEST_OBJECT = 1024 * 1024
 """Bytes; etcd holds no larger object."""
 
 
@@ -27,6 +27,15 @@ def plan(
     image: Image = None,
     output: Format = Output.TEXT,
     *,
+    template: Template = None,
+    workload: Annotated[
+        Path | None,
+        typer.Option(
+            "--workload",
+            metavar="FILE",
+            help="Stable's Deployment as YAML or JSON: adds what a pod template from a file changes.",
+        ),
+    ] = None,
     live: Annotated[
         bool,
         typer.Option("--live", help="Read stable's traffic where the release reads: adds what each step can see."),
@@ -64,8 +73,12 @@ def plan(
     error rate and the smallest shift in latency that it condemns in 9 of 10 releases, how long it would have to hold to
     see what you ask for, and whether it sees nothing at all; and how long it takes until traffic is back, part by part.
 
+    Where the pod template comes from a file, --workload shows what it changes in the running one.
+
     Example:  kubectl get httproute user-service-route -o yaml > route.yaml; canary plan release.yaml
     --route route.yaml --live
+
+    Example:  kubectl get deployment user-service -o yaml > live.yaml; canary plan release.yaml --workload live.yaml
 
     Example:  canary plan release.yaml --rate 50 --errors 0.2% --latency 100ms=91%,250ms=99%,1s=100% --see 1%
 
@@ -78,8 +91,11 @@ def plan(
     from canary.report.planned import planned, text
     from strategies.route.model import SurgeryError
 
-    file = read_release(release, image)
-    found = None if route is None else _route(route, file.metadata.namespace, file.spec.route.name)
+    file = read_release(release, image, template=template)
+    space = file.metadata.namespace
+    found = None if route is None else _read(route, "HTTPRoute", space, file.spec.route.name)
+    stable = file.spec.workload.name if file.spec.workload else ""
+    deployment = None if workload is None else _read(workload, "Deployment", space, stable)
     if live and rate is not None:
         raise Failure("--live and --rate both tell the traffic", code=ExitCode.USAGE, hint="give one of them")
     config = judge_config(file, looks=1)
@@ -89,7 +105,8 @@ def plan(
             traffic = observed(file, last=last, scrape=scrape, see=see, route=found)
         elif rate is not None:
             traffic = told(file, rate=rate, errors=errors, scrape=scrape, latency=latency, see=see)
-        result = planned(file, found, apply=apply, sight=(config, traffic) if traffic else None, config=config)
+        sight = (config, traffic) if traffic else None
+        result = planned(file, found, apply=apply, sight=sight, config=config, workload=deployment)
     except SurgeryError as error:
         hint = "the engine's preflight would refuse the release for this; nothing was touched"
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
@@ -106,32 +123,30 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _route(path: Path, namespace: str, name: str) -> dict[str, Any]:
-    """The route in a file; it must be the one that the release names."""
+def _read(path: Path, kind: str, namespace: str, name: str) -> dict[str, Any]:
+    """The object in a file; it must be the one that the release names."""
     from canary.spec import ReleaseFileError, document
 
+    hint = f"Get it with: kubectl get {kind.lower()} {name or 'NAME'} -n {namespace} -o yaml"
     try:
         with path.open("rb") as stream:
-            raw = stream.read(LARGEST_ROUTE + 1)
-        value = _lists(document.read(raw[:LARGEST_ROUTE].decode(), file=str(path)).root.value)
+            raw = stream.read(LARGEST_OBJECT + 1)
+        value = _lists(document.read(raw[:LARGEST_OBJECT].decode(), file=str(path), manifest=True).root.value)
     except (OSError, UnicodeDecodeError, ReleaseFileError) as error:
         words = error.strerror if isinstance(error, OSError) else str(error)
-        raise Failure(f"{path} cannot be read: {words}", code=ExitCode.USAGE, hint=_HINT) from error
+        raise Failure(f"{path} cannot be read: {words}", code=ExitCode.USAGE, hint=hint) from error
     found = value if isinstance(value, dict) else {}
     metadata = found.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     here = (found.get("kind"), metadata.get("namespace", namespace), metadata.get("name"))
-    if here != ("HTTPRoute", namespace, name):
+    if here != (kind, namespace, name):
         raise Failure(
-            f"{path} does not hold the HTTPRoute {namespace}/{name} that the release names",
+            f"{path} does not hold the {kind} {namespace}/{name} that the release names",
             code=ExitCode.USAGE,
-            hint=_HINT,
+            hint=hint,
         )
     metadata["namespace"] = namespace
     return found
-
-
-_HINT = "Get it with: kubectl get httproute NAME -n NAMESPACE -o yaml"
 
 
 def _lists(value: Any) -> Any:

@@ -80,8 +80,30 @@ def image_before(journal: Journal | None, workloads: KubernetesWorkloads | None)
         return ""  # preflight says why
 
 
+def template_before(file: Release, journal: Journal | None, workloads: KubernetesWorkloads | None) -> str:
+    """The same of stable's pod template, by its fingerprint; empty where only the image is released."""
+    from canary.ports import PortError
+    from canary.spec.template import LIVE
+
+    if journal is not None:
+        known = journal.subject.workload if journal.subject else None
+        return known.template_before if known else ""
+    if workloads is None or file.spec.workload is None or file.spec.workload.template == LIVE:
+        return ""
+    try:
+        return workloads.stable_template()
+    except PortError:
+        return ""  # preflight says why
+
+
 def subject_of(
-    file: Release, *, asked: float = 0.0, requester: str = "", before: Journal | None = None, replaces: str = ""
+    file: Release,
+    *,
+    asked: float = 0.0,
+    requester: str = "",
+    before: Journal | None = None,
+    replaces: str = "",
+    template: str = "",
 ) -> Subject:
     """What the release is about, for a watchdog: it has the journal, and no release file.
 
@@ -90,6 +112,7 @@ def subject_of(
         asked, requester: when this process says that it was asked for, and by whom.
         before: the journal that is gone on with: what it says of these two stands.
         replaces: the image that stable had when the release began.
+        template: the fingerprint of the template that it had then, where a whole one is released.
     """
     from canary.engine.subject import Subject, Workload
 
@@ -102,6 +125,7 @@ def subject_of(
             image=spec.image,
             hook=spec.promote.by == "hook",
             before=replaces,
+            template_before=template,
         )
     return Subject(
         name=file.metadata.name,

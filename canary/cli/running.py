@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from canary.cli.boundary import Failure
-from canary.cli.options import Format, Image, Output, ReleaseFile, read_release
+from canary.cli.options import Format, Image, Output, ReleaseFile, Template, read_release
 from canary.cli.signals import answered, person_there
 from canary.cli.target import IN_CLUSTER, Context, Kubeconfig
 from canary.core.outcome import ExitCode
@@ -58,6 +58,7 @@ def run(
     release: ReleaseFile,
     *,
     image: Image = None,
+    template: Template = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     live: Annotated[
@@ -90,7 +91,7 @@ def run(
 
     _end_like_any_process()
     _refuse_another_version()
-    file = read_release(release, image)
+    file = read_release(release, image, template=template)
     memory = Memory()
     with served(file, metrics_listen, metrics_port) as gauges, _screen(file, live) as screen:
         prepared = _prepared(file, kubeconfig, context, (memory, screen, *gauges))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from canary.cli.boundary import Failure
-from canary.cli.options import DryRun, EngineImage, Format, Image, Output, ReleaseFile, Wait
+from canary.cli.options import DryRun, EngineImage, Format, Image, Output, ReleaseFile, Template, Wait
 from canary.cli.target import Context, Kubeconfig, reach
 from canary.core.outcome import MEANING, ExitCode
 
@@ -33,6 +33,7 @@ def submit(
     release: ReleaseFile,
     *,
     image: Image = None,
+    template: Template = None,
     wait: Wait = True,
     until: Annotated[
         Until,
@@ -69,7 +70,7 @@ def submit(
     """
     from canary.cli.submitting import read
 
-    text, file = read(release, image)
+    text, file = read(release, image, template)
 
     def leave(code: ExitCode, why: str) -> None:
         if not (summary or junit or report):

@@ -23,17 +23,17 @@ from canary.core.release import Release as Running
 from canary.engine.journal import JournalError, decode
 from canary.ports import Conflict, PortError, Refused
 from canary.spec import Release, parse
-from canary.spec.load import LARGEST_FILE, read_bytes
+from canary.spec.load import LARGEST_FILE, read_bytes, template_source
 from canary.submitting import Attach, Create, Finished, World, decide, identity_of, job_name, pinned
-from canary.submitting.job import FILE_LIMIT, Submission, job_of, least_deadline
+from canary.submitting.job import FILE_LIMIT, Submission, job_of, least_deadline, template_text
 from canary.submitting.values import JobValues
 
 TRIES = 5
 """How often is decided anew when somebody else submits the same release at the same moment."""
 
 
-def read(path: Path, image: str | None) -> tuple[str, Release]:
-    """The release file as it was written, and as it is read with this image.
+def read(path: Path, image: str | None, template: Path | None = None, *, whole: bool = True) -> tuple[str, Release]:
+    """The release file as it was written, and as it is read with this image and this pod template; not whole, without.
 
     Raises:
         ReleaseFileError: it is not a release.
@@ -41,12 +41,25 @@ def read(path: Path, image: str | None) -> tuple[str, Release]:
     """
     piped = str(path) == "-"
     raw = sys.stdin.buffer.read(LARGEST_FILE + 1) if piped else read_bytes(path)
-    name = "<stdin>" if piped else str(path)
-    file = parse(raw, file=name, image=image)
-    if len(raw) > FILE_LIMIT:
+    name, folder = ("<stdin>", Path()) if piped else (str(path), path.parent)
+    source = template_source(template) if template is not None else None
+    file = parse(raw, file=name, image=image, template=source, folder=folder if whole else None)
+    text = raw.decode("utf-8-sig")
+    require_room(text, file, name)
+    return text, file
+
+
+def require_room(text: str, file: Release, name: str) -> None:
+    """Refuse what does not fit into a Job.
+
+    Raises:
+        Failure: the release file, with the pod template that it names, is too large.
+    """
+    if len(text.encode()) + len(template_text(file).encode()) > FILE_LIMIT:
+        what = f"{name} and its pod template are" if template_text(file) else f"{name} is"
         hint = "a release file has some hundred lines"
-        raise Failure(f"{name} is larger than {FILE_LIMIT // 1024} KiB", code=ExitCode.INVALID_RELEASE_FILE, hint=hint)
-    return raw.decode("utf-8-sig"), file
+        code = ExitCode.INVALID_RELEASE_FILE
+        raise Failure(f"{what} larger than {FILE_LIMIT // 1024} KiB", code=code, hint=hint)
 
 
 def require_a_pinned_image(file: Release, *, allow_mutable_tags: bool) -> None:

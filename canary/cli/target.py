@@ -105,7 +105,7 @@ def _file(which: str) -> Release | None:
     from canary.cli.options import read_release
 
     if which == "-" or which.endswith(ENDINGS) or "/" in which:
-        return read_release(Path(which))
+        return read_release(Path(which), whole=False)
     return None
 
 

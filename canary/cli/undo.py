@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,9 @@ from canary.core.outcome import ExitCode
 if TYPE_CHECKING:
     from canary.engine.journal import Journal
     from canary.spec import Release
+    from canary.spec.template import Source
+
+BY_HAND = "to release a version that you know: canary submit RELEASE --image IMG"
 
 
 def undo(
@@ -33,18 +37,22 @@ def undo(
 ) -> None:
     """Release the version that stable had before the newest promotion.
 
-    It is a release like any other: in steps, judged, and rolled back when that version is worse by now. What is
-    known is the image; env and config stay as they are. While a release is on its way, abort it instead.
+    It is a release like any other: in steps, judged, and rolled back when that version is worse by now. Where a whole
+    pod template was released, the one before it comes back, from the Deployment's own history; else the image, and env
+    and config stay as they are. While a release is on its way, abort it instead.
 
     Example:  canary undo release.yaml
     """
-    from canary.cli.submitting import read
+    from canary.cli.submitting import read, require_room
     from canary.spec import parse
 
-    text, file = read(release, None)
+    text, file = read(release, None, whole=False)
+    image, template = version_before(file, kubeconfig, context)
+    before = parse(text, file=str(release), image=image, template=template, folder=None)
+    require_room(text, before, str(release))
     carry(
         text,
-        parse(text, file=str(release), image=image_before(file, kubeconfig, context)),
+        before,
         wait=wait,
         until=Until.END,
         again=True,
@@ -57,30 +65,43 @@ def undo(
     )
 
 
-def image_before(file: Release, kubeconfig: Path | None, context: str | None) -> str:
-    """The image that stable had before the newest release of this route, if that one still is what stable runs.
+def version_before(file: Release, kubeconfig: Path | None, context: str | None) -> tuple[str, Source | None]:
+    """What stable had before the newest release of this route, if that one still is what stable runs.
+
+    Returns:
+        Its image, and its pod template where a whole one was released.
 
     Raises:
         Failure: there is nothing to undo, or going back would undo somebody else's work.
     """
     from canary.adapters.kubernetes import KubernetesJournals
+    from canary.adapters.kubernetes.history import NotKept, template_before
+    from canary.adapters.kubernetes.objects import Objects
     from canary.adapters.kubernetes.paths import named
     from canary.cli.resuming import readable
     from canary.cli.submitting import submissions_of
     from canary.ports import PortError
+    from canary.spec.template import Source
 
-    workload = file.spec.workload
+    workload, namespace = file.spec.workload, file.metadata.namespace
     if workload is None:
         hint = "without a workload the engine deploys nothing; swap the two Services in the file, and submit that"
         raise Failure("this release has no workload", code=ExitCode.USAGE, hint=hint)
     api = reach(kubeconfig, context)[0]
     name = named("canary", file.spec.route.name, "journal")
     try:
-        journal = readable(KubernetesJournals(api, namespace=file.metadata.namespace, name=name).load())
+        journal = readable(KubernetesJournals(api, namespace=namespace, name=name).load())
         now = submissions_of(api, file).stable_image(workload.name, workload.container)
+        image = to_go_back_to(journal, now, deployment=workload.name)
+        released = journal.subject.workload if journal and journal.subject else None
+        if released is None or not released.template_before:
+            return image, None
+        template = template_before(Objects(api, namespace), workload.name, released.template_before)
     except PortError as error:
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
-    return to_go_back_to(journal, now, deployment=workload.name)
+    except NotKept as error:
+        raise _nothing(str(error), BY_HAND) from error
+    return image, Source(name="the template before", raw=json.dumps(template).encode())
 
 
 def to_go_back_to(journal: Journal | None, now: str, *, deployment: str) -> str:
@@ -94,26 +115,25 @@ def to_go_back_to(journal: Journal | None, now: str, *, deployment: str) -> str:
     Raises:
         Failure: as above.
     """
-    from canary.adapters.kubernetes.stable import same_image
+    from canary.adapters.kubernetes.versions import same_image
     from canary.core.release import FINAL
 
-    by_hand = "to release a version that you know: canary submit RELEASE --image IMG"
     released = journal.subject.workload if journal and journal.subject else None
     if journal is None or released is None:
-        raise _nothing("no release of this route's workload is known", by_hand)
+        raise _nothing("no release of this route's workload is known", BY_HAND)
     outcome = journal.release.outcome
     if journal.release.phase not in FINAL or outcome is None:
         raise _nothing("a release is on its way", "stop it, and traffic goes back by itself: canary abort NAME")
     if outcome.code is not ExitCode.PROMOTED:
-        raise _nothing("the newest release was not promoted: stable runs what it ran before it", by_hand)
+        raise _nothing("the newest release was not promoted: stable runs what it ran before it", BY_HAND)
     if not same_image(now, released.image):
         raise _nothing(
             f"Deployment {deployment} runs {now}, and the newest release promoted {released.image}: somebody deployed "
             f"since",
-            by_hand,
+            BY_HAND,
         )
-    if not released.before or same_image(released.before, released.image):
-        raise _nothing("the version before the newest release is not known", by_hand)
+    if not released.before or (same_image(released.before, released.image) and not released.template_before):
+        raise _nothing("the version before the newest release is not known", BY_HAND)
     return released.before
 
 

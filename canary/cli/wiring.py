@@ -18,7 +18,7 @@ from canary.cli.attempts import attempt_of
 from canary.cli.checking import pool_of, preflights_of, target_on, workloads_of
 from canary.cli.question import judge_config
 from canary.cli.reads import source_of, stable_alone, with_tests
-from canary.cli.resuming import image_before, subject_of
+from canary.cli.resuming import image_before, subject_of, template_before
 from canary.core.outcome import ExitCode
 from canary.core.policy import policy_of
 from canary.core.release import Release as Running
@@ -116,6 +116,7 @@ def wired(
             requester=turn.requester,
             before=journal,
             replaces=image_before(journal, workloads),
+            template=template_before(file, journal, workloads),
         ),
     )
     fate = partial(own_fate, api, namespace=namespace, job=own_job(os.environ), now=clock.now)

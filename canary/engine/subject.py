@@ -14,6 +14,7 @@ class Workload(BaseModel):
         image: the new version.
         hook: somebody else gives stable the new version; its Deployment is not written.
         before: the image that stable had when the release began, for whoever wants it back; empty where nobody read it.
+        template_before: the fingerprint of stable's pod template then, where a whole template is released; else empty.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,6 +24,7 @@ class Workload(BaseModel):
     image: str
     hook: bool = False
     before: str = ""
+    template_before: str = ""
 
 
 class Subject(BaseModel):

@@ -15,9 +15,12 @@ from typing import Any
 from analysis.judge import JudgeConfig
 from analysis.packs import PACKS
 from analysis.planning import Prospect, Traffic, prospect
-from canary.report import beside, prospects, words
+from canary.report import beside, changed, prospects, words
+from canary.report.changed import Change
 from canary.spec import Release
 from canary.spec.plan import steps_of
+from canary.spec.template import PodTemplate
+from canary.spec.traffic import Workload
 from strategies.plan import Step
 from strategies.route.lowering import detach, lower
 from strategies.route.model import STAMP, RefId, Rule, rules_of
@@ -30,6 +33,7 @@ Apply = Callable[[Any, Patch], Any]
 ALL = Decimal(100)
 TOKEN = "<token>"  # noqa: S105 - a placeholder in a printed plan: the engine makes the real one when it starts
 RELEASE = "<release>"
+_SHOW = "What it changes: --workload FILE, from kubectl get deployment NAME -o yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,8 @@ class Planned:
         unseen: what these counters cannot see, one sentence each.
         verified: on what they were tried.
         rules: how the metrics are judged that are not judged at every look, one sentence each.
+        template: the file that the pod template comes from; empty where it is the running Deployment's.
+        changes: what that file changes; None where the running Deployment was not told.
     """
 
     release: str
@@ -86,6 +92,8 @@ class Planned:
     unseen: tuple[str, ...] = ()
     verified: str = ""
     rules: tuple[str, ...] = ()
+    template: str = ""
+    changes: tuple[Change, ...] | None = None
 
 
 def planned(
@@ -95,6 +103,7 @@ def planned(
     apply: Apply | None = None,
     sight: tuple[JudgeConfig, Traffic] | None = None,
     config: JudgeConfig | None = None,
+    workload: Mapping[str, Any] | None = None,
 ) -> Planned:
     """The plan of a release, with weights and writes when its route is given.
 
@@ -104,6 +113,7 @@ def planned(
         apply: what a JSON Patch makes of a document.
         sight: the judge's config and the traffic to expect; adds what each step can see.
         config: the judge's; adds how metrics are judged that are not judged at every look.
+        workload: stable's Deployment as it is; adds what a pod template from a file changes.
 
     Raises:
         SurgeryError: the route has no room for this plan, or does not send to stable.
@@ -133,6 +143,7 @@ def planned(
     if route is not None and apply is not None:
         writes, restored = _on_route(release, route, writes, apply)
     known = PACKS.get(spec.analysis.gateway)
+    template = spec.workload.template if spec.workload and isinstance(spec.workload.template, PodTemplate) else None
     return Planned(
         release=release.metadata.name,
         namespace=release.metadata.namespace,
@@ -145,7 +156,16 @@ def planned(
         unseen=known.blind if known else (),
         verified=known.verified if known else "",
         rules=tuple(beside.rules(config)) if config else (),
+        template=template.file if template else "",
+        changes=_changes(spec.workload, workload) if template and workload is not None else None,
     )
+
+
+def _changes(workload: Workload | None, deployment: Mapping[str, Any]) -> tuple[Change, ...]:
+    if workload is None or not isinstance(workload.template, PodTemplate):
+        return ()
+    live = (deployment.get("spec") or {}).get("template") or {}
+    return tuple(changed.changes(live, workload.template.template, container=workload.container))
 
 
 def _sees(step: Step, config: JudgeConfig, traffic: Traffic) -> Prospect:
@@ -244,6 +264,9 @@ def text(plan: Planned) -> str:
         lines += [f"  ({plan.verified})"]
     if plan.rules:
         lines += ["", "Beside the test at every look:", *(f"{'':2}{rule}" for rule in plan.rules)]
+    if plan.template:
+        unknown = [f"The pod template comes from {plan.template}. {_SHOW}"]
+        lines += ["", *(unknown if plan.changes is None else changed.lines(list(plan.changes), file=plan.template))]
     if plan.restored is not None:
         end = "equals" if plan.restored else "does NOT equal"
         lines += ["", f"The route's spec after the last write {end} the one before the first."]

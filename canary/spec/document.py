@@ -26,6 +26,7 @@ MOST_PROBLEMS = 100
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,3})?")
+_OCTAL = re.compile(r"0[0-7]+")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -86,22 +87,24 @@ class _Open:
     key: str | None = None
 
 
-def read(text: str, *, file: str) -> Document:
+def read(text: str, *, file: str, manifest: bool = False) -> Document:
     """The only document in a text.
 
     Args:
         text: the file's text.
         file: what to call it in problems.
+        manifest: it is a Kubernetes object, which may say null, and in which other readers see more than is written:
+            such spellings are problems.
 
     Raises:
         ReleaseFileError: it cannot be read to its end; the last problem says where and why.
     """
-    return _Reader(file).read(text)
+    return _Reader(file, manifest=manifest).read(text)
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, file: str, *, manifest: bool) -> None:
+        self._file, self._manifest = file, manifest
         self._stack: list[_Open] = []
         self._anchors: dict[str, Node] = {}
         self._roots: list[Node] = []
@@ -112,7 +115,8 @@ class _Reader:
         for event in self._events(text):
             self._take(event)
         if not self._roots:
-            self._stop(Place(1, 1), "the file is empty", "see what belongs in it with: canary schema")
+            hint = "write a pod template" if self._manifest else "see what belongs in it with: canary schema"
+            self._stop(Place(1, 1), "the file is empty", hint)
         return Document(self._roots[0], tuple(self._problems))
 
     def _check_characters(self, text: str) -> None:
@@ -148,7 +152,8 @@ class _Reader:
         place = _place(event.start_mark)
         match event:
             case events.DocumentStartEvent() if self._roots:
-                self._stop(place, "a second document begins here", "write one release in each file")
+                what = "object" if self._manifest else "release"
+                self._stop(place, "a second document begins here", f"write one {what} in each file")
             case events.AliasEvent(anchor=anchor):
                 node = self._anchors.get(str(anchor))
                 if node is None:
@@ -171,6 +176,8 @@ class _Reader:
         top = self._stack[-1] if self._stack else None
         text = str(event.value)
         if top and top.is_mapping and top.key is None:
+            if self._manifest and text == "<<":
+                self._note(place, "merge keys are not read", "write out what is merged")
             if text in top.node.keys:
                 first = top.node.keys[text]
                 self._note(place, f"the key {shown(text)} is written twice", f"the first is in line {first.line}")
@@ -178,7 +185,10 @@ class _Reader:
             top.node.keys.setdefault(text, place)
             return
         value = _resolved(text) if event.implicit[0] else text
-        if value is None:
+        if self._manifest and event.implicit[0] and _OCTAL.fullmatch(text):
+            # YAML 1.1, which kubectl reads, takes it for octal: another mode of a file than it says here.
+            self._note(place, f"this number begins with 0: {shown(text)}", f"write {int(text, 8)}, which kubectl reads")
+        if value is None and not (self._manifest and top and top.is_mapping):
             place = self._key_place(place)
             self._note(place, "there is no value here", "give it one, or delete the line")
         node = Node(place, value)

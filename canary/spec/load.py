@@ -9,27 +9,42 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from canary.spec import document
-from canary.spec.document import Place
+from canary.spec.document import Node, Place
 from canary.spec.names import check_image
 from canary.spec.problems import Problem, ReleaseFileError, shown
 from canary.spec.release import Release
+from canary.spec.template import LIVE, About, PodTemplate, Source, beside
+from canary.spec.template import read as read_template
 from canary.spec.translate import problems
 
 LARGEST_FILE = 256 * 1024
 """Bytes. A release file has some hundred lines; this holds them a hundred times over."""
 
 
-def load(path: Path, *, image: str | None = None) -> Release:
-    """Read a release file.
+def load(path: Path, *, image: str | None = None, template: Source | None = None, whole: bool = True) -> Release:
+    """Read a release file, and the pod template that it names.
 
     Args:
         path: where it is.
         image: the new version, in place of the file's own; what CI gives with --image.
+        template: the pod template, in place of the one that the file names.
+        whole: without, the pod template is not read, and the release says live in its place: for whoever only asks
+            what the release is about, and may not have that file.
 
     Raises:
         ReleaseFileError: it cannot be read, or is not a release; every problem is in it.
     """
-    return parse(read_bytes(path), file=str(path), image=image)
+    folder = path.parent if whole else None
+    return parse(read_bytes(path), file=str(path), image=image, template=template, folder=folder)
+
+
+def template_source(path: Path) -> Source:
+    """A pod template that is named beside the release file, wherever it is.
+
+    Raises:
+        ReleaseFileError: it cannot be read.
+    """
+    return Source(name=str(path), raw=read_bytes(path))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -46,13 +61,22 @@ def read_bytes(path: Path) -> bytes:
         raise _failure(str(path), f"the file cannot be read: {reason}", "check the path") from None
 
 
-def parse(raw: bytes | str, *, file: str = "release.yaml", image: str | None = None) -> Release:
+def parse(
+    raw: bytes | str,
+    *,
+    file: str = "release.yaml",
+    image: str | None = None,
+    template: Source | None = None,
+    folder: Path | None = Path(),
+) -> Release:
     """Read a release from the bytes or the text of a file.
 
     Args:
         raw: the content; bytes are UTF-8, with or without a byte order mark.
         file: what to call it in problems.
         image: the new version, in place of the file's own.
+        template: the pod template, in place of the one that the file names.
+        folder: where the file that is named is looked for; None reads none, and the release says live in its place.
 
     Raises:
         ReleaseFileError: it is not a release; every problem is in it.
@@ -65,6 +89,8 @@ def parse(raw: bytes | str, *, file: str = "release.yaml", image: str | None = N
     if image is not None:
         found += _override_problems(image)
         value = _with_image(value, image)
+    value, of_template = _with_template(content.root, value, file, template=template, folder=folder)
+    found += of_template
     try:
         release = Release.model_validate(value)
     except ValidationError as error:
@@ -77,6 +103,45 @@ def parse(raw: bytes | str, *, file: str = "release.yaml", image: str | None = N
     if found:
         raise ReleaseFileError(found)
     return release
+
+
+def _with_template(
+    root: Node, value: dict[str, Any], file: str, *, template: Source | None, folder: Path | None
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The release with the pod template in place of its file's name, and what is wrong with that."""
+    spec = value.get("spec")
+    workload = spec.get("workload") if isinstance(spec, dict) else None
+    written = workload.get("template", LIVE) if isinstance(workload, dict) else LIVE
+    if not isinstance(spec, dict) or not isinstance(workload, dict) or not isinstance(written, str):
+        return value, []
+    if template is None and written == LIVE:
+        return value, []
+
+    def put(what: PodTemplate | str) -> dict[str, Any]:
+        return {**value, "spec": {**spec, "workload": {**workload, "template": what}}}
+
+    if template is None and folder is None:
+        return put(LIVE), []
+    try:
+        return put(read_template(template or beside(folder or Path(), written), _about(value, workload))), []
+    except ReleaseFileError as error:
+        return put(LIVE), list(error.problems)
+    except ValueError as error:
+        node = root.children["spec"].children["workload"].children["template"]
+        place, key = node.place, "spec.workload.template"
+        message, hint = map(str, error.args)
+        problem = Problem(
+            file=file, line=place.line, column=place.column, key=key, message=message, value=shown(written), hint=hint
+        )
+        return put(LIVE), [problem]
+
+
+def _about(value: dict[str, Any], workload: dict[str, Any]) -> About:
+    metadata = value.get("metadata")
+    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    said = (namespace, workload.get("name"), workload.get("container"))
+    texts = [each if isinstance(each, str) else "" for each in said]
+    return About(namespace=texts[0], deployment=texts[1], container=texts[2])
 
 
 def _override_problems(image: str) -> list[Problem]:

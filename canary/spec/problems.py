@@ -42,11 +42,11 @@ class ReleaseFileError(Exception):
     """A release file that cannot be used.
 
     Attributes:
-        problems: everything that was found, in the order of the file; never empty.
+        problems: everything that was found, in the order of each file; never empty.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems), key=lambda p: (p.line, p.column, p.key, p.message)))
+        self.problems = tuple(sorted(set(problems), key=lambda p: (p.file, p.line, p.column, p.key, p.message)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

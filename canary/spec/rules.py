@@ -11,6 +11,7 @@ from canary.spec.objection import Objection, Path, exactly_one
 from canary.spec.plan import steps_of
 from canary.spec.quantities import PROMOTION, format_duration
 from canary.spec.strategy import Exponential, Linear, Strategy
+from canary.spec.template import LIVE
 from strategies.plan import MOST_STEPS, Plan
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def objections(spec: Spec) -> Iterator[Objection]:
     yield from metrics(spec, (*at, "analysis", "metrics"))
     yield from _hold(spec.bake, (*at, "bake"))
     yield from _gates(spec, (*at, "gates"))
+    yield from _promotion(spec, (*at, "promote", "by"))
     yield from _times(spec, at)
     yield from _waits(spec, (*at, "analysis"))
 
@@ -201,6 +203,16 @@ def _gates(spec: Spec, path: Path) -> Iterator[Objection]:
                 "gates of one release expire alike",
                 f"write {spec.gates[0].on_expiry}, as the first gate does",
             )
+
+
+def _promotion(spec: Spec, path: Path) -> Iterator[Objection]:
+    workload = spec.workload
+    if spec.promote.by == "hook" and workload is not None and workload.template != LIVE:
+        yield Objection(
+            path,
+            "the engine knows a hook's work by the image alone, and a template is more than that",
+            "write engine, or template: live and let the tool change the rest before or after the release",
+        )
 
 
 def _plan(spec: Spec) -> Plan:

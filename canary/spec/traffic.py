@@ -8,6 +8,7 @@ from pydantic import Field
 
 from canary.spec.base import Part
 from canary.spec.names import LabelName, ObjectName, Port, RuleRef, ServiceName
+from canary.spec.template import Template
 
 
 class Route(Part):
@@ -49,9 +50,12 @@ class Workload(Part):
     container: LabelName | None = Field(
         default=None, description="The container that gets the image. Default: the only one."
     )
-    template: Literal["live"] = Field(
+    # What runs is what is known to run; whoever writes a file decides about env, config and probes as well.
+    template: Template = Field(
         default="live",
-        description="Where the canary's pod template comes from: the running Deployment's, with the new image.",
+        description="Where the canary's pod template comes from: live is the running Deployment's; or a file below "
+        "this one's folder with a pod template or a whole Deployment, so that env, config and probes are released "
+        "with the image. Default: live.",
     )
     copies: Annotated[
         tuple[

@@ -13,6 +13,7 @@ from typing import Any
 from canary.core.aftermath import JobAction, codes_for
 from canary.core.policy import LAST_CALL
 from canary.spec import Release
+from canary.spec.template import LIVE, PodTemplate
 from canary.submitting import changes
 from canary.submitting.identity import SERVICE_LABEL
 from canary.submitting.values import JobValues
@@ -25,10 +26,13 @@ SPARE = 600.0
 FILE_NOTE = changes.PREFIX + "release-file"
 """Annotation of the pod whose value is the release file's text."""
 
-FILE_LIMIT = 192 * 1024
-"""Bytes of a release file: all annotations of an object together hold 256 KiB."""
+TEMPLATE_NOTE = changes.PREFIX + "template-file"
+"""The same for the pod template that the release file names."""
 
-FOLDER, FILE = "/etc/canary", "release.yaml"
+FILE_LIMIT = 192 * 1024
+"""Bytes of a release file and its pod template: all annotations of an object together hold 256 KiB."""
+
+FOLDER, FILE, TEMPLATE = "/etc/canary", "release.yaml", "template.yaml"
 TERMINATION_LOG = "/dev/termination-log"
 CONTAINER = "canary"
 
@@ -59,6 +63,12 @@ class Submission:
     account: str
     version: str
     requester: str = ""
+
+
+def template_text(file: Release) -> str:
+    """The pod template that a release file names, as it was written; empty where it names none."""
+    template = file.spec.workload.template if file.spec.workload else LIVE
+    return template.text if isinstance(template, PodTemplate) else ""
 
 
 def least_deadline(file: Release) -> int:
@@ -129,8 +139,13 @@ def _pod_metadata(given: Submission) -> Object:
     }
     return {
         "labels": labels | values.pod_labels,
-        "annotations": notes | values.pod_annotations | {FILE_NOTE: given.text},
+        "annotations": notes | values.pod_annotations | _files(given),
     }
+
+
+def _files(given: Submission) -> dict[str, str]:
+    template = template_text(given.file)
+    return {FILE_NOTE: given.text, **({TEMPLATE_NOTE: template} if template else {})}
 
 
 def _pod(given: Submission) -> Object:
@@ -140,7 +155,10 @@ def _pod(given: Submission) -> Object:
         {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": values.node_loss_seconds}
         for taint in taints
     ]
-    path = {"path": FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{FILE_NOTE}']"}}
+    names = {FILE_NOTE: FILE, TEMPLATE_NOTE: TEMPLATE}
+    paths = [
+        {"path": names[note], "fieldRef": {"fieldPath": f"metadata.annotations['{note}']"}} for note in _files(given)
+    ]
     optional = {
         "priorityClassName": values.priority_class_name,
         "imagePullSecrets": values.image_pull_secrets,
@@ -163,7 +181,7 @@ def _pod(given: Submission) -> Object:
         },
         "containers": [_container(given)],
         "volumes": [
-            {"name": "release", "downwardAPI": {"items": [path]}},
+            {"name": "release", "downwardAPI": {"items": paths}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
             *values.volumes,
         ],
@@ -172,12 +190,13 @@ def _pod(given: Submission) -> Object:
 
 def _container(given: Submission) -> Object:
     values, image, port = given.values, given.file.spec.image, given.values.metrics_port
+    template = ["--template", f"{FOLDER}/{TEMPLATE}"] if template_text(given.file) else []
     metrics = [f"--metrics-port={port}", "--metrics-listen=0.0.0.0"] if port else []
     return {
         "name": CONTAINER,
         "image": values.image,
         "imagePullPolicy": values.image_pull_policy,
-        "args": ["run", f"{FOLDER}/{FILE}", "--lines", *metrics, *(["--image", image] if image else [])],
+        "args": ["run", f"{FOLDER}/{FILE}", *template, "--lines", *metrics, *(["--image", image] if image else [])],
         **({"ports": [{"name": "metrics", "containerPort": port, "protocol": "TCP"}]} if port else {}),
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},

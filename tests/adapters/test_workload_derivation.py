@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from canary.adapters.kubernetes import derive
 from canary.adapters.kubernetes.labels import takes
 from canary.adapters.kubernetes.rollout import ready_endpoints, rollout, trouble
-from canary.adapters.kubernetes.stable import same_image
+from canary.adapters.kubernetes.versions import same_image
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=300)
 

@@ -87,6 +87,31 @@ def test_every_verb_says_why(helm: Any) -> None:
     assert '"*"' not in ran.out
 
 
+def test_a_template_beside_the_release_file_is_asked_for_and_not_forgotten(
+    helm: Any, job_values: dict[str, str], documents: Callable[[str], Any], tmp_path: Path
+) -> None:
+    template = f"release.template={RELEASES / 'deploy' / 'user-service.yaml'}"
+    (tmp_path / "another").write_text("another")
+    ran = helm.render(RELEASES / "with-config.yaml", **job_values)
+    assert "--set-file release.template=deploy/user-service.yaml" in ran.err
+    ran = helm.render(RELEASES / "minimal.yaml", "--set-file", template, **job_values)
+    assert "the release file names none" in ran.err
+    names = set()
+    for given in (template, f"release.template={tmp_path / 'another'}"):
+        ran = helm.render(RELEASES / "with-config.yaml", "--set-file", given, **job_values)
+        names.add(next(each["metadata"]["name"] for each in documents(ran.out) if each["kind"] == "Job"))
+    assert len(names) == 2
+
+
+def test_only_where_a_template_is_released_may_ci_read_a_deployments_history(objects: Objects, minimal: str) -> None:
+    def asked(text: str) -> bool:
+        rules = objects(text)["Role", "canary-user-service-submitter"]["rules"]
+        return {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]} in rules
+
+    assert not asked(minimal)
+    assert asked((RELEASES / "with-config.yaml").read_text())
+
+
 def test_what_the_chart_asks_for_is_read_only_for_viewers(objects: Objects, minimal: str) -> None:
     roles = objects(minimal, "--set-json", VIEWERS)
     viewer = roles["Role", "canary-user-service-viewer"]

@@ -282,3 +282,24 @@ def test_a_route_as_kubectl_prints_it_with_nulls_is_read(canary: Callable[..., A
     text = ROUTE.read_text().replace("namespace: shop}", "namespace: shop, creationTimestamp: null}")
     (tmp_path / "route.yaml").write_text(text)
     assert canary("plan", RELEASE, "--route", str(tmp_path / "route.yaml")).code == 0
+
+
+def test_what_a_template_changes_in_the_running_deployment(canary: Callable[..., Any], tmp_path: Path) -> None:
+    release = str(ROOT / "examples" / "releases" / "with-config.yaml")
+    assert "What it changes: --workload FILE" in canary("plan", release).out
+    live = tmp_path / "live.yaml"
+    running = (ROOT / "examples" / "releases" / "deploy" / "user-service.yaml").read_text()
+    live.write_text(running.replace("value: info", "value: hunter2").replace("cpu: 250m", "cpu: 100m"))
+    ran = canary("plan", release, "--workload", str(live))
+    assert ran.code == 0
+    assert '~ spec.containers[app].resources.requests[cpu]: "100m" -> "250m"' in ran.out
+    assert "~ spec.containers[app].env[LOG_LEVEL].value\n" in ran.out
+    told = json.loads(canary("plan", release, "--workload", str(live), "-o", "json").out)
+    assert [each["path"] for each in told["changes"]] == [
+        "spec.containers[app].env[LOG_LEVEL].value",
+        "spec.containers[app].resources.requests[cpu]",
+    ]
+    assert "hunter2" not in ran.out + json.dumps(told)
+    ran = canary("plan", release, "--workload", str(ROUTE))
+    assert ran.code == 2
+    assert "does not hold the Deployment shop/user-service" in ran.err

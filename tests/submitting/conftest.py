@@ -133,8 +133,8 @@ class Ci:
         condition = {"type": kind, "status": "True", "reason": reason, "message": ""}
         self.server.patch(f"{self.jobs_path}/{job}/status", {"status": {"conditions": [condition]}})
 
-    def journal(self, letter: str, phase: Phase, code: ExitCode | None, *, since: float = 4e9) -> None:
-        """The route's journal, as a release of this image left it."""
+    def journal(self, letter: str, phase: Phase, code: ExitCode | None, *, since: float = 4e9, **replaced: str) -> None:
+        """The route's journal, as a release of this image left it; replaced: what it knows of stable before."""
         file = parse(self.release.read_bytes(), file="x", image=image(letter))
         outcome = None if code is None else Outcome(code=code, reason=f"because of {letter}", decided=since)
         release = Release(
@@ -147,7 +147,9 @@ class Ci:
             since=since,
         )
         text = encode(
-            Journal(release=release, identity=identity_of(file), subject=subject_of(file, replaces=image("0")))
+            Journal(
+                release=release, identity=identity_of(file), subject=subject_of(file, replaces=image("0"), **replaced)
+            )
         )
         path = f"{self.maps}/canary-shop-journal"
         if self.server.call("GET", path).status_code == 404:
@@ -155,12 +157,28 @@ class Ci:
         else:
             self.server.patch(path, {"data": {"journal": text}})
 
-    def promote(self, job: str, letter: str) -> None:
+    def keep(self, template: Any, *, revision: int) -> None:
+        """The Deployment controller's ReplicaSet for a template of the shop."""
+        uid = self.server.get(f"{self.deployments}/shop")["metadata"]["uid"]
+        labels = {**template["metadata"]["labels"], "pod-template-hash": str(revision)}
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop", "uid": uid, "controller": True}
+        metadata = {
+            "name": f"shop-{revision}",
+            "labels": labels,
+            "annotations": {"deployment.kubernetes.io/revision": str(revision)},
+            "ownerReferences": [owner],
+        }
+        kept = {**template, "metadata": {**template["metadata"], "labels": labels}}
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": kept}
+        path = self.deployments.replace("deployments", "replicasets")
+        self.server.create(path, {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec})
+
+    def promote(self, job: str, letter: str, *, template_before: str = "") -> None:
         """A release goes well: stable runs it, the journal says so, its Job is complete."""
         container = {"name": "app", "image": image(letter)}
         body = {"spec": {"template": {"spec": {"containers": [container]}}}}
         self.server.patch(f"{self.deployments}/shop", body)
-        self.journal(letter, Phase.SUCCEEDED, ExitCode.PROMOTED)
+        self.journal(letter, Phase.SUCCEEDED, ExitCode.PROMOTED, template=template_before)
         self.tell(job, "SUCCEEDED", "promoted", code=0)
         self.finish(job, "Complete", "CompletionsReached")
 

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from canary.adapters.kubernetes.derive import fingerprint
+from canary.adapters.kubernetes.history import REVISION
 from canary.cli.main import main
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 from canary.submitting import job_name
 from canary.submitting.changes import IDENTITY, NONCE
+from canary.submitting.job import TEMPLATE_NOTE
 from tests.apiserver.conftest import ADMIN
 from tests.submitting.conftest import Ci, image, until
 
@@ -229,6 +232,30 @@ def test_undo_releases_the_version_before(ci: Ci, capsys: Out, monkeypatch: pyte
     assert main(["undo", *given]) == 0, capsys.readouterr().err
     made = [job["spec"]["template"]["spec"]["containers"][0]["args"][-1] for job in ci.jobs()]
     assert sorted(made) == [image("0"), image("a")]
+
+
+def test_undo_gives_a_whole_template_back_from_the_deployments_history(ci: Ci, capsys: Out) -> None:
+    old = ci.server.get(f"{ci.deployments}/shop")["spec"]["template"]
+    assert ci.start("a") == 0
+    ci.promote(only(ci), "a", template_before=fingerprint({"spec": {"template": old}}))
+    ci.keep(old, revision=1)
+    ci.server.patch(f"{ci.deployments}/shop", {"metadata": {"annotations": {REVISION: "2"}}})
+    given = ("undo", str(ci.release), "--no-wait", "--kubeconfig", str(ci.kubeconfig))
+    assert main(list(given)) == 0, capsys.readouterr().err
+    (job,) = (job for job in ci.jobs() if image("0") in job["spec"]["template"]["spec"]["containers"][0]["args"])
+    carried = job["spec"]["template"]["metadata"]["annotations"][TEMPLATE_NOTE]
+    assert json.loads(carried) == old
+    assert "--template" in job["spec"]["template"]["spec"]["containers"][0]["args"]
+    # Nobody may list them; somebody deployed since; the history ends earlier.
+    fault(ci, {"status": 403}, resource="replicasets.apps", verb="list")
+    assert main(list(given)) == ExitCode.PREFLIGHT_FAILED
+    ci.server.patch(f"{ci.deployments}/shop", {"metadata": {"annotations": {REVISION: "3"}}})
+    assert main(list(given)) == ExitCode.PREFLIGHT_FAILED
+    ci.server.call("DELETE", f"{ci.deployments.replace('deployments', 'replicasets')}/shop-1")
+    assert main(list(given)) == ExitCode.PREFLIGHT_FAILED
+    said = capsys.readouterr().err
+    for words in ("403", "somebody deployed", "revisionHistoryLimit"):
+        assert words in said
 
 
 def test_a_rotated_token_is_read_again(ci: Ci, capsys: Out) -> None:

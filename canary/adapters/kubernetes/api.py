@@ -91,14 +91,19 @@ class Api:
         content_type: str,
         doing: str,
         dry_run: bool = False,
+        strict: bool = False,
         deadline: Deadline | None = None,
     ) -> JsonObject:
         """Patch an object and return it as acknowledged.
 
+        Args:
+            path, body, content_type, doing, dry_run, deadline: as elsewhere.
+            strict: a field that the server does not know is refused, and not dropped.
+
         Raises:
             Conflict: it moved, or a JSON Patch did not apply to it.
         """
-        query = self._writing(dry_run)
+        query = {**self._writing(dry_run), **({"fieldValidation": "Strict"} if strict else {})}
         return self._call(_request("PATCH", path, query, doing=doing, body=body, content_type=content_type), deadline)
 
     def delete(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from canary.adapters.kubernetes.labels import Unescapable, apart_from_itself, distinct_labels
+from canary.adapters.kubernetes.labels import Unescapable, apart_from_itself, distinct_labels, takes
 from canary.adapters.kubernetes.paths import DEPLOYMENT, MANAGED, PART_LABEL, PREFIX, RELEASE_LABEL, named
 from canary.adapters.kubernetes.paths import SERVICE as SERVICES
 from canary.ports import JsonObject
@@ -20,8 +20,11 @@ from canary.ports import JsonObject
 STABLE_IMAGE = PREFIX + "stable-image"
 STABLE_REPLICAS = PREFIX + "stable-replicas"
 STABLE_TEMPLATE = PREFIX + "stable-template"
+OLD_TEMPLATE = PREFIX + "old-template"
+NEW_TEMPLATE = PREFIX + "new-template"
 """Annotations of the canary's Deployment: what stable was when the canary was made from it. They live exactly as
-long as they are needed, and nothing of ours stands on stable."""
+long as they are needed, and nothing of ours stands on stable. The last two only where a whole template is released:
+stable's own, to be put back, and the fingerprint that stable will have at promotion."""
 
 HEADROOM = Decimal("1.2")
 """More replicas than the share alone asks for, up to as many as stable had."""
@@ -105,8 +108,30 @@ def container_of(deployment: Mapping[str, Any], name: str | None) -> tuple[int, 
 
 def fingerprint(deployment: Mapping[str, Any]) -> str:
     """Changes with every change of the pod template."""
-    text = json.dumps(deployment["spec"]["template"], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(compact(deployment["spec"]["template"]).encode()).hexdigest()[:16]
+
+
+def compact(value: object) -> str:
+    """The one spelling of a value as JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def with_image(template: Mapping[str, Any], container: str | None, image: str, *, name: str) -> JsonObject:
+    """A pod template with another image in one container.
+
+    Args:
+        template: stays as it is.
+        container: which container gets the image; None for the only one.
+        image: the new one.
+        name: of the Deployment, for sentences.
+
+    Raises:
+        Underivable: there is no such container.
+    """
+    made: JsonObject = json.loads(json.dumps(template))
+    index, _ = container_of({"metadata": {"name": name}, "spec": {"template": made}}, container)
+    made["spec"]["containers"][index]["image"] = image
+    return made
 
 
 def canary_deployment(
@@ -118,8 +143,10 @@ def canary_deployment(
     selectors: Iterable[Mapping[str, Any]],
     replicas: int,
     keep: Iterable[Mapping[str, Any]] = (),
+    template: Mapping[str, Any] | None = None,
+    promised: str = "",
 ) -> JsonObject:
-    """The canary's Deployment: stable's template with the new image and labels of its own.
+    """The canary's Deployment: stable's template, or a given one, with the new image and labels of its own.
 
     Args:
         stable: stable's Deployment as it is now.
@@ -129,26 +156,28 @@ def canary_deployment(
         selectors: LabelSelectors that must not take the canary's pods: of Services, Deployments, budgets.
         replicas: how many.
         keep: LabelSelectors that had better take them, such as those of NetworkPolicies.
+        template: in place of stable's.
+        promised: the fingerprint that stable will have with it.
 
     Raises:
         Underivable: there is no such container, or a selector cannot be escaped.
     """
-    index, before = container_of(stable, container)
+    _, before = container_of(stable, container)
     spec = stable["spec"]
-    template: JsonObject = json.loads(json.dumps(spec["template"]))
-    template["spec"]["containers"][index]["image"] = image
-    metadata = template.get("metadata") or {}
+    made = with_image(template or spec["template"], container, image, name=stable["metadata"]["name"])
+    metadata = made.get("metadata") or {}
     old, own, notes = metadata.get("labels") or {}, own_labels(release), portable(metadata.get("annotations"))
     try:
         labels = distinct_labels(old, [spec["selector"], *selectors], keep=keep, endings=endings(release))
     except Unescapable as error:
         raise Underivable(str(error)) from error
-    template["metadata"] = {"labels": {**labels, **own}, **({"annotations": notes} if notes else {})}
-    apart_from_itself(template["spec"], before=old, after=labels, own=own)
+    made["metadata"] = {"labels": {**labels, **own}, **({"annotations": notes} if notes else {})}
+    apart_from_itself(made["spec"], before=old, after=labels, own=own)
     known = {
         STABLE_IMAGE: str(before.get("image", "")),
         STABLE_REPLICAS: str(replicas_of(stable)),
         STABLE_TEMPLATE: fingerprint(stable),
+        **({OLD_TEMPLATE: compact(spec["template"]), NEW_TEMPLATE: promised} if template else {}),
     }
     return {
         "apiVersion": DEPLOYMENT.api_version,
@@ -164,7 +193,7 @@ def canary_deployment(
             "replicas": replicas,
             "revisionHistoryLimit": 0,
             "selector": {"matchLabels": own_labels(release)},
-            "template": template,
+            "template": made,
         },
     }
 
@@ -207,6 +236,23 @@ def portable(annotations: Mapping[str, str] | None) -> dict[str, str]:
     }
 
 
+def check_selected(stable: Mapping[str, Any], template: Mapping[str, Any]) -> None:
+    """Whether stable's Deployment, whose selector nobody can change, would select the pods of another template.
+
+    Raises:
+        Underivable: it would not.
+    """
+    selector, labels = stable["spec"]["selector"], labels_of_template(template)
+    if takes(selector, labels):
+        return
+    wanted = ", ".join(f"{key}: {value}" for key, value in (selector.get("matchLabels") or {}).items())
+    have = ", ".join(f"{key}: {value}" for key, value in labels.items()) or "none"
+    raise Underivable(
+        f"it selects pods with {wanted or selector}, which no release can change, and the template's labels are "
+        f"{have}; write the selector's labels in the template's metadata.labels"
+    )
+
+
 def replace_image(index: int, *, container: str, before: str, after: str) -> list[JsonObject]:
     """A JSON Patch of one container's image that holds only while the container and its image are what they were."""
     path = f"/spec/template/spec/containers/{index}"
@@ -217,9 +263,26 @@ def replace_image(index: int, *, container: str, before: str, after: str) -> lis
     ]
 
 
+def replace_template(deployment: Mapping[str, Any], template: JsonObject) -> list[JsonObject]:
+    """A JSON Patch of the whole pod template that holds only for the version of the Deployment that was read.
+
+    By its version and not by the template: API servers compare what a patch tests letter by letter, escapes included.
+    """
+    version = str(deployment["metadata"].get("resourceVersion") or "")
+    return [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+        {"op": "replace", "path": "/spec/template", "value": template},
+    ]
+
+
 def labels_of(deployment: Mapping[str, Any]) -> dict[str, str]:
     """Labels of its pods."""
-    return (deployment["spec"]["template"].get("metadata") or {}).get("labels") or {}
+    return labels_of_template(deployment["spec"]["template"])
+
+
+def labels_of_template(template: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of the pods that are made from it."""
+    return (template.get("metadata") or {}).get("labels") or {}
 
 
 def replicas_of(deployment: Mapping[str, Any]) -> int:

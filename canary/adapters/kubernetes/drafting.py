@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from canary.adapters.kubernetes import derive, neighbours
+from canary.adapters.kubernetes import derive, neighbours, versions
 from canary.adapters.kubernetes.copying import Scaler, scalers_of
 from canary.adapters.kubernetes.cover import Arms, Gap, gaps
 from canary.adapters.kubernetes.neighbours import Neighbours
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import DEPLOYMENT, SERVICE, Resource, named
-from canary.adapters.kubernetes.stable import container_of
+from canary.adapters.kubernetes.versions import ImageOnly, Version, WholeTemplate
 from canary.ports import JsonObject, WorkloadFailure
 
 
@@ -23,7 +24,9 @@ class Drafts:
     Attributes:
         stable, service: stable's Deployment and Service as they are.
         deployment, canary_service: what would be created.
-        promotion: the JSON Patch that gives stable the new image.
+        promotion: the JSON Patch that gives stable the new version.
+        already: stable runs the new version as it is.
+        pods: the labels that stable's pods will have.
         gaps: what covers stable and would not cover the canary, each with a copy for the canary.
         unread: kinds of which that is not known, because they may not be listed.
         autoscalers: stable's.
@@ -34,6 +37,8 @@ class Drafts:
     deployment: JsonObject
     canary_service: JsonObject
     promotion: list[JsonObject]
+    already: bool = False
+    pods: Mapping[str, str] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     unread: tuple[Resource, ...] = ()
     autoscalers: tuple[Scaler, ...] = ()
@@ -50,6 +55,7 @@ class Drafting:
         image: the new version.
         stable_service, canary_service: names of the two Services.
         copies: kinds of what covers stable that are copied for the canary.
+        template: the pod template of the new version; None for stable's own.
     """
 
     def __init__(
@@ -63,10 +69,11 @@ class Drafting:
         stable_service: str,
         canary_service: str,
         copies: Collection[str] = (),
+        template: JsonObject | None = None,
     ) -> None:
         self._objects, self._release, self._stable, self._container = objects, release, deployment, container
         self._image, self._stable_service, self._canary_service = image, stable_service, canary_service
-        self.copies = frozenset(copies)
+        self.copies, self._template = frozenset(copies), template
         self.canary_name = named(deployment, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
 
     def drafts(self) -> Drafts:
@@ -78,16 +85,16 @@ class Drafting:
         """
         stable, service = self._objects.get(DEPLOYMENT, self._stable), self._objects.get(SERVICE, self._stable_service)
         around = neighbours.read(self._objects)
-        index, container = container_of(stable, self._container)
-        deployment = self._deployment(stable, service, Decimal(0), around)
+        new = self.version(stable)
+        deployment = self._deployment(stable, service, Decimal(0), around, new)
         return Drafts(
             stable=stable,
             service=service,
             deployment=deployment,
             canary_service=self.canary_service(service),
-            promotion=derive.replace_image(
-                index, container=container["name"], before=container.get("image", ""), after=self._image
-            ),
+            promotion=new.over(stable),
+            already=new.on(stable),
+            pods=derive.labels_of_template(self._template or stable["spec"]["template"]),
             gaps=self._gaps(stable, service, deployment, around),
             unread=around.unread,
             autoscalers=tuple(scalers_of(self._objects, self._stable)),
@@ -96,10 +103,29 @@ class Drafting:
     def deployment(self, stable: JsonObject, share: Decimal) -> JsonObject:
         """The canary's Deployment for a share; without pods at first where copies must stand before them."""
         service = self._objects.get(SERVICE, self._stable_service)
-        made = self._deployment(stable, service, share, neighbours.read(self._objects))
+        made = self._deployment(stable, service, share, neighbours.read(self._objects), self.version(stable))
         if self.copies:
             made["spec"]["replicas"] = 0
         return made
+
+    def version(self, stable: JsonObject, *, promised: str | None = None) -> Version:
+        """The new version, as stable will have it.
+
+        Args:
+            stable: as it was just read.
+            promised: the fingerprint of that, where it is known; else the API server is asked.
+
+        Raises:
+            WorkloadFailure: it has no such container.
+            Refused: the API server would not take this template.
+        """
+        if self._template is None:
+            return ImageOnly(image=self._image, container=self._container)
+        with self._derived():
+            template = derive.with_image(self._template, self._container, self._image, name=self._stable)
+            derive.check_selected(stable, template)
+        mark = promised or versions.promised(self._objects, stable, template)
+        return WholeTemplate(image=self._image, fingerprint=mark, template=template)
 
     def canary_service(self, service: JsonObject) -> JsonObject:
         """The canary's Service, from stable's."""
@@ -111,19 +137,30 @@ class Drafting:
         found = self._gaps(stable, service, canary, neighbours.read(self._objects))
         return [gap for gap in found if gap.resource.kind in self.copies]
 
-    def _deployment(self, stable: JsonObject, service: JsonObject, share: Decimal, around: Neighbours) -> JsonObject:
-        chosen = derive.labels_of(stable)
+    def _deployment(
+        self, stable: JsonObject, service: JsonObject, share: Decimal, around: Neighbours, new: Version
+    ) -> JsonObject:
+        whole = new if isinstance(new, WholeTemplate) else None
         listed = around if around.services else replace(around, services=(service,))
-        try:
+        with self._derived():
             return derive.canary_deployment(
                 stable,
                 release=self._release,
                 container=self._container,
                 image=self._image,
-                selectors=listed.forbidden(chosen),
+                selectors=listed.forbidden(
+                    derive.labels_of_template(whole.template if whole else stable["spec"]["template"])
+                ),
                 replicas=derive.replicas_for(share, stable=derive.replicas_of(stable)),
                 keep=around.wanted(),
+                template=whole.template if whole else None,
+                promised=whole.fingerprint if whole else "",
             )
+
+    @contextmanager
+    def _derived(self) -> Iterator[None]:
+        try:
+            yield
         except derive.Underivable as error:
             what = self._objects.what(DEPLOYMENT, self._stable)
             raise WorkloadFailure(f"no canary can be made of {what}: {error}") from error

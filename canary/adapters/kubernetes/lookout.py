@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE
 from canary.adapters.kubernetes.rollout import Standing, ready_endpoints, rollout, trouble
-from canary.adapters.kubernetes.stable import image_changed, image_of, same_image
+from canary.adapters.kubernetes.versions import Version, same_image
 from canary.adapters.kubernetes.waiting import Waiting
-from canary.ports import JsonObject, NotFound, PortError
+from canary.ports import Endpoints, JsonObject, NotFound, PortError
 
 
 class Lookout:
@@ -20,34 +21,33 @@ class Lookout:
     Args:
         objects: the namespace.
         waiting: the rhythm.
-        container: which container of stable has the image; None for the only one.
     """
 
-    def __init__(self, objects: Objects, waiting: Waiting, *, container: str | None) -> None:
-        self._objects, self._waiting, self._container = objects, waiting, container
+    def __init__(self, objects: Objects, waiting: Waiting) -> None:
+        self._objects, self._waiting = objects, waiting
 
-    def look(self, name: str, selector: Mapping[str, str], *, image: str | None = None) -> Standing:
+    def look(self, name: str, selector: Mapping[str, str], *, version: Version | None = None) -> Standing:
         """How a Deployment stands, with what its pods say where it is not ready.
 
         Args:
             name: the Deployment's.
             selector: labels of its pods.
-            image: what stable must have; pods with another one are left out.
+            version: what stable must have; pods with another image are left out.
 
         Raises:
-            NotFound: somebody deleted it or gave it another image.
+            NotFound: somebody deleted it or gave it another version.
         """
         what = self._objects.what(DEPLOYMENT, name)
         try:
             deployment = self._objects.get(DEPLOYMENT, name)
         except NotFound as error:
             raise NotFound(f"{what} was deleted by somebody else") from error
-        if image is not None and not same_image(image_of(deployment, self._container), image):
-            raise image_changed(what, deployment, self._container)
+        if version is not None and not version.still(deployment):
+            raise version.foreign(what, deployment)
         standing = rollout(deployment)
         if standing.ready:
             return standing
-        worse = trouble(pod for pod in self._pods(selector) if image is None or _runs(pod, image))
+        worse = trouble(pod for pod in self._pods(selector) if version is None or _runs(pod, version.image))
         if worse is None:
             return standing
         if standing.hopeless or standing.stuck:
@@ -64,6 +64,22 @@ class Lookout:
         if worse is None:
             return "", ""
         return worse.reason if worse.hopeless else "", worse.reason if ready == 0 else ""
+
+    def explained(
+        self, on_change: Callable[[Endpoints], None], selector: Mapping[str, str]
+    ) -> Callable[[Endpoints], None]:
+        """The same with the pods' own words whenever the canary, whose labels these are, lost an endpoint."""
+        most = 0
+
+        def tell(seen: Endpoints) -> None:
+            nonlocal most
+            most = max(most, seen.canary)
+            if seen.canary < most:
+                trouble, missing = self.failing(selector, ready=seen.canary)
+                seen = replace(seen, trouble=trouble, missing=missing)
+            on_change(seen)
+
+        return tell
 
     def await_endpoints(self, cancelled: threading.Event, service: JsonObject, wanted: int) -> int:
         """Wait until a Service has enough ready endpoints, and count them.

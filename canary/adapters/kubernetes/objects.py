@@ -79,9 +79,10 @@ class Objects:
         *,
         doing: str = "",
         dry_run: bool = False,
+        strict: bool = False,
         patient: bool = True,
     ) -> JsonObject:
-        """Apply a JSON Patch.
+        """Apply a JSON Patch; a strict one is refused where it has a field that the server does not know.
 
         Raises:
             Conflict: a `test` failed or the object moved.
@@ -89,7 +90,9 @@ class Objects:
         body = [dict(operation) for operation in operations]
         path, deadline = resource.path(self.namespace, name), self._deadline(patient=patient)
         doing = doing or f"patching {self.what(resource, name)}"
-        return self.api.patch(path, body, content_type=JSON_PATCH, doing=doing, dry_run=dry_run, deadline=deadline)
+        return self.api.patch(
+            path, body, content_type=JSON_PATCH, doing=doing, dry_run=dry_run, strict=strict, deadline=deadline
+        )
 
     def merge(
         self, resource: Resource, name: str, body: JsonObject, *, dry_run: bool = False, patient: bool = True

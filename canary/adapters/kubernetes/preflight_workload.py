@@ -53,17 +53,16 @@ def check_service(objects: Objects, reference: RefId) -> list[Problem]:
 
 def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Drafts) -> list[Problem]:
     """Stable's Deployment, whether a canary can stand beside it, and whether its names are free."""
-    stable, service = drafts.stable, drafts.service
+    stable = drafts.stable
     what = objects.what(DEPLOYMENT, workloads.stable_name)
     held = _check_holder(stable, what, objects, workloads.release)
     if held:
         return held
-    found = [*_check_rollout(stable, what), *_check_selection(stable, service, what, objects)]
+    found = [*_check_rollout(stable, what), *_check_selection(drafts, what, objects)]
     found += check_pods(stable, what)
-    image = drafts.promotion[1]["value"]
-    if image == workloads.image:
+    if drafts.already:
         fix = "Nothing, if a release of the same version is wanted; else pass the new image."
-        found.append(Problem(what=f"{what} already runs {image}.", fix=fix, code=None))
+        found.append(Problem(what=f"{what} already runs {workloads.image}.", fix=fix, code=None))
     for resource, name in ((DEPLOYMENT, workloads.canary_name), (SERVICE, workloads.canary_service)):
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
@@ -102,15 +101,18 @@ def _check_rollout(stable: JsonObject, what: str) -> list[Problem]:
     return [Problem(what=f"{what} is not steady: {standing.reason}.", fix=fix)]
 
 
-def _check_selection(stable: JsonObject, service: JsonObject, what: str, objects: Objects) -> list[Problem]:
-    name = objects.what(SERVICE, service["metadata"]["name"])
-    selector = selector_of(service)
+def _check_selection(drafts: Drafts, what: str, objects: Objects) -> list[Problem]:
+    stable, name = drafts.stable, objects.what(SERVICE, drafts.service["metadata"]["name"])
+    selector = selector_of(drafts.service)
     if selector is None:
         fix = "Name a Service that selects stable's pods by their labels."
         return [Problem(what=f"{name} has no selector.", fix=fix)]
     if not takes(selector, derive.labels_of(stable)):
         fix = "Correct spec.workload.name or spec.stable.service: they must be one and the same version's."
         return [Problem(what=f"{name} does not select the pods of {what}.", fix=fix)]
+    if not takes(selector, drafts.pods):
+        sentence = f"{name} would not select the pods of {what} with the template that is released."
+        return [Problem(what=sentence, fix="Write the labels that it selects in the template's metadata.labels.")]
     return []
 
 

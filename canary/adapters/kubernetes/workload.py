@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -33,7 +32,19 @@ from canary.adapters.kubernetes.paths import (
 )
 from canary.adapters.kubernetes.removal import sweep
 from canary.adapters.kubernetes.rollout import Standing
-from canary.adapters.kubernetes.stable import StableWrites, Untouched, image_changed, image_of, same_image
+from canary.adapters.kubernetes.stable import StableWrites, Untouched
+from canary.adapters.kubernetes.versions import (
+    Before,
+    ImageOnly,
+    Version,
+    before_of,
+    found_on,
+    given,
+    image_changed,
+    image_of,
+    same_image,
+    template_changed,
+)
 from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.adapters.kubernetes.watching import Follower, Listed
 from canary.ports import (
@@ -66,6 +77,7 @@ class KubernetesWorkloads:
         copies: kinds of what covers stable that are copied for the canary, autoscalers included.
         floor: hold the minimum of stable's autoscaler while the release lasts.
         hook: somebody else gives stable the new version; nothing is written to its Deployment.
+        template: the new version's pod template; None for stable's own, and for who only finishes a release.
         pace: the rhythm of waiting.
     """
 
@@ -84,6 +96,7 @@ class KubernetesWorkloads:
         copies: Collection[str] = (),
         floor: bool = True,
         hook: bool = False,
+        template: JsonObject | None = None,
         pace: Pace | None = None,
     ) -> None:
         self.namespace, self.release, self.image, self.port = namespace, release, image, port
@@ -100,13 +113,14 @@ class KubernetesWorkloads:
             stable_service=stable_service,
             canary_service=canary_service,
             copies=self.copies - SCALERS,
+            template=template,
         )
         self.canary_name = self._drafting.canary_name
-        writes = StableWrites(self._objects, name=deployment, container=container, release=release)
+        writes = StableWrites(self._objects, name=deployment, release=release)
         self._stable_writes, self._fence = writes, Untouched(writes) if hook else writes
         self._waiting = Waiting(api.pacer, pace or Pace())
-        self._lookout = Lookout(self._objects, self._waiting, container=container)
-        self._before: str | None = None
+        self._lookout = Lookout(self._objects, self._waiting)
+        self._before: Before | None = None
         self._steady = 0  # so many replicas were seen to be steady by this process; they need no second proof
 
     # The port ----------------------------------------------------------------------------------------------
@@ -160,23 +174,27 @@ class KubernetesWorkloads:
             canary = self._ours(DEPLOYMENT, self.canary_name)
             if canary is None:
                 raise NotFound(f"{self._canary_what} was deleted by somebody else")
-            self._before = derive.note_of(canary, derive.STABLE_IMAGE)
+            self._before = before = before_of(canary, self._container)
             if self.hook:
-                self._await_hook(cancelled, canary)
+                self._await_hook(cancelled)
                 return
             stable = self._objects.get(DEPLOYMENT, self.stable_name)
-            if image_of(stable, self._container) != self.image:
+            new = self._new(before, stable)
+            if not new.on(stable):
                 self._check_stable(stable, canary)
-            self._stable_writes.replace(self._image_before(canary), self.image, token=token)
-            self._await_stable(cancelled, self.image)
+            self._stable_writes.replace(self._known(before), new, token=token)
+            self._await_stable(cancelled, new)
 
     def revert_stable(self) -> None:
-        """See Workloads. An image that somebody else gave stable meanwhile stays; it must be ready all the same."""
+        """See Workloads. A version that somebody else gave stable meanwhile stays; it must be ready all the same."""
         with self._waiting.call() as cancelled:
-            now = image_of(self._objects.get(DEPLOYMENT, self.stable_name), self._container)
-            if now == self.image and not self.hook:
-                now = self._image_before(self._ours(DEPLOYMENT, self.canary_name))
-                self._stable_writes.replace(self.image, now)
+            stable = self._objects.get(DEPLOYMENT, self.stable_name)
+            before = self._noted()
+            now = found_on(stable, self._container, before)
+            if not self.hook and given(stable, before, self.image, self._container):
+                old = self._known(before)
+                self._stable_writes.replace(now, old)
+                now = old
             self._await_stable(cancelled, now)
 
     def remove(self) -> None:
@@ -190,28 +208,15 @@ class KubernetesWorkloads:
     def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
         """See Workloads. The first call back is what the first list shows."""
         services = f"{self.stable_service},{self.canary_service}"
+        told = self._lookout.explained(on_change, derive.own_labels(self.release))
         follower = Follower(
             self._api,
             ENDPOINT_SLICE.path(self.namespace),
             selector={"labelSelector": f"{SERVICE_NAME} in ({services})"},
             doing=f"watching the endpoints of {self.stable_service} and {self.canary_service}",
-            on_news=Counting(self.stable_service, self.canary_service, self._explained(on_change)),
+            on_news=Counting(self.stable_service, self.canary_service, told),
         )
         follower.follow(stop)
-
-    def _explained(self, on_change: Callable[[Endpoints], None]) -> Callable[[Endpoints], None]:
-        """With the pods' own words whenever the canary lost an endpoint."""
-        most = 0
-
-        def tell(seen: Endpoints) -> None:
-            nonlocal most
-            most = max(most, seen.canary)
-            if seen.canary < most:
-                trouble, missing = self._lookout.failing(derive.own_labels(self.release), ready=seen.canary)
-                seen = replace(seen, trouble=trouble, missing=missing)
-            on_change(seen)
-
-        return tell
 
     # For preflight -----------------------------------------------------------------------------------------
 
@@ -227,6 +232,15 @@ class KubernetesWorkloads:
         """
         with understood("reading stable's image"):
             return image_of(self._objects.get(DEPLOYMENT, self.stable_name), self._container)
+
+    def stable_template(self) -> str:
+        """The fingerprint of stable's pod template as it is now.
+
+        Raises:
+            PortError: it cannot be read.
+        """
+        with understood("reading stable's template"):
+            return derive.fingerprint(self._objects.get(DEPLOYMENT, self.stable_name))
 
     # Making the canary -------------------------------------------------------------------------------------
 
@@ -315,28 +329,46 @@ class KubernetesWorkloads:
         """Invariant 8: stable's template is what the canary was made from, or the release stops."""
         known = derive.note_of(canary, derive.STABLE_TEMPLATE)
         if known is not None and known != derive.fingerprint(stable):
-            who = writer_of(stable, "spec", "template")
-            raise NotFound(f"{self._stable} was changed during the release by {who}")
+            raise template_changed(self._stable, stable)
 
-    def _image_before(self, canary: JsonObject | None) -> str:
-        """The image that stable had when the canary was made from it."""
-        image = derive.note_of(canary, derive.STABLE_IMAGE) if canary else self._before
-        if image is None:
-            raise Refused(f"the image that {self._stable} had is not known: {self._canary_what} does not say it")
-        return image
+    def _noted(self) -> Before | None:
+        """What the canary's notes say of stable; as this process last saw them where the canary is gone."""
+        try:
+            canary = self._objects.get(DEPLOYMENT, self.canary_name)
+        except NotFound:
+            return self._before
+        return before_of(canary, self._container) if derive.release_of(canary) == self.release else self._before
 
-    def _await_stable(self, cancelled: threading.Event, image: str) -> None:
+    def _known(self, before: Before | None) -> Version:
+        """What stable had when the canary was made from it.
+
+        Raises:
+            Refused: nothing says it.
+            WorkloadFailure: somebody else's object has the canary's name.
+        """
+        if before is not None and before.version is not None:
+            return before.version
+        self._ours(DEPLOYMENT, self.canary_name)
+        raise Refused(f"the image that {self._stable} had is not known: {self._canary_what} does not say it")
+
+    def _new(self, before: Before, stable: JsonObject) -> Version:
+        """The new version, as the canary's notes say that stable will have it."""
+        if before.promised is None:
+            return ImageOnly(image=self.image, container=self._container)
+        return self._drafting.version(stable, promised=before.promised)
+
+    def _await_stable(self, cancelled: threading.Event, version: Version) -> None:
         stable = self._objects.get(DEPLOYMENT, self.stable_name)
         selector = stable["spec"]["selector"].get("matchLabels") or {}
-        look = partial(self._lookout.look, self.stable_name, selector, image=image)
+        look = partial(self._lookout.look, self.stable_name, selector, version=version)
         self._waiting.until_ready(cancelled, look, within=self._lookout.within(stable))
         service = self._objects.get(SERVICE, self.stable_service)
         wanted = derive.replicas_of(self._objects.get(DEPLOYMENT, self.stable_name))
         self._lookout.await_endpoints(cancelled, service, wanted)
 
-    def _await_hook(self, cancelled: threading.Event, canary: JsonObject) -> None:
+    def _await_hook(self, cancelled: threading.Event) -> None:
         """Until somebody gave stable the new version; nothing is written, and a third version is somebody's change."""
-        before = self._image_before(canary)
+        before, new = self._known(self._before).image, ImageOnly(image=self.image, container=self._container)
         selector: dict[str, str] = {}
 
         def look() -> Standing:
@@ -344,14 +376,14 @@ class KubernetesWorkloads:
             selector.update(stable["spec"]["selector"].get("matchLabels") or {})
             now = image_of(stable, self._container)
             if same_image(now, self.image):
-                return self._lookout.look(self.stable_name, selector, image=self.image)
+                return self._lookout.look(self.stable_name, selector, version=new)
             if not same_image(now, before):
                 raise image_changed(self._stable, stable, self._container)
             return Standing(reason=f"{self._stable} runs {now}, and nobody has given it {self.image}")
 
         # The machine knows how long that may take.
         self._waiting.until_ready(cancelled, look, within=math.inf, every=self._waiting.pace.hook)
-        self._await_stable(cancelled, self.image)
+        self._await_stable(cancelled, new)
 
     @property
     def _stable(self) -> str:

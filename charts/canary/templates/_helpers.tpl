@@ -32,7 +32,7 @@
 
 {{/*
 The names of everything that a release touches, spelled as canary/adapters/kubernetes does. JSON:
-route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies).
+route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies), template (whether the pod template is a file's).
 */}}
 {{- define "canary.names" -}}
 {{- $spec := dig "spec" dict (include "canary.file" . | fromJson) -}}
@@ -54,6 +54,7 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
   "workload" $workload
   "canaryWorkload" (ternary (include "canary.named" (dict "name" (printf "%s-canary" $workload) "limit" 240)) "" (ne $workload ""))
   "copies" (get (get $spec "workload" | default dict) "copy" | default list)
+  "template" (ne (get (get $spec "workload" | default dict) "template" | default "live" | toString) "live")
   "lease" (include "canary.named" (dict "name" (printf "canary-%s" $route) "limit" 253))
   "journal" (include "canary.named" (dict "name" (printf "canary-%s-journal" $route) "limit" 253))
   "gate" (include "canary.named" (dict "name" (printf "canary-%s-gate" $route) "limit" 253))
@@ -110,16 +111,32 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
 {{- $image -}}
 {{- end -}}
 
+{{/* The pod template beside the release file; empty when the release has none. */}}
+{{- define "canary.template" -}}
+{{- $spec := dig "spec" dict (include "canary.file" . | fromJson) -}}
+{{- $named := get (get $spec "workload" | default dict) "template" | default "live" | toString -}}
+{{- if and (ne $named "live") (not (trim .Values.release.template)) -}}
+{{- fail (printf "release.template is empty, and the release file names %s: pass it with --set-file release.template=%s" $named $named) -}}
+{{- end -}}
+{{- if and (eq $named "live") (trim .Values.release.template) -}}
+{{- fail "release.template is given, and the release file names none: write its path in spec.workload.template" -}}
+{{- end -}}
+{{- .Values.release.template -}}
+{{- end -}}
+
 {{/* Name of the ConfigMap with the release file: by content, so that a running Job keeps the file it began with. */}}
 {{- define "canary.fileName" -}}
 {{- $names := include "canary.names" . | fromJson -}}
-{{- printf "%s-%s" (trunc 52 $names.fullname | trimSuffix "-") (sha256sum .Values.release.file | trunc 10) -}}
+{{- $content := print .Values.release.file (include "canary.template" .) -}}
+{{- printf "%s-%s" (trunc 52 $names.fullname | trimSuffix "-") (sha256sum $content | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the Job: service, hash of what is released, attempt. The same release has the same name. */}}
 {{- define "canary.jobName" -}}
 {{- $names := include "canary.names" . | fromJson -}}
-{{- $what := list .Release.Namespace .Values.release.file (include "canary.image" .) | toJson | sha256sum | trunc 10 -}}
+{{- $what := list .Release.Namespace .Values.release.file (include "canary.image" .) -}}
+{{- with include "canary.template" . -}}{{- $what = append $what . -}}{{- end -}}
+{{- $what = $what | toJson | sha256sum | trunc 10 -}}
 {{- printf "%s-%s-%d" (trunc 45 $names.fullname | trimSuffix "-") $what (int .Values.release.attempt) -}}
 {{- end -}}
 
