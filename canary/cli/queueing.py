@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from canary.cli.boundary import Failure
 from canary.cli.case import Nothing, Unknown
@@ -46,6 +46,52 @@ class Ours:
     does: Literal["wait", "refuse", "supersede"]
     deadline: float
     least: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[T]):
+    """It is our turn; `value` is what there is to go on with."""
+
+    value: T
+
+
+class Over(Failure):
+    """There is no turn to wait for: our release has ended, or a newer one came before it."""
+
+
+def name_of(journal: Journal) -> str:
+    """A release for people."""
+    return f"release {journal.subject.name if journal.subject else journal.release.uid}"
+
+
+def asked_of(journal: Journal) -> float:
+    """When a release was asked for, seconds since the epoch; 0 where nobody said."""
+    return journal.subject.asked if journal.subject else 0.0
+
+
+def superseded(by: Journal) -> Over:
+    """Why an older release does not begin."""
+    return Over(
+        f"superseded: {name_of(by)} was asked for later, at {moment(asked_of(by), full=True)}",
+        code=ExitCode.HELD_BY_ANOTHER,
+        hint="release this one again if it is the one you want",
+    )
+
+
+def not_over(journal: Journal, *, asked: float) -> None:
+    """An older version never goes over a newer one by having waited longer, or by a Job that tries again.
+
+    Args:
+        journal: of another release.
+        asked: when ours was asked for.
+
+    Raises:
+        Over: it was asked for later, and was promoted.
+    """
+    outcome = journal.release.outcome
+    promoted = journal.release.phase in FINAL and outcome is not None and outcome.code is ExitCode.PROMOTED
+    if promoted and asked_of(journal) > asked:
+        raise superseded(journal)
 
 
 class Line:
@@ -88,17 +134,29 @@ class Line:
         Raises:
             Failure: 13 where another release is refused or came later, 23 where too little time is left.
         """
+        while (taken := self.turn(take, resume)) is None:
+            self._sleep(POLL)
+        return taken.value
+
+    def turn(self, take: Callable[[], tuple[str, ...]], resume: Callable[[tuple[str, ...]], T]) -> Taken[T] | None:
+        """One try of the same; None where we have to wait.
+
+        Whether it is too late to wait is asked before anything is read: whoever slept in between reads once more.
+        """
         if self._ours.does == "refuse":
-            return resume(take())
-        while True:
-            while (other := self._other()) is not None:
-                self._meet(other)
+            return Taken(resume(take()))
+        late = self._too_late
+        if not self._another(late=late):
             try:
-                return resume(take())
+                return Taken(resume(take()))
+            except Over:
+                raise
             except Failure as error:
-                if error.code is not ExitCode.HELD_BY_ANOTHER:
+                # Late, it may be our own release that another pod of our Job is just ending: no verdict then either.
+                if error.code is not ExitCode.HELD_BY_ANOTHER or late:
                     raise
-            self._wait()
+        self._wait(late=late)
+        return None
 
     def shortened(self, policy: Policy) -> Policy:
         """The policy with what is left of the deadline, which counts from when the release was asked for."""
@@ -107,23 +165,41 @@ class Line:
         waited = max(0.0, self._clock.now() - self._ours.asked)
         return replace(policy, deadline=policy.deadline - waited, last_call=policy.last_call - waited)
 
+    def _another(self, *, late: bool) -> bool:
+        """Whether another release is in our way, or may be; what is to be done about it is done.
+
+        Raises:
+            PortError: nobody can tell, and it is too late to wait. It may be our own that is under way: whoever ended
+                with a verdict would end the Job, and the engine that lives with it.
+        """
+        try:
+            other = self._other()
+        except PortError:
+            if late:
+                raise
+            return True
+        if other is not None:
+            self._meet(other)
+        return other is not None
+
     def _other(self) -> Journal | None:
-        """Another release that is under way here, as the journal says; whoever cannot be asked may be one."""
-        while True:
-            try:
-                stored = self._journals.load()
-                journal = decode(stored.text) if stored else None
-            except JournalError:
-                return None  # whoever resumes refuses it, with the reason
-            except PortError:
-                self._wait()
-                continue
-            under_way = journal is not None and journal.release.phase not in FINAL
-            return journal if journal and under_way and journal.identity != self._ours.identity else None
+        """Another release that is under way here, as the journal says.
+
+        Raises:
+            PortError: it cannot be read: there may be one.
+        """
+        stored = self._journals.load()
+        try:
+            journal = decode(stored.text) if stored else None
+        except JournalError:
+            return None  # whoever resumes refuses it, with the reason
+        if journal is None or journal.identity == self._ours.identity:
+            return None
+        not_over(journal, asked=self._ours.asked)
+        return journal if journal.release.phase not in FINAL else None
 
     def _meet(self, other: Journal) -> None:
-        name = f"release {other.subject.name if other.subject else other.release.uid}"
-        release = other.release
+        name, release = name_of(other), other.release
         if self._ours.does == "wait":
             self._say(f"{name} holds the route: waiting until it ends")
         elif release.outcome is not None:
@@ -132,16 +208,11 @@ class Line:
             self._say(f"{name} is past its point of no return: waiting until it ends")
         else:
             self._put_down(other, release, name)
-        self._wait()
 
     def _put_down(self, other: Journal, release: Release, name: str) -> None:
-        asked = other.subject.asked if other.subject else 0.0
+        asked = asked_of(other)
         if (asked, other.identity) > (self._ours.asked, self._ours.identity):
-            raise Failure(
-                f"superseded: {name} was asked for later, at {moment(asked, full=True)}",
-                code=ExitCode.HELD_BY_ANOTHER,
-                hint="release this one again if it is the one you want",
-            )
+            raise superseded(other)
         if release.uid in self._asked:
             return
         try:
@@ -154,17 +225,25 @@ class Line:
             self._asked.add(release.uid)
             self._say(f"{name} is superseded by this one: waiting until the route is clean")
 
-    def _wait(self) -> None:
+    def _wait(self, *, late: bool) -> None:
+        """It is not our turn yet.
+
+        Raises:
+            Failure: 23: it is no use to wait any longer.
+        """
         self.waited = True
-        waited = self._clock.now() - self._ours.asked
-        if waited + self._ours.least >= self._ours.deadline:
+        if late:
+            waited = self._clock.now() - self._ours.asked
             raise Failure(
                 f"another release still holds the route after {waited:.0f} s, and what is left of the deadline is too"
                 " short for this one",
                 code=ExitCode.DEADLINE,
                 hint="release again when the other one has ended, or write a longer spec.deadline",
             )
-        self._sleep(POLL)
+
+    @property
+    def _too_late(self) -> bool:
+        return self._clock.now() - self._ours.asked + self._ours.least >= self._ours.deadline
 
     def _say(self, line: str) -> None:
         if line != self._told:

@@ -33,7 +33,7 @@ def readable(stored: Stored | None) -> Journal | None:
 
 
 def resumable(
-    stored: Stored | None, identity: str, *, seen: tuple[str, ...] = ()
+    stored: Stored | None, identity: str, *, asked: float, seen: tuple[str, ...] = ()
 ) -> tuple[Stored | None, Journal | None]:
     """The journal to go on with, of this very release. One that has ended is written over: the file is run again.
 
@@ -44,11 +44,15 @@ def resumable(
     Args:
         stored: the journal's text and version; None when there is none.
         identity: of the release file.
+        asked: when the release was asked for, seconds since the epoch.
         seen: the holders of the lease that were waited for or taken over from.
 
     Raises:
-        Failure: it is of another release that has not ended, or cannot be read.
+        Failure: it is of another release that has not ended, or was asked for later and was promoted; or it cannot be
+            read.
     """
+    from canary.cli.queueing import not_over
+
     journal = readable(stored)
     if journal is None:
         return None, None
@@ -57,7 +61,10 @@ def resumable(
         # A watchdog may have finished it meanwhile: the same Job's next pod must not begin it once more.
         job = own_job(os.environ) or ""
         ours = ours or (bool(job) and journal.subject is not None and journal.subject.job == job)
-        return stored, journal if ours and journal.identity == identity else None
+        if journal.identity != identity:
+            not_over(journal, asked=asked)
+            return stored, None
+        return stored, journal if ours else None
     if journal.identity != identity:
         raise Failure(
             "another release of this route has not ended: its engine died, or runs with another file",

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from canary.cli.queueing import Line, Ours
+from canary.cli.queueing import Line, Ours, Over
 from canary.cli.resuming import resumable
 from canary.cli.taking import given_back, same_release, take_lease
+from canary.core.outcome import MEANING
 from canary.submitting import identity_of
 
 if TYPE_CHECKING:
@@ -81,10 +82,27 @@ def our_turn(
 
     def resume(seen: tuple[str, ...]) -> tuple[Stored | None, Journal | None]:
         with given_back(leases, holder):
-            return resumable(journals.load(), identity, seen=seen)
+            stored, journal = resumable(journals.load(), identity, asked=asked, seen=seen)
+            if stored is not None and journal is None:
+                not_over_already(api, namespace=file.metadata.namespace)
+            return stored, journal
 
     stored, journal = line.take(take, resume)
     return Turn(stored=stored, journal=journal, asked=asked, requester=requester, shortened=line.shortened)
+
+
+def not_over_already(api: Api, *, namespace: str) -> None:
+    """Where a release would be begun over another one's end: ours may have ended before that one, while we waited.
+
+    Raises:
+        Over: our Job says how it ended.
+    """
+    from canary.adapters.kubernetes.own_job import own_job, recorded_end
+
+    job = own_job(os.environ)
+    ended = recorded_end(api, namespace=namespace, job=job) if job else None
+    if ended is not None:
+        raise Over(f"this Job's release has ended already, with {int(ended)}: {MEANING[ended]}", code=ended)
 
 
 def asked_for(file: Release, api: Api, *, now: float) -> tuple[float, str]:
@@ -97,7 +115,7 @@ def asked_for(file: Release, api: Api, *, now: float) -> tuple[float, str]:
 
     separated = any(gate.separation_of_duties for gate in file.spec.gates)
     job = own_job(os.environ)
-    if not separated and file.spec.on_concurrent == "refuse":
+    if not separated and not job and file.spec.on_concurrent == "refuse":
         return now, ""
     asked, requester = asked_of(api, namespace=file.metadata.namespace, job=job)
     if separated and not job:

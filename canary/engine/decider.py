@@ -96,6 +96,7 @@ class Decider:
         self.desk = Desk(ports.gates, ports.clock, subject or (journal.subject if journal else None))
         self._recording = Recording(ports.records, observer, ports.clock, mark=journal.record if journal else (0, ""))
         self._standby: StandingBy | None = None
+        self._identity = identity
         self._ended_at = 0.0
         self._still_ours = lambda: holder_instead(ports.leases, self.release.incarnation)
         self._ending: do.Finish | None = None
@@ -338,6 +339,7 @@ class Decider:
             background=self._background,
             chores=self._chores,
             release=self.release,
+            identity=self._identity,
             tell=lambda message: self._report(message=message, reason="HandedOver"),
         )
         self._report(message=f"another engine drives this release: {holder}", reason="StandingBy")

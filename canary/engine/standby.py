@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
 from canary.engine.chores import CalledOff, workload
-from canary.engine.journal import JournalError, decode
+from canary.engine.journal import Journal, JournalError, decode
 from canary.engine.leasekeeper import holder_instead
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import Background, Ports
@@ -25,35 +26,51 @@ SWEEP = "sweep"
 """Stands for an effect's id where an engine that stood by takes away what it made too late."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Our release is over.
+
+    Attributes:
+        code: what to end with.
+        keep: a reference of ours may carry what was promoted: it stays.
+        told: what people are told; empty where the other engine told them.
+    """
+
+    code: ExitCode
+    keep: bool
+    told: str = ""
+
+
 class Holder:
     """The engine that drives our release, as its journal shows it.
 
     Args:
         journals: the port.
         release: ours, when we began to stand by.
+        identity: of our release file.
     """
 
-    def __init__(self, journals: Journals, release: Release) -> None:
-        self._journals, self._release = journals, release
+    def __init__(self, journals: Journals, release: Release, identity: str) -> None:
+        self._journals, self._release, self._identity = journals, release, identity
         self._looked_at, self._version, self._written_at = float("-inf"), "", float("-inf")
 
-    def look(self, now: float) -> Release | ExitCode | None:
+    def look(self, now: float) -> Ended | ExitCode | None:
         """What is to be learnt now.
 
         Returns:
-            The release once it has ended; the code to end with when there is nobody to wait for; else None.
+            How our release ended, once it has; the code to end with when there is nobody to wait for; else None.
         """
         if now - self._looked_at < STANDBY_EVERY:
             return None
         self._looked_at = now
         try:
             stored = self._journals.load()
-            found = decode(stored.text).release if stored else None
+            journal = decode(stored.text) if stored else None
         except (PortError, JournalError):
             self._written_at = now  # silence is what is read, not what cannot be
             return None
-        if found is not None and found.phase in FINAL and found.outcome is not None:
-            return found
+        if journal is not None and (ended := self._ended(journal)) is not None:
+            return ended
         version = stored.version if stored else ""
         if version != self._version or self._written_at == float("-inf"):
             self._version, self._written_at = version, now
@@ -63,6 +80,22 @@ class Holder:
         late = now - self._release.started > self._release.policy.last_call
         return ExitCode.HELD_BY_ANOTHER if late else None
 
+    def _ended(self, journal: Journal) -> Ended | None:
+        """How our release ended, as a journal shows it; None while it has not.
+
+        The journal is ours, or that of the same file, begun by another process in our place. One that was there before
+        us, or of a release that was begun after ours, has another end than ours, which stands on our Job at most.
+        """
+        found, ours = journal.release, self._release
+        in_our_place = journal.identity == self._identity and found.started >= ours.started
+        if found.uid != ours.uid and not in_our_place:
+            told = "nobody drives this release any more: the journal is another one's"
+            return Ended(code=ExitCode.HELD_BY_ANOTHER, keep=not ours.policy.has_workload, told=told)
+        if found.phase not in FINAL or found.outcome is None:
+            return None
+        promoted = found.phase is Phase.SUCCEEDED
+        return Ended(code=found.outcome.code, keep=promoted and not found.policy.has_workload)
+
 
 class StandingBy:
     """Waits for the end of a release that another engine drives, and takes away what we made too late.
@@ -70,7 +103,7 @@ class StandingBy:
     Args:
         ports, surgeon, background: as the decider has them.
         chores: what was asked of our workers; called off once the release has ended.
-        release: ours, when we began to stand by.
+        release, identity: ours, when we began to stand by, and of its file.
         tell: people are told when there is nobody to wait for.
     """
 
@@ -82,12 +115,13 @@ class StandingBy:
         background: Background,
         chores: CalledOff,
         release: Release,
+        identity: str,
         tell: Callable[[str], None],
     ) -> None:
         self._ports, self._surgeon, self._background, self._chores = ports, surgeon, background, chores
         self._release, self._tell = release, tell
-        self._holder = Holder(ports.journals, release)
-        self._recorded: ExitCode | None = None
+        self._holder = Holder(ports.journals, release, identity)
+        self._ended: Ended | None = None
         self._sweeping = False
 
     def turn(self, now: float) -> ExitCode | None:
@@ -95,8 +129,10 @@ class StandingBy:
         if self._sweeping:
             return None
         match self._holder.look(now):
-            case Release() as ended if ended.outcome is not None:
-                self._recorded = ended.outcome.code
+            case Ended() as ended:
+                if ended.told and self._ended is None:
+                    self._tell(ended.told)
+                self._ended = ended
                 return self._sweep(ended)
             case ExitCode() as code:
                 self._tell("nobody else ends this release")
@@ -109,14 +145,13 @@ class StandingBy:
         if getattr(event, "effect", "") != SWEEP:
             return None
         self._sweeping = False
-        return self._recorded if isinstance(event, on.WorkloadRemoved) else None
+        return self._ended.code if self._ended and isinstance(event, on.WorkloadRemoved) else None
 
-    def _sweep(self, ended: Release) -> ExitCode | None:
+    def _sweep(self, ended: Ended) -> ExitCode | None:
         """Take away what we, or a worker of ours, made after the other engine had cleaned up; then end as it did."""
-        keep = ended.phase is Phase.SUCCEEDED and not ended.policy.has_workload
         leases, name = self._ports.leases, self._release.incarnation
         try:
-            effect = do.DetachCanary(id=SWEEP, keep=keep)
+            effect = do.DetachCanary(id=SWEEP, keep=ended.keep)
             self._surgeon.carry_out(effect, release=self._release, still_ours=lambda: holder_instead(leases, name))
         except NotFound:
             pass
@@ -124,7 +159,7 @@ class StandingBy:
             return None  # looked at again in a while
         workloads, clock = self._ports.workloads, self._ports.clock
         if workloads is None:
-            return self._recorded
+            return ended.code
         self._chores.call_off()
         workloads.cancel()
         self._sweeping = True

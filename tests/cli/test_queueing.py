@@ -11,7 +11,8 @@ import pytest
 from canary.adapters.memory import MemoryJournals, World
 from canary.cli.boundary import Failure
 from canary.cli.case import NotYet
-from canary.cli.queueing import Line, Ours
+from canary.cli.queueing import Line, Ours, Over
+from canary.cli.resuming import resumable
 from canary.core.outcome import ExitCode, Outcome
 from canary.core.release import Phase, Policy, Release, Stage, StepPolicy
 from canary.engine.journal import Journal, encode
@@ -138,6 +139,28 @@ def test_of_two_that_come_at_once_the_later_supersedes_and_the_earlier_gives_up(
             assert route.put_down == ["ours"]
 
 
+PROMOTED = {
+    "phase": Phase.SUCCEEDED,
+    "outcome": Outcome(code=ExitCode.PROMOTED, reason="over", decided=START),
+}
+
+
+@pytest.mark.parametrize("does", ["wait", "supersede"])
+def test_an_older_release_never_goes_over_a_newer_one_that_was_promoted(does: str) -> None:
+    """It waited longer, or its Job tries again after a refusal: the older version must not come back by that."""
+    route = Route()
+    route.journal("newer", asked=START + 60, **PROMOTED)
+    with pytest.raises(Over, match="superseded: release newer was asked for later") as failed:
+        route.begin(route.line(does, asked=START))
+    assert failed.value.code is ExitCode.HELD_BY_ANOTHER
+    with pytest.raises(Over):
+        resumable(route.journals.load(), "ours", asked=START)
+    assert resumable(route.journals.load(), "ours", asked=START + 61)[1] is None
+    assert route.begin(route.line(does, asked=START + 61)) == 0.0
+    route.journal("newer", asked=START + 60, **ended(ExitCode.JUDGED_BAD))
+    assert route.begin(route.line(does, asked=START)) == 0.0
+
+
 @pytest.mark.parametrize(
     ("phase", "stage"),
     [(Phase.PROMOTING, Stage.RETURNING), (Phase.CLEANING, Stage.DETACHING), (Phase.CLEANING, Stage.REMOVING)],
@@ -201,6 +224,34 @@ def test_an_api_server_that_does_not_answer_is_waited_for() -> None:
     route = Route()
     route.world.faults.plan("journals.load", Unavailable("no answer"), times=3)
     assert route.begin(route.line("wait")) == 6.0
+
+
+def test_whoever_could_not_ask_until_the_deadline_ends_without_a_verdict() -> None:
+    """Our own release may be under way: a verdict would end its Job, with the engine that lives or may be started."""
+    route = Route()
+    route.world.faults.plan("journals.load", Unavailable("no answer"), times=None)
+    with pytest.raises(Unavailable):
+        route.begin(route.line("supersede"))
+    assert 580 <= route.world.clock.now() - START <= 590
+
+
+def test_whoever_finds_the_lease_held_at_the_deadline_and_no_other_release_ends_without_a_verdict_too() -> None:
+    """Another pod of our Job may just be ending our own release."""
+
+    def held() -> tuple[str, ...]:
+        raise Failure("another engine", code=ExitCode.HELD_BY_ANOTHER)
+
+    with pytest.raises(Failure) as failed:
+        Route().line("supersede").take(held, lambda _: None)
+    assert failed.value.code is ExitCode.HELD_BY_ANOTHER
+
+
+def test_a_release_that_ended_while_its_pod_waited_for_the_lease_is_not_waited_for() -> None:
+    def resume(_: tuple[str, ...]) -> None:
+        raise Over("this Job's release has ended already", code=ExitCode.HELD_BY_ANOTHER)
+
+    with pytest.raises(Over):
+        Route().line("wait").take(tuple, resume)
 
 
 def _damaged() -> None:

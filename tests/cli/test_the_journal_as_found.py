@@ -83,23 +83,23 @@ def test_one_that_cannot_be_read_ends_before_the_lease_is_touched_and_says_so(te
 
 
 def test_a_missing_one_is_a_new_release() -> None:
-    assert resumable(None, "mine") == (None, None)
+    assert resumable(None, "mine", asked=1.0) == (None, None)
 
 
 def test_the_end_is_told_to_whoever_waited_for_it_and_to_nobody_else() -> None:
     ended = stored(encode(a_journal(ended=True)))
-    assert resumable(ended, "mine", seen=("i1",))[1] is not None
-    assert resumable(ended, "mine", seen=("i0", "i1", "i7"))[1] is not None
-    assert resumable(ended, "mine", seen=("i7",))[1] is None
-    assert resumable(ended, "mine")[1] is None
-    assert resumable(ended, "another", seen=("i1",))[1] is None
+    assert resumable(ended, "mine", asked=1.0, seen=("i1",))[1] is not None
+    assert resumable(ended, "mine", asked=1.0, seen=("i0", "i1", "i7"))[1] is not None
+    assert resumable(ended, "mine", asked=1.0, seen=("i7",))[1] is None
+    assert resumable(ended, "mine", asked=1.0)[1] is None
+    assert resumable(ended, "another", asked=1.0, seen=("i1",))[1] is None
 
 
 def test_another_release_under_way_is_left_alone_and_the_lease_given_back() -> None:
     leases = MemoryLeases(World())
     leases.acquire("me")
     with pytest.raises(Failure) as raised, given_back(leases, "me"):
-        resumable(stored(WHOLE), "another", seen=("i1",))
+        resumable(stored(WHOLE), "another", asked=1.0, seen=("i1",))
     assert raised.value.code is ExitCode.HELD_BY_ANOTHER
     assert leases.holder == ""
 

@@ -1,4 +1,7 @@
-"""Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations."""
+"""Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations.
+
+`--two`: the histories of two releases on one route.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated.oracles import play
+from simulated.rivals import play_rivals, rivalry
+from simulated.simulation import Simulation
 from simulated.wider import drawn
 
 
@@ -19,13 +24,18 @@ def main() -> int:
     parser.add_argument("seeds", nargs="*", type=int)
     parser.add_argument("--from", dest="first", type=int, default=0)
     parser.add_argument("--to", dest="last", type=int, default=0)
+    parser.add_argument("--two", action="store_true", help="histories of two releases on one route")
     given = parser.parse_args()
+
+    def played(seed: int) -> Simulation:
+        return play_rivals(rivalry(seed)) if given.two else play(seed)
+
     for seed in given.seeds:
-        print(drawn(seed))
-        print("\n".join(play(seed).lines))
+        print(rivalry(seed) if given.two else drawn(seed))
+        print("\n".join(played(seed).lines))
     bad, codes, began = 0, Counter(), time.perf_counter()
     for seed in range(given.first, given.last):
-        found = play(seed)
+        found = played(seed)
         codes[", ".join(str(int(code)) for code in found.codes)] += 1
         if found.violations:
             bad += 1

@@ -20,7 +20,7 @@ from canary.engine.surroundings import Ports
 from canary.engine.watchdog import Watchdog
 from canary.ports import LeaseNews, Unavailable
 from simulated.oracles import check_end
-from simulated.process import Killed, OwnWorkloads
+from simulated.process import Killed, OwnWorkloads, Process
 from simulated.scenario import Happening, Scenario
 from simulated.simulation import RETRIED, Simulation
 from simulated.world import content
@@ -174,11 +174,11 @@ class Guarded(Simulation):
         self.fleet.add(KEY, self.leases)
         self.dogs = [Dog(self, number) for number in (1, 2)]
 
-    def start(self, seconds: float) -> None:
+    def start(self, seconds: float, like: Process | None = None) -> None:
         """See Simulation: where the Job is gone only the first engine ever starts."""
         if self._first or not self.lonely:
             self._first = False
-            super().start(seconds)
+            super().start(seconds, like)
 
     def second(self) -> None:
         """See Simulation."""

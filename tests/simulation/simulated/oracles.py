@@ -34,7 +34,7 @@ def check_end(sim: Simulation) -> None:
     if len(set(final)) > 1:
         sim.complain(f"processes disagree about the end: {final}")
     _check_code(sim, final[0])
-    _check_route(sim, promoted=final[0] is ExitCode.PROMOTED)
+    check_route(sim, promoted=final[0] is ExitCode.PROMOTED)
     _check_workload(sim, promoted=final[0] is ExitCode.PROMOTED)
 
 
@@ -81,7 +81,8 @@ def _check_incomplete(sim: Simulation) -> None:
         sim.complain("it ended 30 with traffic on the canary")
 
 
-def _check_route(sim: Simulation, *, promoted: bool) -> None:
+def check_route(sim: Simulation, *, promoted: bool) -> None:
+    """The route is what it was plus what others wrote, or keeps the canary where somebody else promotes."""
     route = sim.routes.bare
     if route is None:
         return

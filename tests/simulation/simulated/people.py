@@ -62,7 +62,7 @@ def approve(sim: Simulation) -> None:
             continue
         following = release.step + 1
         if sim.now - release.since >= 8.0 and release.approved < following:
-            sim.ledger.approved.add(following)
+            sim.ledger_of(process).approved.add(following)
             approved = sim.answer == "approve"
             process.hear(on.GateDecided(at=sim.now, approved=approved, by="bob", reason="looked at it"))
 
@@ -74,7 +74,7 @@ def decide(live: Sequence[Process], sim: Simulation, *, approved: bool, by: str)
         if release is None:
             continue
         if release.phase is Phase.GATED and approved:
-            sim.ledger.approved.add(release.step + 1)
+            sim.ledger_of(process).approved.add(release.step + 1)
         process.hear(on.GateDecided(at=sim.now, approved=approved, by=by, reason="any time"))
 
 

@@ -88,6 +88,8 @@ class Process:
         lives: as its journal said at boot, itself included; 0 before.
     """
 
+    identity, subject = "same", SUBJECT
+
     def __init__(self, sim: Simulation, number: int) -> None:
         self.sim, self.name = sim, f"i{number}"
         self.paused = self.ended = False
@@ -199,7 +201,9 @@ class Process:
             self.code = journal.release.outcome.code if journal.release.outcome else None
             self._leave(handover=False)
             return
-        release = journal.release if journal else self.sim.fresh(self.name)
+        self._begin(journal.release if journal else self.sim.fresh(self.name), stored, journal, now)
+
+    def _begin(self, release: Release, stored: Any, journal: Any, now: float) -> None:
         self.hopeless = release.lives >= 2 and self.sim.hopeless(release)
         self._assemble(release, stored, journal)
         self.sim.log(f"{self.name} begins at {release.phase}/{release.stage}, life {release.lives}")
@@ -252,10 +256,10 @@ class Process:
             surgeon=surgeon,
             observer=observer,
             background=self,
-            identity="same",
+            identity=self.identity,
             stored=stored.version if stored else None,
             journal=journal,
-            subject=SUBJECT,
+            subject=self.subject,
         )
         self._beat = sim.clock.monotonic()
         self._keeper = LeaseKeeper(
@@ -324,4 +328,4 @@ class Process:
         self.sim.told(self, progress)
 
     def _judged(self, judgement: Judgement) -> None:
-        self.sim.ledger.judged(self, judgement)
+        self.sim.ledger_of(self).judged(self, judgement)

@@ -64,6 +64,8 @@ class Simulation:
         self.relaxed = self.broken = False
         self.deleted: Stored | None = None
         self.codes: list[ExitCode] = []
+        self.processes: list[Process] = []
+        self.current: Process | None = None
         self.world = World()
         self.clock = self.world.clock
         self.began = self.now
@@ -73,14 +75,12 @@ class Simulation:
         self.routes = AuditedRoutes(self.world, a_route(scenario), self._audit)
         self.gateway = Gateway(self.world, self.routes, scenario)
         self.gateway.answer_in_status()
-        self.workloads = Workloads(self.world)
-        self.workloads.promoting = lambda: self.ledger.promoting(self._writer(), self.workloads.token)
+        self.workloads = self.a_workload()
+        self.workloads.promoting = self._promoting
         self.journals, self.records = Journals(self.world), MemoryRecords(self.world)
         self.journals.written = self.ledger.journalled
         self.leases, self.preflights = MemoryLeases(self.world), MemoryPreflights(self.world)
         self.world.faults.hook = self._fault
-        self.processes: list[Process] = []
-        self.current: Process | None = None
         self._calls = 0
         self._planned = {fault.number: fault for fault in scenario.calls}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
@@ -103,14 +103,23 @@ class Simulation:
         """Do it `seconds` from now."""
         heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), action))
 
-    def start(self, seconds: float) -> None:
-        """A new process, some seconds from now."""
+    def start(self, seconds: float, like: Process | None = None) -> None:
+        """A new process, some seconds from now, in the place of another one."""
 
         def begin() -> None:
             if len(self.processes) < 3 * LIVES:
-                self.processes.append(Process(self, len(self.processes) + 1))
+                self.processes.append(self.a_process(len(self.processes) + 1, like))
 
         self.at(seconds, begin)
+
+    def a_process(self, number: int, like: Process | None) -> Process:
+        """A process of the only release that there is."""
+        del like
+        return Process(self, number)
+
+    def a_workload(self) -> Workloads:
+        """Both arms' workloads."""
+        return Workloads(self.world)
 
     def run(self) -> None:
         """Until nobody is left, and then the last that was under way."""
@@ -142,7 +151,7 @@ class Simulation:
             process.turn()
         except Killed as killed:
             process.die(f"is killed {killed}")
-            self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]))
+            self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]), process)
         except Exception:  # noqa: BLE001 - whatever it is, it is a finding
             self.complain(f"{process.name} fails: {traceback.format_exc(limit=-6)}")
             process.die("fails")
@@ -150,8 +159,13 @@ class Simulation:
             self.current = before
         if process.ended and process.code is not None:
             self.codes.append(process.code)
-            if process.code in RETRIED and not self._finished() and self.codes.count(process.code) < LIVES:
-                self.start(self.chance.choice([2.0, 30.0]))
+            if process.code in RETRIED and self.wanted(process) and self.codes.count(process.code) < LIVES:
+                self.start(self.chance.choice([2.0, 30.0]), process)
+
+    def wanted(self, process: Process) -> bool:
+        """Whether the Job of a process that ended so starts another one."""
+        del process
+        return not self._finished()
 
     def _alive(self) -> bool:
         return any(not process.ended for process in self.processes)
@@ -165,6 +179,11 @@ class Simulation:
             for p in self.processes
             if not p.ended
         ]
+
+    def ledger_of(self, process: Process) -> Ledger:
+        """What is noted of the release that a process drives."""
+        del process
+        return self.ledger
 
     # What engines ask ----------------------------------------------------------------------------------------
 
@@ -261,7 +280,7 @@ class Simulation:
         if who.paused or sum(process.paused for process in self.processes) > 1:
             return
         if seconds > 30.0:
-            self.start(self.chance.choice([1.0, 30.0]))
+            self.start(self.chance.choice([1.0, 30.0]), who)
         who.paused, saved = True, self.current
         for _ in range(int(seconds)):
             self.second()
@@ -299,7 +318,7 @@ class Simulation:
         live = [process for process in self.processes if not process.ended]
         match one.kind:
             case "second-engine":
-                self.start(0.0)
+                self.start(0.0, live[-1] if live else None)
             case "outage-all":
                 self._outages.append((self.now + one.seconds, None))
             case "metrics-outage":
@@ -324,7 +343,7 @@ class Simulation:
             case "outage-engine":
                 self._outages.append((self.now + one.seconds, target))
                 if one.seconds > 30.0:
-                    self.start(35.0)
+                    self.start(35.0, target)
             case "wall-clock":
                 target.no_looks_until = self.now + 11.0 if one.value < 0 else 0.0
             case "abort":
@@ -334,14 +353,14 @@ class Simulation:
                 self.at(one.seconds, self._resume)
             case "kill" if not target.paused:
                 target.die("is killed from outside")
-                self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]))
+                self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]), target)
             case "stop" if not target.paused:
                 self._sleep(target, one.seconds)
                 if one.seconds > 30.0:
-                    self.start(5.0)
+                    self.start(5.0, target)
             case "terminate" if not target.paused:
                 target.terminating = True
-                self.start(self.chance.choice([2.0, 20.0]))
+                self.start(self.chance.choice([2.0, 20.0]), target)
             case _:
                 return
 
@@ -376,4 +395,7 @@ class Simulation:
         if not ours:
             self.ledger.by_others(before, after)
         elif before is not None:
-            self.ledger.by_engine(self._writer(), before, after)
+            self.ledger_of(self._writer()).by_engine(self._writer(), before, after)
+
+    def _promoting(self) -> None:
+        self.ledger_of(self._writer()).promoting(self._writer(), self.workloads.token)
