@@ -1,24 +1,27 @@
 """Secrets that every test carries, and the search for them in everything that the test wrote.
 
 One stands in the environment, which children inherit. The others are real: the tokens of the users of each emulated
-API server, which its worlds name here when they begin. Looked through after every test: what it printed (also what it
-read back itself), what it logged, and the files below its folder; and, when a world ends, every version of every object
-that was ever stored there, unpacked where it is packed. A file that is a credential is no find.
+API server, a sandbox's too, which its worlds name here when they begin. Looked through after every test: what it
+printed (also what it read back itself), what it logged, and the files below its folder; and, when a world ends, every
+version of every object that was ever stored there, unpacked where it is packed. A file that is a credential is no find.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from canary.sandbox.apiserver.store import Store
+from canary.sandbox.cluster import Sandbox
+from canary.sandbox.scenarios import Scenario
 
 SECRET = "pl4nted-s3cret-of-the-environment"  # noqa: S105 - planted to be looked for
 VARIABLE = "CANARY_PLANTED_SECRET"
@@ -88,14 +91,38 @@ def is_credential(text: str) -> bool:
     return alone or '"kind": "Config"' in text or "kind: Config\n" in text or text.startswith('{"tokens":')
 
 
+@contextlib.contextmanager
+def sandboxed(scenario: Scenario | None = None, *, access: Sequence[Any] | None = None) -> Iterator[Sandbox]:
+    """A sandbox whose tokens are looked for as well: in its files and in all that its API server ever stored."""
+    with Sandbox(scenario, access=access) as sandbox:
+        assert sandbox.places is not None
+        state = sandbox.places.run / "api.state"
+        plant_of(state)
+        yield sandbox
+        search_files(sandbox.places.run)
+        assert search_stored(state) > 0
+
+
+def plant_of(state: Path) -> None:
+    """Look for the tokens of an API server's users (its `--state` file), from now on."""
+    with state.open(encoding="utf-8") as lines:
+        tokens = json.loads(lines.readline())["tokens"]
+    assert tokens
+    plant(*tokens.values())
+
+
 def search_stored(state: Path) -> int:
-    """Look through all that an API server ever stored (its `--state` file); returns how many versions those were."""
-    written = state.read_text(encoding="utf-8").split("\n")[1:-1]
-    for line in written:
-        change = json.loads(line)
+    """Look through all that an API server stored (its `--state` file) since it was started last, and what it knew then.
+
+    Returns:
+        How many versions of objects those were.
+    """
+    first, *written = state.read_text(encoding="utf-8").split("\n")[:-1]
+    changes = [*json.loads(first).get("items", ()), *map(json.loads, written)]
+    for change in changes:
         for text in texts_of(change["item"]):
             search(text, f"{change['resource']} {change['key']}")
-    return len(written)
+    return len(changes)
 
 
 def written_to(store: Store) -> list[tuple[str, str]]:

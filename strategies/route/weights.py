@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
-from math import ceil
 
 from strategies.route.model import WEIGHT_LIMIT, NoRoom, Rule
 
@@ -84,8 +83,7 @@ def _candidates(pool: int, shares: list[Decimal], most: int) -> Iterable[int]:
     are intervals, and the smallest common one is the beginning of one of them. Pools below 100 are all tried, because
     there "never the whole pool" may stand against "the nearest integer".
     """
-    starts = {
-        ceil(k / (1 + ERROR_LIMIT) / (Fraction(share) / 100 * pool)) for share in shares for k in range(1, FINE + 1)
-    }
+    ones = [1 / (1 + ERROR_LIMIT) / (Fraction(share) / 100 * pool) for share in shares]
+    starts = {-(-k * one.numerator // one.denominator) for one in ones for k in range(1, FINE + 1)}
     small = range(1, 2 + 100 // pool)
     return sorted(factor for factor in starts | set(small) if 1 <= factor <= most)

@@ -32,6 +32,7 @@ from canary.submitting.changes import changes_of
 from canary.submitting.reading import end_of
 from strategies.route.model import canonical
 from tests.charts.conftest import ENGINE_IMAGE
+from tests.planted import sandboxed
 from tests.sandbox.conftest import alone  # noqa: F401 - a fixture: the machine has few places for a sandbox with load
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -180,7 +181,7 @@ def test_a_submitted_release_ends_as_it_must_whatever_happens_to_its_pods(
     values = {"job.image": ENGINE_IMAGE, "serviceAccount.name": ENGINE, "job.nodeLossSeconds": "0"}
     installed = objects(text, "--set-json", f"rbac.submitters={CI}", **values)
     access = [each for (kind, _), each in installed.items() if kind in {"ServiceAccount", "Role", "RoleBinding"}]
-    with Sandbox(scenario, access=access) as sandbox:
+    with sandboxed(scenario, access=access) as sandbox:
         shop = Shop(sandbox, scenario, installed)
         ci = shop.submit()
         shop.wait_for(shop.jobs)

@@ -62,6 +62,36 @@ def often(stage: Stage, chance: random.Random) -> Round:
     return done
 
 
+def several(stage: Stage, chance: random.Random) -> Round:
+    """Three times in one release something is killed, each time in another phase, and each time somebody goes on."""
+    is_bad = chance.random() < 0.5
+    parts = chance.sample(("engine", "engine", "engine", "api", "traefik", "metrics"), 3)
+    hits = {
+        "engine": kill_engine(stage),
+        "api": kill_part(stage, "api", down=chance.uniform(0.0, 2.0)),
+        "traefik": kill_part(stage, "traefik", down=chance.uniform(0.0, 1.0)),
+        "metrics": hide_metrics(stage, seconds=chance.uniform(1.0, 4.0)),
+    }
+    struck: list[str] = []
+
+    def hit(engine: Child, done: Round) -> Child:
+        part, before = parts[len(struck)], stage.journal()
+        struck.append(part)
+        began = time.monotonic()
+        after = hits[part](engine, done)
+        stage.goes_on(after, before, killed=part == "engine")
+        done.kills[-1] += f" {part} ({time.monotonic() - began:.1f} s)"
+        return after
+
+    done = stage.play(bad=is_bad, moments=moments(chance, bad=is_bad, count=3, twice=False), hit=hit)
+    ends = {ExitCode.JUDGED_BAD if is_bad else ExitCode.PROMOTED}
+    ends |= {ExitCode.NO_EVIDENCE} if {"traefik", "metrics"} & set(struck) else set()
+    unserved = RATE * (done.outage + RECOVERS) if "traefik" in struck else 0.0
+    spoilt = WITHOUT_API if "api" in struck else ON_BAD * (1 + struck.count("engine"))
+    stage.check(done, codes=ends | _refused(done), failures=unserved + (spoilt if is_bad else done.sent * NOTHING))
+    return done
+
+
 def api(stage: Stage, chance: random.Random) -> Round:
     """The API server is killed and comes back: nothing is lost, and no healthy release is rolled back for it."""
     is_bad = chance.random() < 0.5
@@ -95,7 +125,7 @@ def metrics(stage: Stage, chance: random.Random) -> Round:
 
 def _refused(done: Round) -> set[ExitCode]:
     """Preflight must refuse a release whose metrics say nothing; nothing was touched then."""
-    return {ExitCode.PREFLIGHT_FAILED} if done.kills[:1] == ["PREFLIGHT/none"] else set()
+    return {ExitCode.PREFLIGHT_FAILED} if done.kills[:1] and done.kills[0].startswith("PREFLIGHT/none") else set()
 
 
 def reaction(stage: Stage, chance: random.Random) -> Round:
@@ -162,5 +192,5 @@ def _holder(stage: Stage) -> str:
 
 
 KINDS: dict[str, Callable[[Stage, random.Random], Round]] = {
-    round_.__name__: round_ for round_ in (good, bad, often, api, traefik, metrics, paused, reaction)
+    round_.__name__: round_ for round_ in (good, bad, often, several, api, traefik, metrics, paused, reaction)
 }

@@ -8,8 +8,6 @@ is hit and a failing round can be played again.
 import json
 import random
 import signal
-import socketserver
-import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -23,9 +21,9 @@ from canary.sandbox.app import Faults
 from canary.sandbox.cluster import Sandbox
 from canary.sandbox.load import newest
 from canary.sandbox.meddlers import ROUTE
-from canary.sandbox.processes import Child, free_port, module
+from canary.sandbox.processes import Child, module
 from strategies.route.model import canonical
-from tests import planted
+from tests.kill.metrics import Metrics, RealPrometheus, Relay
 
 RATE = 150.0
 """Users' requests a second."""
@@ -36,6 +34,9 @@ SHORT, LONG = (30,), (20, 60)
 
 ENDS_WITHIN = 150.0
 """Seconds after which a release that has not ended counts as lost."""
+
+POLL = 0.04
+"""Seconds between looks at what is waited for."""
 
 HERE = f"namespaces/{manifests.NAMESPACE}"
 JOURNAL = f"/api/v1/{HERE}/configmaps/canary-shop-journal"
@@ -68,6 +69,7 @@ class Round:
         sent, failed: users' requests during the round.
         log: everything the engines said.
         outage: seconds for which the gateway was dead, during which every request fails.
+        spoilt: when requests failed, and of which version: one line a second.
         seconds: from the first engine's start to the last one's end.
         notes: what else was measured.
     """
@@ -79,47 +81,9 @@ class Round:
     failed: int = 0
     log: str = ""
     outage: float = 0.0
+    spoilt: str = ""
     seconds: float = 0.0
     notes: str = ""
-
-
-class Relay(socketserver.ThreadingTCPServer):
-    """Stands between the engine and the gateway's metrics, so that these can be gone while the gateway serves."""
-
-    allow_reuse_address, daemon_threads = True, True
-
-    def __init__(self, behind: str) -> None:
-        self.behind, port = behind, free_port()
-        relay = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                while self.rfile.readline().strip():
-                    pass
-                if relay.gone:
-                    return  # as a scrape sees a server that died: the connection ends without an answer
-                opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-                try:
-                    with opener.open(relay.behind, timeout=2.0) as answer:
-                        body = answer.read()
-                except OSError:
-                    return
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {len(body)}\r\n"
-                self.wfile.write(head.encode() + b"Connection: close\r\n\r\n" + body)
-
-        super().__init__(("127.0.0.1", port), Handler)
-        self.gone = False
-        self.url = f"http://127.0.0.1:{port}/metrics"
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self._thread.start()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A scrape that ended early is no news."""
-
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
 
 
 class Stage:
@@ -128,9 +92,10 @@ class Stage:
     Args:
         sandbox: up, with the scenario `good`.
         shares: of the steps of every release.
+        prometheus: the engine asks a Prometheus, instead of reading the gateway's metrics itself.
     """
 
-    def __init__(self, sandbox: Sandbox, shares: tuple[int, ...] = SHORT) -> None:
+    def __init__(self, sandbox: Sandbox, shares: tuple[int, ...] = SHORT, *, prometheus: bool = False) -> None:
         assert sandbox.places is not None
         self.sandbox, self.places, self.run = sandbox, sandbox.places, sandbox.places.run
         sound = asdict(Faults(errors=0.001))
@@ -138,19 +103,19 @@ class Stage:
         known = {manifests.image(name): {"version": name, "faults": faults} for name, faults in versions.items()}
         (self.run / "registry.json").write_text(json.dumps(known), encoding="utf-8")
         self.stable, self._count = "v1", 0
-        self.relay = Relay(self.places.metrics)
+        behind = self.places.metrics
+        self.metrics: Metrics = RealPrometheus(self.run / "prometheus", behind) if prometheus else Relay(behind)
         self.load = sandbox.start_load(rate=RATE, seconds=3600)
         self.route = self.get(ROUTE)
         self.file = self.run / "kill.yaml"
-        self.file.write_text(release_file(self.relay.url, shares), encoding="utf-8")
+        self.file.write_text(release_file(self.metrics.source, shares), encoding="utf-8")
         self.engines: list[Child] = []
 
     def close(self) -> None:
         for engine in self.engines:
             engine.process.send_signal(signal.SIGCONT)
             engine.stop(0.5)
-        self.relay.close()
-        planted.search_files(self.run)
+        self.metrics.close()
 
     # Looking ----------------------------------------------------------------------------------------------------
 
@@ -181,7 +146,7 @@ class Stage:
         end = time.monotonic() + within
         while not holds():
             assert time.monotonic() < end, f"{what}: not within {within:g} s. The engines said:\n{self.said()}"
-            time.sleep(0.02)
+            time.sleep(POLL)
 
     def said(self) -> str:
         """What the engines of this release said, without the accounts at their end."""
@@ -238,9 +203,35 @@ class Stage:
         self.until(lambda: newest(self.load).get("at", 0.0) > max(seen, now), within=10, what="no totals")
         after = newest(self.load)
         done.sent, done.failed = after["sent"] - before["sent"], after["failed"] - before["failed"]
+        done.spoilt = self._spoilt(before.get("at", 0.0))
         if done.code == ExitCode.PROMOTED:
             self.stable = image
         return done
+
+    def goes_on(self, engine: Child, before: dict[str, Any], *, killed: bool) -> None:
+        """Wait until somebody goes on with the release after a hit: it has ended, or its lease's holder writes again.
+
+        Args:
+            engine: the one that lives.
+            before: where the release stood.
+            killed: the engine was, so that the holder must be another.
+        """
+        lease = self.get(LEASE)
+        seen = lease and lease["metadata"]["resourceVersion"]
+
+        def on() -> bool:
+            stands, lease = self.journal(), self.get(LEASE)
+            if engine.code is not None or not stands or not lease:
+                return engine.code is not None
+            assert stands["uid"] == before["uid"], f"another release was begun; {self.said()}"
+            ours = lease["spec"]["holderIdentity"] == stands["incarnation"]
+            if killed:
+                return ours and stands["incarnation"] != before["incarnation"]
+            return ours and (stands != before or lease["metadata"]["resourceVersion"] != seen)
+
+        self.until(on, within=60, what="nobody goes on")
+        weights = self.weights()
+        assert any(weights.values()) or not weights, f"nobody is served: {weights}; {self.said()}"
 
     def _wait_for(self, moment: Moment, engine: Child, last: str, *, bad: bool) -> bool:
         """Whether the moment came before the release's end."""
@@ -253,7 +244,7 @@ class Stage:
 
         end = time.monotonic() + ENDS_WITHIN
         while engine.code is None and not come() and time.monotonic() < end:
-            time.sleep(0.02)
+            time.sleep(POLL)
         time.sleep(moment.delay)  # chance, not patience
         return engine.code is None
 
@@ -267,7 +258,10 @@ class Stage:
             codes: how it may end.
             failures: users' requests that may fail at most.
         """
-        told = f"{done.kills}, exit {done.code}, {done.failed} of {done.sent} failed. The engines said:\n{done.log}"
+        told = (
+            f"{done.kills}, exit {done.code}, {done.failed} of {done.sent} failed:\n{done.spoilt}\n"
+            f"The engines said:\n{done.log}"
+        )
         assert done.code in codes, told
         route, stable = self.get(ROUTE), self.get(DEPLOYMENT)
         assert canonical(route["spec"]) == canonical(self.route["spec"]), told
@@ -284,6 +278,19 @@ class Stage:
         assert not holder, f"the lease is still held by {holder}; {told}"
         assert self.journal()["phase"] in FINAL, told
         assert done.failed <= failures, told
+
+    def _spoilt(self, since: float) -> str:
+        found, before = [], dict[str, int]()
+        for line in self.load.read_text(encoding="utf-8").splitlines():
+            told = json.loads(line)
+            now = {version or "no answer": row["failed"] for version, row in told["by"].items()}
+            rows = [
+                f"{number - before.get(name, 0)} {name}" for name, number in now.items() if number > before.get(name, 0)
+            ]
+            before = now
+            if told["at"] > since and rows:
+                found.append(f"{time.strftime('%H:%M:%S', time.gmtime(told['at']))}Z {', '.join(rows)}")
+        return "\n".join(found)
 
     def _two_pods_of_stable(self) -> bool:
         found = self.get(PODS)
@@ -306,7 +313,7 @@ class Stage:
         return seen <= {self.stable, "help"} and self.stable in seen
 
 
-def release_file(metrics: str, shares: tuple[int, ...]) -> str:
+def release_file(source: str, shares: tuple[int, ...]) -> str:
     """A release of some seconds: short holds, wide tolerances, looks twice a second; patient where a gateway is slow.
 
     Traefik waits half a minute and more before it asks an API server again that was gone. The shortest hold is four
@@ -328,7 +335,7 @@ spec:
   drain: 20s
   bake: {{min: 2s, max: 3s}}
   analysis:
-    source: {{scrape: {{urls: ["{metrics}"]}}}}
+    source: {source}
     gateway: traefik
     every: 500ms
     warmup: 0s
@@ -338,10 +345,18 @@ spec:
 """
 
 
-def moments(chance: random.Random, *, bad: bool, count: int) -> list[Moment]:
-    """Moments of a round: phases in order, each with a delay of up to seven tenths of a second."""
+def moments(chance: random.Random, *, bad: bool, count: int, twice: bool = True) -> list[Moment]:
+    """Moments of a round: phases in order, each with a delay of up to seven tenths of a second.
+
+    Args:
+        chance: draws them.
+        bad: the version that fails is released.
+        count: how many.
+        twice: a phase may be drawn more than once.
+    """
     phases = BACKWARD if bad else FORWARD
-    chosen = sorted(chance.choices(range(len(phases)), k=count))
+    places = range(len(phases))
+    chosen = sorted(chance.choices(places, k=count) if twice else chance.sample(places, count))
     return [Moment(phase=phases[index], delay=chance.uniform(0.0, 0.7)) for index in chosen]
 
 
@@ -374,9 +389,9 @@ def hide_metrics(stage: Stage, *, seconds: float) -> Callable[[Child, Round], Ch
     """The source of metrics is gone for a while; users notice nothing."""
 
     def hit(engine: Child, _: Round) -> Child:
-        stage.relay.gone = True
+        stage.metrics.kill()
         time.sleep(seconds)
-        stage.relay.gone = False
+        stage.metrics.start()
         return engine
 
     return hit

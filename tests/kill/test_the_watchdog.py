@@ -6,11 +6,11 @@ import time
 import pytest
 
 from canary.core.outcome import ExitCode
-from canary.sandbox.cluster import Sandbox
 from canary.sandbox.load import newest
 from canary.sandbox.manifests import NAMESPACE
 from canary.sandbox.processes import Child, module
 from tests.kill.stage import FINAL, Round, Stage
+from tests.planted import sandboxed
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -19,7 +19,7 @@ SILENT = 3.0
 
 
 def test_an_engine_that_never_comes_back_is_rolled_back_by_the_watchdog_alone(alone: None) -> None:
-    with Sandbox() as sandbox:
+    with sandboxed() as sandbox:
         stage = Stage(sandbox)
         words = ("-n", NAMESPACE, "--kubeconfig", str(sandbox.watchdog()), "--silent", str(SILENT))
         log = stage.run / "watchdog.log"

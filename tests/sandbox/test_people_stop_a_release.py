@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from canary.core.outcome import ExitCode
-from canary.sandbox.cluster import Sandbox
 from canary.sandbox.load import newest
 from canary.sandbox.manifests import NAMESPACE
 from canary.sandbox.meddlers import ROUTE
 from canary.sandbox.processes import Child, module
 from canary.sandbox.scenarios import SCENARIOS
 from strategies.route.model import canonical
+from tests.planted import sandboxed
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -33,7 +33,7 @@ def until(holds: Callable[[], Any], what: Callable[[], str]) -> None:
 
 def test_abort_puts_traffic_back_and_the_engine_ends_with_11(alone: None) -> None:
     scenario = SCENARIOS["good"]
-    with Sandbox(scenario) as sandbox:
+    with sandboxed(scenario) as sandbox:
         places = sandbox.places
         assert places is not None
         load = sandbox.start_load(rate=scenario.rate)

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import json
-import os
-import shutil
 import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +17,7 @@ from analysis.model import Arm
 from analysis.packs import Feed, Target, custom
 from analysis.sources.prometheus import PrometheusSource
 from tests.sources.answering import SECRET, URL
+from tests.sources.scraping import Prometheus
 
 Handler = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -151,76 +144,19 @@ def source(feeds: tuple[Feed, ...], token: str) -> PrometheusSource:
     return PrometheusSource(url=URL, feeds=feeds, token_file=token, headers={"X-Scope-OrgID": "tenant-one"})
 
 
-class Prometheus:
-    """A real Prometheus, scraping one exposition four times a second, by each of the jobs."""
+class Scraping(Prometheus):
+    """One whose exposition is at hand."""
 
     def __init__(self, home: Path, exposition: Exposition, *, jobs: tuple[str, ...] = ("proxy",)) -> None:
         self.exposition = exposition
-        self.port = closed_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        config = home / "prometheus.yml"
-        scraped = {
-            "scrape_interval": "250ms",
-            "scrape_timeout": "250ms",
-            "static_configs": [{"targets": [exposition.address]}],
-        }
-        config.write_text(json.dumps({"scrape_configs": [{"job_name": job, **scraped} for job in jobs]}))
-        beside = Path(sys.executable).with_name("prometheus")
-        program = str(beside) if beside.exists() else shutil.which("prometheus")
-        assert program is not None, "the tests need 'prometheus': run .ci/needs"
-        self._log = (home / "log").open("wb")
-        self._process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={home / 'data'}",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-                "--scrape.discovery-reload-interval=100ms",
-                "--log.level=warn",
-            ],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "GOMAXPROCS": "1"},
-        )
-        self.until(self._ready, "Prometheus is ready")
-
-    def _ready(self) -> bool:
-        assert self._process.poll() is None, Path(self._log.name).read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-        return False
-
-    def until(self, holds: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + 20
-        while not holds():
-            assert time.monotonic() < end, f"not within 20 s: {what}"
-            time.sleep(0.03)
-
-    def query(self, text: str) -> list[dict[str, Any]]:
-        """The series that an instant query finds.
-
-        Raises:
-            urllib.error.HTTPError: Prometheus does not understand it.
-        """
-        asked = urllib.parse.urlencode({"query": text})
-        with urllib.request.urlopen(f"{self.url}/api/v1/query", data=asked.encode(), timeout=5) as answer:  # noqa: S310
-            return list(json.load(answer)["data"]["result"])
-
-    def value(self, text: str) -> float | None:
-        found = self.query(text)
-        return float(found[0]["value"][1]) if found else None
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-        self._log.close()
+        super().__init__(home, exposition.address, jobs=jobs)
 
 
 @pytest.fixture(scope="session")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraping]:
     exposition = Exposition()
     exposition.shows("up_at_all 1\n")
-    one = Prometheus(tmp_path_factory.mktemp("prometheus"), exposition)
+    one = Scraping(tmp_path_factory.mktemp("prometheus"), exposition)
     yield one
     one.close()
     exposition.close()

@@ -21,7 +21,7 @@ from analysis.sources import Key, NoLook, Reading, Role, Sample, Trouble, Window
 from analysis.sources.prometheus import PrometheusSource
 from analysis.sources.twice import Once
 from tests.sources.answering import QUERY, URL, matrix
-from tests.sources.conftest import Prometheus
+from tests.sources.conftest import Scraping
 from tests.sources.worlds import CALM, both, counted, errors, simple
 
 ARM = {"service": "shop", "code": "200"}
@@ -211,7 +211,7 @@ def test_a_real_prometheus_that_scrapes_one_proxy_by_two_jobs(
     tmp_path: Path, server: Any, feeds: tuple[Feed, ...]
 ) -> None:
     server.shows('requests_total{service="shop",code="200"} 7\n')
-    one = Prometheus(tmp_path, server, jobs=("proxy", "annotations"))
+    one = Scraping(tmp_path, server, jobs=("proxy", "annotations"))
     try:
         one.until(lambda: len(one.query("requests_total")) == 2, "both jobs have scraped")
         reading = PrometheusSource(url=one.url, feeds=feeds).read(timeout=5)
