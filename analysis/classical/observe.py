@@ -47,6 +47,8 @@ def observe(
         levels: per fixed test, the share of alpha that one look of it may spend.
         baking: no second arm is left: only rules go on.
     """
+    if not configs and scoring is None:
+        return beside
     began = look.start if beside.began is None else beside.began
     beside = replace(beside, began=began, now=look.end)
     seen = {}

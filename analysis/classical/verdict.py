@@ -53,6 +53,8 @@ def word_of(
         threshold: evidence that condemns.
         baking: no second arm is left, so that only rules decide.
     """
+    if not configs and scoring is None:
+        return Word(condemned=bool(beside.condemned))
     seen = beside.seen
     findings = [
         finding_of(

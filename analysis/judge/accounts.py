@@ -70,8 +70,9 @@ def grow(accounts: Array, log_factors: Array, log_cap: float) -> Array:
 
 def evidence(cash: Array, accounts: Array) -> Array:
     """Log of each test's wealth."""
-    top = np.maximum(cash, accounts.max(axis=1))
-    summed: Array = top + np.log(np.exp(cash - top) + np.exp(accounts - top[:, None]).sum(axis=1))
+    # The functions themselves: arrays have the same as methods, which take twice as long on few rows.
+    top = np.maximum(cash, np.maximum.reduce(accounts, axis=1))
+    summed: Array = top + np.log(np.exp(cash - top) + np.add.reduce(np.exp(accounts - top[:, None]), axis=1))
     return summed
 
 

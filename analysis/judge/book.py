@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.judge import rates
-from analysis.judge.accounts import CAP, EFFECTS, Wealth
+from analysis.judge.accounts import CAP, EFFECTS, FACTORS, Wealth
 from analysis.judge.config import JudgeConfig
 from analysis.judge.dispersion import WINSOR, WINSOR_WORSE, Dispersion
-from analysis.judge.evalue import bound, comparable, log_evalue_one_arm, log_ratio, odds_above
+from analysis.judge.evalue import bound, comparable, log_odds_of, log_ratio, odds_above
 from analysis.judge.interval import GRID, Interval
 
 Array = NDArray[np.float64]
@@ -263,7 +263,8 @@ class Book:
         """
         a, phi = known or (self.rates(asked), self.phi(asked))
         config = asked.config
-        factors = self._factors(counts, asked, a, GRID if interval else GRID[:0]) / phi[:, None]
+        apart = self.interval.canary(a)
+        factors = self._factors(counts, asked, a, apart, GRID if interval else GRID[:0]) / phi[:, None]
         effects = len(EFFECTS)
         room = comparable(a, asked.relative, asked.absolute)
         harm, fine, gaps = factors[:, :effects], factors[:, effects], factors[:, effects + 1 :]
@@ -273,19 +274,18 @@ class Book:
             harm=self.harm.look(harm, part=part, log_cap=CAP * config.threshold),
             health=self.health + np.minimum(fine, HEALTH_CAP * config.health_threshold),
             health_before=self.health,
-            interval=self.interval.look(gaps, a=a, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
+            interval=self.interval.look(gaps, a=a, c=apart, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
             if interval
             else self.interval,
             worse=self._worse(counts, asked, part),
         )
 
-    def _factors(self, counts: Counted, asked: Asked, a: Array, grid: Array) -> Array:
+    def _factors(self, counts: Counted, asked: Asked, a: Array, apart: Array, grid: Array) -> Array:
         """Logs of e-values, shape (tests, effects + health + interval's grid), in one go because that is fastest."""
         worse = odds_above(bound(a, asked.relative, asked.absolute), EFFECTS)
-        tests, every = len(a), len(EFFECTS) + 1 + len(grid)
-        c, relative, absolute = (np.empty((tests, every)) for _ in range(3))
         own = len(EFFECTS) + 1
-        c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a * asked.ratio, self.interval.canary(a)[:, None]
+        c, relative, absolute = (np.empty((len(a), own + len(grid))) for _ in range(3))
+        c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a * asked.ratio, apart[:, None]
         relative[:, :own], relative[:, own:] = asked.relative[:, None], 0.0
         absolute[:, :own], absolute[:, own:] = asked.absolute[:, None], grid
         return log_ratio(
@@ -380,8 +380,8 @@ def _one_arm(
     phi: Array,
 ) -> Wealth:
     """Wealth against "at most the limit" after a look at one arm; unchanged where the limit cannot be broken."""
-    worse = odds_above(np.minimum(limit, 1.0), EFFECTS)
-    factors = log_evalue_one_arm(x=x[:, None], n=n[:, None], limit=limit[:, None], c=worse)
+    bad, good = log_odds_of(tuple(np.minimum(limit, 1.0).tolist()), FACTORS)
+    factors = x[:, None] * bad + (n - x)[:, None] * good
     factors = np.where(comparable(limit, np.zeros(1), np.zeros(1))[:, None], factors, 0.0)
     return wealth.look(factors / phi[:, None], part=part, log_cap=CAP * asked.config.threshold)
 

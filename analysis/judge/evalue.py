@@ -73,9 +73,9 @@ def _middle_root(cubic: tuple[Array, ...], s: Array, low: Array, high: Array) ->
     Halley's steps come nearer to the middle root without ever crossing it. At the inflection it is steepest.
     """
     k3, k2, k1, k0 = cubic
-    steep2, steep1, bent = 3.0 * k3, 2.0 * k2, 6.0 * k3
-    bend = np.minimum(np.maximum(-k2 / steep2, low), high)
-    s = np.where((steep2 * s + steep1) * s > -k1, s, bend)
+    steep = 3.0 * k3
+    bend = np.minimum(np.maximum(-k2 / steep, low), high)
+    s = np.where((steep * s + 2.0 * k2) * s > -k1, s, bend)
     value, rise, bow = np.empty_like(s), np.empty_like(s), np.empty_like(s)
     for step in range(STEPS):
         np.multiply(k3, s, out=value)
@@ -84,17 +84,15 @@ def _middle_root(cubic: tuple[Array, ...], s: Array, low: Array, high: Array) ->
         value += k1
         value *= s
         value += k0
-        np.multiply(steep2, s, out=rise)
-        rise += steep1
+        # Half of the second derivative, and from it the first.
+        np.multiply(steep, s, out=bow)
+        bow += k2
+        np.add(bow, k2, out=rise)
         rise *= s
         rise += k1
-        np.multiply(bent, s, out=bow)
-        bow += steep1
         bow *= value
         value *= rise
-        value += value
         rise *= rise
-        rise += rise
         rise -= bow
         value /= rise
         s -= value
@@ -183,7 +181,7 @@ def log_evalue_one_arm(*, x: Array, n: Array, limit: Array, c: Array) -> Array:
     return value
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def log_odds_of(limits: tuple[float, ...], factors: tuple[float, ...]) -> tuple[Array, Array]:
     """What a bad and a good request add to `log_evalue_one_arm` at limits that stay: shape (limits, factors) each."""
     limit = np.array(limits)

@@ -22,19 +22,13 @@ RISEN = ("risen_looks", "risen_stable_bad", "risen_stable_total", "risen_canary_
 
 @dataclass(slots=True, kw_only=True)
 class Numbers:
-    """What is known of one test after a look.
+    """What one test's verdict and sentence are made of.
 
     Attributes:
         counts: (x_s, n_s, x_c, n_c) of this step.
         tolerated: the canary's tolerated rate.
-        excludes: what an undecided step must have excluded to go on: looser where few are exposed.
         evidence: log evidence of harm since the release began.
-        weight: the test's part of alpha.
-        health: log evidence of health in this step.
-        agreed: the same, as far as the two newest looks agree.
-        phi: dispersion that evidence was divided by.
-        interval: of the difference since the release began, with confidence 95 % at every look together.
-        visible: the smallest canary rate that this step's requests would have shown with chance 90 %.
+        agreed: log evidence of health in this step, as far as the two newest looks agree.
         quiet: newest looks in a row without a canary request for this test.
         no_room: stable fails so often, or so little is known of it, that nothing can be worse.
         baking: stable's numbers are from before the bake.
@@ -45,52 +39,14 @@ class Numbers:
 
     counts: Sequence[float]
     tolerated: float
-    excludes: float
     evidence: float
-    weight: float
-    health: float
     agreed: float
-    phi: float
-    interval: tuple[float, float]
-    visible: float
     quiet: int
     no_room: bool
     baking: bool
     rise: Sequence[float]
     requests: float
     waits: bool
-
-    @classmethod
-    def of(
-        cls,
-        counted: tuple[Sequence[float], Sequence[float]],
-        visible: float,
-        row: Sequence[float],
-        *,
-        baking: bool,
-        requests: float,
-        waits: bool,
-    ) -> Numbers:
-        """From `counts` and `rise`, and a row of the other numbers in the order in which the judge computes them."""
-        tolerated, excludes, evidence, weight, health, agreed, phi, low, high, quiet, no_room = row
-        return cls(
-            counts=counted[0],
-            tolerated=tolerated,
-            excludes=excludes,
-            evidence=evidence,
-            weight=weight,
-            health=health,
-            agreed=agreed,
-            phi=phi,
-            interval=(low, high),
-            visible=visible,
-            quiet=int(quiet),
-            no_room=bool(no_room),
-            baking=baking,
-            rise=counted[1],
-            requests=requests,
-            waits=waits,
-        )
 
     @property
     def risen(self) -> Mapping[str, float]:
@@ -114,51 +70,19 @@ class Bars:
     enough: bool
 
 
-def finding_of(test: Test, numbers: Numbers, bars: Bars, shared: Mapping[str, float]) -> Finding:
-    """One test's finding.
+def name_of(test: Test) -> str:
+    """What a test's finding is called."""
+    return test.metric if not test.bound else f"{test.metric} over {words.time(test.bound)}"
+
+
+def verdict_of(numbers: Numbers, bars: Bars, *, share: float) -> tuple[Verdict, str]:
+    """One test's verdict and its code.
 
     Args:
-        test: which.
         numbers: what is known of it.
         bars: what verdicts take.
-        shared: numbers of what all findings rest on.
+        share: its evidence, as a part of all.
     """
-    x_s, n_s, x_c, n_c = numbers.counts
-    share = numbers.evidence + words.log(numbers.weight)
-    verdict, code = _verdict(numbers, bars, share=share)
-    return Finding(
-        metric=test.metric if not test.bound else f"{test.metric} over {words.time(test.bound)}",
-        verdict=verdict,
-        code=code,
-        sentence=_sentence(test, numbers, code),
-        numbers=MappingProxyType(
-            {
-                **shared,
-                "stable_bad": x_s,
-                "stable_total": n_s,
-                "canary_bad": x_c,
-                "canary_total": n_c,
-                "stable_rate": x_s / n_s if n_s else 0.0,
-                "canary_rate": x_c / n_c if n_c else 0.0,
-                "difference_low": numbers.interval[0],
-                "difference_high": numbers.interval[1],
-                "tolerated": numbers.tolerated,
-                "step_excludes": numbers.excludes,
-                "visible": numbers.visible,
-                "evidence": numbers.evidence,
-                "threshold": bars.harm,
-                "weight": numbers.weight,
-                "share_of_evidence": share,
-                "health": numbers.health,
-                "health_threshold": bars.health,
-                "dispersion": numbers.phi,
-                **numbers.risen,
-            }
-        ),
-    )
-
-
-def _verdict(numbers: Numbers, bars: Bars, *, share: float) -> tuple[Verdict, str]:
     _, _, x_c, n_c = numbers.counts
     if share >= bars.harm:
         return Verdict.UNHEALTHY, "WORSE"
@@ -176,7 +100,8 @@ def _verdict(numbers: Numbers, bars: Bars, *, share: float) -> tuple[Verdict, st
     return Verdict.UNDECIDED, "NOT_YET"
 
 
-def _sentence(test: Test, numbers: Numbers, code: str) -> str:
+def sentence_of(test: Test, numbers: Numbers, code: str) -> str:
+    """One test's finding as people read it."""
     x_s, n_s, x_c, n_c = numbers.counts
     what = "errors" if not test.bound else f"slower than {words.time(test.bound)}"
     base = f" slower than {words.time(test.base)}" if test.base else ""

@@ -72,7 +72,8 @@ class Flow:
         after = self._stuck(look)
         if not keeps or not any(Arm.CANARY in arms for arms in look.counts.values()):
             return after
-        canary, every = look.requests(Arm.CANARY), look.requests(Arm.CANARY) + look.requests(Arm.STABLE)
+        canary = look.requests(Arm.CANARY)
+        every = canary + look.requests(Arm.STABLE)
         least = HALF * share / 100.0
         level = threshold - math.log(SPENDS)
         bad, good = log_odds_of((1.0 - least,), FACTORS)
@@ -86,11 +87,10 @@ class Flow:
         return replace(after, bets=bets, few=self.few + 1, step=(self.step[0] + canary, self.step[1] + every))
 
     def _stuck(self, look: Look) -> Flow:
-        seen = {arm: _begun(look, arm) for arm in Arm}
-        started, finished = seen[Arm.CANARY]
+        started, finished = _begun(look, Arm.CANARY)
         if not started:
             return self
-        stable_started, stable_finished = seen[Arm.STABLE]
+        stable_started, stable_finished = _begun(look, Arm.STABLE)
         stable = max(0, stable_started - stable_finished) / stable_started if stable_started else 0.0
         missing = started - finished
         if missing / started <= max(UNFINISHED, TIMES * stable):

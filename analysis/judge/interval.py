@@ -56,15 +56,16 @@ class Interval:
         guess = a + self.mean[:, 0] / (self.mean[:, 1] + PRIOR)
         return np.minimum(np.maximum(guess, 0.25 * a), 1.0 - 0.25 * (1.0 - a))
 
-    def look(self, log_factors: Array, *, a: Array, counts: tuple[Array, Array, Array, Array]) -> Interval:
+    def look(self, log_factors: Array, *, a: Array, c: Array, counts: tuple[Array, Array, Array, Array]) -> Interval:
         """After one look.
 
         Args:
-            log_factors: of `canary(a)` against each grid point, shape (tests, grid).
+            log_factors: of `c` against each grid point, shape (tests, grid).
             a: stable's rate from past looks.
+            c: `canary(a)`.
             counts: x_s, n_s, x_c, n_c.
         """
-        up = (self.canary(a) - a)[:, None] > GRID
+        up = (c - a)[:, None] > GRID
         x_s, n_s, x_c, n_c = counts
         both = (n_s > 0) & (n_c > 0)
         weight = np.where(both, n_s * n_c / np.maximum(n_s + n_c, 1.0), 0.0)

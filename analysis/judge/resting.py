@@ -54,9 +54,7 @@ def resting(
 ) -> tuple[Finding, ...]:
     """Each with what all of them rest on."""
     return tuple(
-        one
-        if shared.keys() <= one.numbers.keys()
-        else Finding(
+        Finding(
             metric=one.metric,
             verdict=one.verdict,
             sentence=one.sentence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -112,9 +113,9 @@ def bad_of(counts: Counts | None, bound: float) -> tuple[int, int]:
 
 def _within(buckets: tuple[tuple[float, int], ...], bound: float) -> int | None:
     """Requests at or under a bound; None where it is not counted."""
-    for upper, number in buckets:
-        if upper == bound or (upper > bound * SAME[0] and upper < bound * SAME[1]):
-            return number
+    place = bisect_left(buckets, (bound * SAME[0],))
+    if place < len(buckets) and buckets[place][0] < bound * SAME[1]:
+        return buckets[place][1]
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis.model import Judgement, Look
+from analysis.model import Finding, Judgement, Look
 
 
 def told(judgement: Judgement, look: Look) -> Judgement:
@@ -14,6 +14,11 @@ def told(judgement: Judgement, look: Look) -> Judgement:
     said = f" (in this look: {'; '.join(look.notes)})"
     return replace(
         judgement,
-        findings=tuple(replace(finding, sentence=finding.sentence + said) for finding in judgement.findings),
+        findings=tuple(
+            Finding(
+                metric=one.metric, verdict=one.verdict, sentence=one.sentence + said, code=one.code, numbers=one.numbers
+            )
+            for one in judgement.findings
+        ),
         sentence=judgement.sentence + said,
     )

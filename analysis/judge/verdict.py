@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,15 @@ from analysis.judge.absence import absence_of
 from analysis.judge.book import Asked, upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import bound, comparable
-from analysis.judge.explain import HARM_HINT, Bars, Numbers, finding_of, limit_finding, overall
+from analysis.judge.explain import HARM_HINT, Bars, limit_finding, overall
 from analysis.judge.holds import both_worse, hung, no_data, pod_outlier, share_finding, starved
 from analysis.judge.pods import outlier
 from analysis.judge.power import detectable_rates
 from analysis.judge.rates import PRIOR_REQUESTS
-from analysis.judge.resting import basis_of, of_pods, resting, spreads_of
+from analysis.judge.resting import basis_of, resting, spreads_of
 from analysis.judge.state import JudgeState
 from analysis.judge.tests import levels, normaliser
+from analysis.judge.told import Rows
 from analysis.model import Arm, Finding, Judgement, Verdict
 
 Array = NDArray[np.float64]
@@ -80,26 +82,32 @@ def judgement_of(
     spreads = spreads_of(state, asked)
     basis = basis_of(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
     tolerated = _tolerated(state, asked, a)
+    requests = int(max(state.book.step[:, 3].tolist(), default=0))
     best = basis.best
     shared = basis.numbers(best)
-    findings = _findings(
-        config,
-        state,
-        asked,
-        a=a,
-        phi=phi,
-        weights=weights,
-        harm=harm,
+    findings = Rows(
+        tests=state.tests,
+        book=state.book,
+        bars=Bars(harm=config.threshold, health=config.health_threshold, enough=state.looks >= config.min_looks),
         tolerated=tolerated,
+        excludes=_step_bound(state, asked, tolerated),
+        evidence=harm,
+        weights=weights,
+        phi=phi,
         visible=seen,
+        no_room=~comparable(state.book.frozen if state.baking else a, asked.relative, asked.absolute),
+        baking=state.baking,
+        requests=float(requests),
         left_out=left_out,
-        shared=[shared | of_pods(spreads, test.metric) for test in state.tests],
-    )
-    requests = int(max(state.book.step[:, 3], default=0))
+        shared=shared,
+        spreads=spreads,
+    ).findings()
+    rests = partial(resting, shared=shared, spreads=spreads)
     idle = no_data(state.idle, baking=state.baking, requests=requests)
     holds = _holds(config, state, requests)
     starving = [starved(state.flow, asked=state.share)] if state.flow.starved(config.threshold) else []
-    everything = [*starving, *sorted([*findings, *limited, *beside.findings], key=_guilt, reverse=True)]
+    others = rests([*limited, *beside.findings])
+    everything = [*rests(starving), *sorted([*findings, *others], key=_guilt, reverse=True)]
     verdict, guilty = Verdict.UNDECIDED, bool(starving) or beside.condemned or combined >= config.threshold
     odd = (
         []
@@ -117,10 +125,13 @@ def judgement_of(
     unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not held
     may_proceed = unsuspected and not beside.waits and _may_proceed(config, state, asked, tolerated, beside)
     absent, absence = absence_of(config, state, findings, beside)
-    told = (idle, *holds, *everything) if idle else (*holds, *everything)
+    if verdict is Verdict.UNHEALTHY:
+        told = (*everything, *rests(holds))
+    else:
+        told = (*rests([idle, *holds] if idle else holds), *everything)
     return Judgement(
         verdict=verdict,
-        findings=resting(told if verdict is not Verdict.UNHEALTHY else (*everything, *holds), shared, spreads),
+        findings=told,
         evidence=combined,
         threshold=config.threshold,
         looks=state.looks,
@@ -163,51 +174,6 @@ def _guilt(finding: Finding) -> tuple[bool, float]:
     return finding.verdict is Verdict.UNHEALTHY, round(finding.numbers.get("share_of_evidence", float("-inf")), 6)
 
 
-def _findings(
-    config: JudgeConfig,
-    state: JudgeState,
-    asked: Asked,
-    *,
-    a: Array,
-    phi: Array,
-    weights: Array,
-    harm: Array,
-    tolerated: Array,
-    visible: tuple[float, ...],
-    left_out: Collection[str],
-    shared: list[dict[str, float]],
-) -> list[Finding]:
-    low, high = state.book.interval.ends()
-    base = state.book.frozen if state.baking else a
-    book = state.book
-    columns = (
-        tolerated,
-        _step_bound(state, asked, tolerated),
-        harm,
-        weights,
-        book.health,
-        book.agreed,
-        phi,
-        low,
-        high,
-        book.quiet,
-        ~comparable(base, asked.relative, asked.absolute),
-    )
-    counted = zip(book.step.tolist(), book.rise[:, 1:].tolist(), strict=True)
-    rows = zip(state.tests, counted, visible, np.array(columns).T.tolist(), shared, strict=True)
-    requests = float(max(book.step[:, 3], default=0.0))
-    bars = Bars(harm=config.threshold, health=config.health_threshold, enough=state.looks >= config.min_looks)
-    return [
-        finding_of(
-            test,
-            Numbers.of(counts, seen, row, baking=state.baking, requests=requests, waits=test.metric in left_out),
-            bars,
-            all_have,
-        )
-        for test, counts, seen, row, all_have in rows
-    ]
-
-
 def _visible(
     config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array, weights: Array
 ) -> tuple[float, ...]:
@@ -219,21 +185,18 @@ def _visible(
     rate = (x_s + PRIOR_REQUESTS * a) / (n_s + PRIOR_REQUESTS)
     if state.baking:
         rate, n_s = state.book.frozen, np.full(len(a), EXACTLY)
-    questions = np.empty((len(a), 7))
-    questions[:, 0], questions[:, 1], questions[:, 2], questions[:, 6] = rate, n_s, n_c, phi
-    questions[:, _ROUNDED] = _rounded(questions[:, _ROUNDED])
-    questions[:, 3], questions[:, 4] = asked.relative, asked.absolute
-    questions[:, 5] = config.threshold - np.log(np.where(weights > 0, weights, 1.0))
+    levels = config.threshold - np.log(np.where(weights > 0, weights, 1.0))
+    questions = np.array((rate, n_s, n_c, phi, asked.relative, asked.absolute, levels))
+    questions[:4] = _rounded(questions[:4])
     return _remembered(questions.tobytes())
-
-
-_ROUNDED = np.array([0, 1, 2, 6])
 
 
 @lru_cache(maxsize=256)
 def _remembered(questions: bytes) -> tuple[float, ...]:
     """`detectable_rates` of rounded numbers: most looks ask what the one before asked."""
-    return tuple(detectable_rates(np.frombuffer(questions).reshape(-1, 7)).tolist())
+    rate, n_s, n_c, phi, relative, absolute, levels = np.frombuffer(questions).reshape(7, -1)
+    asked = np.array((rate, n_s, n_c, relative, absolute, levels, phi)).T
+    return tuple(detectable_rates(asked).tolist())
 
 
 def _rounded(values: Array) -> Array:
@@ -254,7 +217,10 @@ def _limit_findings(
     config: JudgeConfig, state: JudgeState, whole: float
 ) -> tuple[list[Finding], list[tuple[float, float]]]:
     """Findings of the limits, and their (weight, log evidence)."""
-    findings, over = [], []
+    findings: list[Finding] = []
+    over: list[tuple[float, float]] = []
+    if not state.limits:
+        return findings, over
     evidence, both = state.over.evidence()
     dry = {metric.name for metric in config.metrics if metric.dry_run}
     for row, limit in enumerate(state.limits):
@@ -284,7 +250,7 @@ def _combined(pairs: list[tuple[float, float]]) -> float:
     if rest > 0:
         counted.append((rest, 0.0))
     top = max((evidence for _, evidence in counted), default=0.0)
-    return float(top + np.log(sum(weight * np.exp(evidence - top) for weight, evidence in counted)))
+    return top + math.log(sum(weight * math.exp(evidence - top) for weight, evidence in counted))
 
 
 def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Finding]:
@@ -315,6 +281,13 @@ def _all_healthy(
     """Whether every metric that decides is confirmed, by enough looks and enough requests."""
     if state.looks < config.min_looks or beside.waits:
         return False
+    decides = [
+        (test.metric, finding.verdict, requests)
+        for test, finding, requests in zip(state.tests, findings, state.book.step[:, 3].tolist(), strict=True)
+        if test.confirm and not test.dry_run
+    ]
+    if any(verdict is Verdict.UNDECIDED for _, verdict, _ in decides):
+        return False
     optional = {metric.name for metric in config.metrics if metric.no_data == PASS}
     compared = {test.metric for test in state.tests} | optional
     if any(metric.name not in compared and not metric.dry_run for metric in config.metrics):
@@ -322,9 +295,9 @@ def _all_healthy(
     dry = {metric.name for metric in config.metrics if metric.dry_run}
     least = _least(config)
     deciding = [
-        finding.verdict is Verdict.HEALTHY and state.book.step[row, 3] >= least[test.metric]
-        for row, (test, finding) in enumerate(zip(state.tests, findings, strict=True))
-        if test.confirm and not test.dry_run and not (test.metric in optional and finding.verdict is Verdict.NO_DATA)
+        verdict is Verdict.HEALTHY and requests >= least[metric]
+        for metric, verdict, requests in decides
+        if not (metric in optional and verdict is Verdict.NO_DATA)
     ]
     limits = [
         finding.verdict is Verdict.HEALTHY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 
 def percent(rate: float) -> str:
@@ -16,6 +17,7 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+@lru_cache(maxsize=256)
 def time(seconds: float) -> str:
     """A latency bound in the unit that people use for it."""
     return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
