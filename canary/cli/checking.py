@@ -20,6 +20,7 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
     workload = file.spec.workload
     if workload is None or file.spec.image is None:
         return None
+    template = workload.template if isinstance(workload.template, PodTemplate) else None
     return KubernetesWorkloads(
         api,
         namespace=file.metadata.namespace,
@@ -33,7 +34,8 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
         copies=workload.copies,
         floor=workload.floor == "hold",
         hook=file.spec.promote.by == "hook",
-        template=workload.template.template if isinstance(workload.template, PodTemplate) else None,
+        template=template.template if template else None,
+        first=template.whole() if template and file.spec.first_release == "direct" else None,
     )
 
 

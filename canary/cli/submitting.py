@@ -32,8 +32,8 @@ TRIES = 5
 """How often is decided anew when somebody else submits the same release at the same moment."""
 
 
-def read(path: Path, image: str | None, template: Path | None = None, *, whole: bool = True) -> tuple[str, Release]:
-    """The release file as it was written, and as it is read with this image and this pod template; not whole, without.
+def read(path: Path, image: str | None, template: Path | None = None) -> tuple[str, Release]:
+    """The release file as it was written, and as it is read with this image and this pod template.
 
     Raises:
         ReleaseFileError: it is not a release.
@@ -43,7 +43,7 @@ def read(path: Path, image: str | None, template: Path | None = None, *, whole: 
     raw = sys.stdin.buffer.read(LARGEST_FILE + 1) if piped else read_bytes(path)
     name, folder = ("<stdin>", Path()) if piped else (str(path), path.parent)
     source = template_source(template) if template is not None else None
-    file = parse(raw, file=name, image=image, template=source, folder=folder if whole else None)
+    file = parse(raw, file=name, image=image, template=source, folder=folder)
     text = raw.decode("utf-8-sig")
     require_room(text, file, name)
     return text, file

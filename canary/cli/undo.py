@@ -46,7 +46,7 @@ def undo(
     from canary.cli.submitting import read, require_room
     from canary.spec import parse
 
-    text, file = read(release, None, whole=False)
+    text, file = read(release, None)
     image, template = version_before(file, kubeconfig, context)
     before = parse(text, file=str(release), image=image, template=template, folder=None)
     require_room(text, before, str(release))
@@ -75,13 +75,13 @@ def version_before(file: Release, kubeconfig: Path | None, context: str | None) 
         Failure: there is nothing to undo, or going back would undo somebody else's work.
     """
     from canary.adapters.kubernetes import KubernetesJournals
-    from canary.adapters.kubernetes.history import NotKept, template_before
+    from canary.adapters.kubernetes.history import NotKept, deployment_before
     from canary.adapters.kubernetes.objects import Objects
     from canary.adapters.kubernetes.paths import named
     from canary.cli.resuming import readable
     from canary.cli.submitting import submissions_of
     from canary.ports import PortError
-    from canary.spec.template import Source
+    from canary.spec.template import LIVE, Source
 
     workload, namespace = file.spec.workload, file.metadata.namespace
     if workload is None:
@@ -94,14 +94,16 @@ def version_before(file: Release, kubeconfig: Path | None, context: str | None) 
         now = submissions_of(api, file).stable_image(workload.name, workload.container)
         image = to_go_back_to(journal, now, deployment=workload.name)
         released = journal.subject.workload if journal and journal.subject else None
-        if released is None or not released.template_before:
+        known = released.template_before if released else ""
+        if not known and workload.template == LIVE:
             return image, None
-        template = template_before(Objects(api, namespace), workload.name, released.template_before)
+        # A release of the image alone leaves env and config as they are, whatever the file says by now.
+        whole = deployment_before(Objects(api, namespace), workload.name, known)
     except PortError as error:
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
     except NotKept as error:
         raise _nothing(str(error), BY_HAND) from error
-    return image, Source(name="the template before", raw=json.dumps(template).encode())
+    return image, Source(name="the template before", raw=json.dumps(whole).encode())
 
 
 def to_go_back_to(journal: Journal | None, now: str, *, deployment: str) -> str:

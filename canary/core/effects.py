@@ -35,10 +35,12 @@ class ProvisionWorkload:
 
     Attributes:
         share: percent of the pool that it must be able to carry next; 100 means as large as stable.
+        first: there is no stable version: make that instead, and no canary.
     """
 
     id: str
     share: Decimal
+    first: bool = False
     kind: Literal["provision-workload"] = "provision-workload"
 
 
@@ -99,9 +101,14 @@ class DetachCanary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveWorkload:
-    """Delete the canary's Service, then its workload; only what we made."""
+    """Delete the canary's Service, then its workload; only what we made.
+
+    Attributes:
+        keep: stable's workload, which this release made, stays: it is the user's own from now on.
+    """
 
     id: str
+    keep: bool = False
     kind: Literal["remove-workload"] = "remove-workload"
 
 

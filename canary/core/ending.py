@@ -10,6 +10,9 @@ from canary.core.moves import LATE_CREATE, Step, ask, chain, end, enter, join, t
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release, Stage
 
+EVERY_STEP = "every step held; the new version serves all traffic"
+FIRST_STANDS = "there was no stable version: this one was deployed directly, and compared with nothing"
+
 
 def detached(release: Release, event: on.CanaryDetached) -> Step:
     """The route is the user's own again; the workload goes last, unless users may still be sent to it."""
@@ -22,8 +25,13 @@ def detached(release: Release, event: on.CanaryDetached) -> Step:
         reason = f"the route could not be put back: {' '.join(event.alarms)}"
         return chain(said, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=reason)
     if release.policy.has_workload:
-        return chain(said, do.RemoveWorkload)
+        return chain(said, do.RemoveWorkload, keep=keeps(release))
     return join(said, finish, event.at)
+
+
+def keeps(release: Release) -> bool:
+    """Whether stable's workload, which the release made, stays: no decision to roll back was taken."""
+    return release.first and release.outcome is None
 
 
 def workload_removed(release: Release, event: on.WorkloadRemoved) -> Step:
@@ -31,7 +39,7 @@ def workload_removed(release: Release, event: on.WorkloadRemoved) -> Step:
     until = release.unsure + LATE_CREATE
     if not release.unsure or event.at >= until:
         return finish(release, event.at)
-    release, _ = ask(release, do.RemoveWorkload)
+    release, _ = ask(release, do.RemoveWorkload, keep=keeps(release))
     wait = f"a second look in {until - event.at:.0f} s: a request of before may still make something"
     return tell_once(replace(release, retry_at=until), "LookingAgain", wait)
 
@@ -40,4 +48,4 @@ def finish(release: Release, at: float) -> Step:
     """End with what was decided; without a decision to roll back the release is promoted."""
     if release.outcome is not None:
         return end(release, Phase.ROLLED_BACK, at, release.outcome.code, release.outcome.reason)
-    return end(release, Phase.SUCCEEDED, at, ExitCode.PROMOTED, "every step held; the new version serves all traffic")
+    return end(release, Phase.SUCCEEDED, at, ExitCode.PROMOTED, FIRST_STANDS if release.first else EVERY_STEP)

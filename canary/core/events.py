@@ -97,11 +97,13 @@ class PreflightPassed:
 
     Attributes:
         warnings: what people should know and what does not stand in the way, one sentence or two each.
+        first: there is no stable version, and the release file lets this one be it.
     """
 
     at: float
     effect: str
     warnings: tuple[str, ...] = ()
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,10 @@ from canary.core.moves import (
     tell_once,
 )
 from canary.core.outcome import ExitCode
-from canary.core.release import Phase, Release, Stage
+from canary.core.release import FULL, Phase, Release, Stage
 from canary.core.settling import Settling, timeout, traffic_followed
+
+FIRST = "there is no stable version yet: this one is deployed directly, without a canary and without a comparison"
 
 
 def start(release: Release, event: on.Started) -> Step:
@@ -38,6 +40,7 @@ def start(release: Release, event: on.Started) -> Step:
 
 def preflight_passed(release: Release, event: on.PreflightPassed) -> Step:
     """The first touch is the fence."""
+    release = replace(release, first=event.first)
     step: Step = (enter(release, Phase.PROVISIONING, event.at, Stage.FENCING), ())
     for warning in event.warnings:
         step = chain(step, do.Tell, reason="Warning", message=f"warning: {warning}")
@@ -58,6 +61,9 @@ def fence_taken(release: Release, event: on.FenceTaken) -> Step:
         return replace(release, pending=None), ()
     if release.policy.has_workload:
         release = enter(release, Phase.PROVISIONING, event.at, Stage.BUILDING)
+        if release.first:
+            step = ask(release, do.ProvisionWorkload, share=FULL, first=True)
+            return chain(step, do.Tell, reason="Checked", message=f"nothing stands against it; {FIRST}")
         step = ask(release, do.ProvisionWorkload, share=release.policy.steps[0].share)
         return chain(
             step, do.Tell, reason="Checked", message="nothing stands against it; the canary's pods are started"
@@ -66,7 +72,13 @@ def fence_taken(release: Release, event: on.FenceTaken) -> Step:
 
 
 def workload_ready(release: Release, event: on.WorkloadReady) -> Step:
-    """A reference before its endpoints would turn the rule into 500s on some gateways; a share likewise."""
+    """A reference before its endpoints would turn the rule into 500s on some gateways; a share likewise.
+
+    A first version is ready where the route sends already: there is nothing to move, and nothing to go back to.
+    """
+    if release.first:
+        step = ask(enter(release, Phase.CLEANING, event.at, Stage.DETACHING), do.DetachCanary)
+        return chain(step, do.Tell, reason="FirstReady", message="the first version is ready; the route sends to it")
     if release.phase is Phase.PROVISIONING:
         return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
     return write_share(release, event.at)
@@ -101,7 +113,8 @@ def shift(release: Release, at: float, step: int) -> Step:
 
 def workload_failed(release: Release, event: on.WorkloadFailed) -> Step:
     """A canary that does not become ready is a verdict with the cluster's reason, not a wait."""
-    return roll_back(release, event.at, ExitCode.JUDGED_BAD, f"the canary did not become ready: {event.reason}")
+    what = "the first version" if release.first else "the canary"
+    return roll_back(release, event.at, ExitCode.JUDGED_BAD, f"{what} did not become ready: {event.reason}")
 
 
 def canary_attached(release: Release, event: on.CanaryAttached) -> Step:

@@ -73,7 +73,7 @@ TABLE: tuple[Row, ...] = (
     _row(P.PENDING, on.Started, forward.start, P.PREFLIGHT),
     _row(P.PREFLIGHT, on.PreflightPassed, forward.preflight_passed, P.PROVISIONING),
     _row(P.PREFLIGHT, on.PreflightFailed, forward.preflight_failed, P.ROLLED_BACK),
-    _row(P.PROVISIONING, on.WorkloadReady, forward.workload_ready),
+    _row(P.PROVISIONING, on.WorkloadReady, forward.workload_ready, P.CLEANING),
     _row(P.PROVISIONING, on.WorkloadFailed, forward.workload_failed, P.ROLLING_BACK),
     _row(P.PROVISIONING, on.CanaryAttached, forward.canary_attached),
     _row(P.PROVISIONING, on.RouteAccepted, forward.route_accepted, P.SHIFTING, P.GATED),

@@ -48,7 +48,9 @@ class Stage(StrEnum):
 
     NONE = "none"
     FENCING = "fencing"  # PROVISIONING: our token goes onto the route
-    BUILDING = "building"  # PROVISIONING, SHIFTING: the workload grows to what the next share needs
+    BUILDING = (
+        "building"  # PROVISIONING, SHIFTING: the workload grows to what the next share needs, or is stable's first
+    )
     ATTACHING = "attaching"  # PROVISIONING: the reference with weight 0
     UPDATING = "updating"  # PROMOTING: stable gets the new version at 0 % traffic
     RETURNING = "returning"  # PROMOTING: traffic goes back to stable, which runs the new version
@@ -181,6 +183,7 @@ class Release:
         alerted: what people were told in this step of what holds it.
         told: the last reason for waiting that people were told, so that it is told once.
         unsure: when a create of ours, or a stamp, may last have been left unanswered in a network; 0 for never.
+        first: there was no stable version: it is made, and no traffic is moved.
         leftovers: what a finished rollback could not put right or had to leave, one sentence each.
     """
 
@@ -222,6 +225,7 @@ class Release:
     heard: int = 0
     told: str = ""
     unsure: float = 0.0
+    first: bool = False
     leftovers: tuple[str, ...] = ()
 
     @property

@@ -49,6 +49,9 @@ def workload(workloads: Workloads, effect: Chore, *, token: str, clock: Clock, o
         return on.WorkloadFailed(at=clock.now(), effect=effect.id, reason="called off before it began")
     try:
         match effect:
+            case do.ProvisionWorkload(first=True):
+                workloads.deploy()
+                done = on.WorkloadReady
             case do.ProvisionWorkload():
                 workloads.provision(share=effect.share)
                 done = on.WorkloadReady
@@ -59,7 +62,7 @@ def workload(workloads: Workloads, effect: Chore, *, token: str, clock: Clock, o
                 workloads.revert_stable()
                 done = on.StableReverted
             case do.RemoveWorkload():
-                workloads.remove()
+                workloads.remove(keep=effect.keep)
                 done = on.WorkloadRemoved
         return done(at=clock.now(), effect=effect.id)
     except WorkloadFailure as error:
@@ -84,7 +87,8 @@ def preflight(preflights: Preflights, effect: do.RunPreflight, *, clock: Clock) 
         code = refusing[0].code or ExitCode.PREFLIGHT_FAILED
         return on.PreflightFailed(at=clock.now(), effect=effect.id, code=code, reason=reason)
     warnings = tuple(f"{problem.what} {problem.fix}" for problem in problems)
-    return on.PreflightPassed(at=clock.now(), effect=effect.id, warnings=warnings)
+    first = any(problem.first for problem in problems)
+    return on.PreflightPassed(at=clock.now(), effect=effect.id, warnings=warnings, first=first)
 
 
 def failure_of(error: PortError) -> on.Failure:

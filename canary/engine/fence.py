@@ -34,9 +34,9 @@ def take(workloads: Workloads, release: Release, *, still_ours: StillOurs) -> st
     try:
         mark = workloads.mark()
     except NotFound:
-        if not _leaving(release):
+        if not _leaving(release) and not release.first:
             raise
-        return None  # nothing to promote, nothing to put back: the way back does not need it
+        return None  # nothing to promote, nothing to put back: the way back and a first version do not need it
     if not mark.token and _leaving(release):
         return None  # it was taken off already: nobody can promote without one, and a new one would only be left there
     return _put(workloads, release, mark, still_ours)

@@ -29,11 +29,13 @@ class Problem:
         what: what is wrong, in one sentence.
         fix: what to do about it.
         code: the exit code it leads to; None for a warning.
+        first: it says that there is no stable version, and that this release may make the first one.
     """
 
     what: str
     fix: str
     code: ExitCode | None = ExitCode.PREFLIGHT_FAILED
+    first: bool = False
 
 
 class Preflights(Protocol):

@@ -75,6 +75,16 @@ class Workloads(Protocol):
         """
         ...
 
+    def deploy(self) -> Endpoints:
+        """Make stable's workload where there is none, and wait until its endpoints are ready and steady.
+
+        It is this release's, like the canary, until `remove(keep=True)` lets go of it.
+
+        Raises:
+            WorkloadFailure: it will not become ready, or somebody else made it, with the reason.
+        """
+        ...
+
     def update_stable(self, *, token: str) -> None:
         """Give stable the new image, testing the token and the image it replaces; return when it is ready and steady.
 
@@ -93,10 +103,13 @@ class Workloads(Protocol):
         """
         ...
 
-    def remove(self) -> None:
+    def remove(self, *, keep: bool = False) -> None:
         """Delete the Service, then the workload that carry this release's label, and take its token off stable.
 
         What has another uid by the time it is deleted is left alone; already gone is done.
+
+        Args:
+            keep: let go of what `deploy` made, before anything is deleted.
         """
         ...
 

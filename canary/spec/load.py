@@ -118,7 +118,9 @@ def _with_template(
         return value, []
 
     def put(what: PodTemplate | str) -> dict[str, Any]:
-        return {**value, "spec": {**spec, "workload": {**workload, "template": what}}}
+        # Without its template nothing can be said about a first version either.
+        first = {"firstRelease": "refuse"} if what == LIVE and spec.get("firstRelease") == "direct" else {}
+        return {**value, "spec": {**spec, **first, "workload": {**workload, "template": what}}}
 
     if template is None and folder is None:
         return put(LIVE), []

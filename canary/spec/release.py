@@ -123,8 +123,12 @@ class Spec(Part):
         default="refuse",
         description="While another release holds the route: wait for it, refuse, or roll it back. Default: refuse.",
     )
-    first_release: Literal["refuse"] = Field(
-        default="refuse", description="What happens when there is no stable version yet. Default: refuse."
+    # Without a stable there is nothing to compare with: nobody gets that by a typing error.
+    first_release: Literal["direct", "refuse"] = Field(
+        default="refuse",
+        description="What happens when there is no stable version yet, that is neither the Deployment nor a ready "
+        "endpoint of stable's Service: the Deployment in workload.template is made, without a canary, or the release "
+        "is refused. Default: refuse.",
     )
 
 

@@ -11,7 +11,7 @@ from canary.spec.objection import Objection, Path, exactly_one
 from canary.spec.plan import steps_of
 from canary.spec.quantities import PROMOTION, format_duration
 from canary.spec.strategy import Exponential, Linear, Strategy
-from canary.spec.template import LIVE
+from canary.spec.template import LIVE, PodTemplate
 from strategies.plan import MOST_STEPS, Plan
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def objections(spec: Spec) -> Iterator[Objection]:
     yield from _hold(spec.bake, (*at, "bake"))
     yield from _gates(spec, (*at, "gates"))
     yield from _promotion(spec, (*at, "promote", "by"))
+    yield from _first(spec, (*at, "firstRelease"))
     yield from _times(spec, at)
     yield from _waits(spec, (*at, "analysis"))
 
@@ -213,6 +214,28 @@ def _promotion(spec: Spec, path: Path) -> Iterator[Objection]:
             "the engine knows a hook's work by the image alone, and a template is more than that",
             "write engine, or template: live and let the tool change the rest before or after the release",
         )
+
+
+def _first(spec: Spec, path: Path) -> Iterator[Objection]:
+    if spec.first_release != "direct":
+        return
+    template = spec.workload.template if spec.workload else LIVE
+    if not isinstance(template, PodTemplate):
+        yield Objection(
+            path,
+            "there is nothing to make a first version from",
+            "write workload: {name: ..., template: FILE}, whose file holds the whole Deployment; or refuse",
+        )
+    elif template.deployment is None:
+        yield Objection(
+            path,
+            "a pod template alone does not say how many pods a first version has, and how they are selected",
+            f"write the whole Deployment in {template.file}; or refuse",
+        )
+    elif not template.deployment.get("selector"):
+        yield Objection(path, "the Deployment has no selector", f"write spec.selector in {template.file}; or refuse")
+    elif template.deployment.get("replicas") == 0:
+        yield Objection(path, "a Deployment of 0 replicas is no version", f"write spec.replicas in {template.file}")
 
 
 def _plan(spec: Spec) -> Plan:

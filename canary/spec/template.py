@@ -50,6 +50,13 @@ class PodTemplate(BaseModel):
     file: str = Field(default="", exclude=True)
     text: str = Field(default="", exclude=True, repr=False)
 
+    def whole(self) -> dict[str, Any] | None:
+        """The Deployment's metadata and spec; None where the file holds less."""
+        if self.deployment is None:
+            return None
+        metadata = {"labels": self.labels, "annotations": self.annotations}
+        return {"metadata": metadata, "spec": {**self.deployment, "template": self.template}}
+
 
 def _check(value: object) -> Literal["live"] | PodTemplate:
     if isinstance(value, PodTemplate):

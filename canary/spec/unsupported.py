@@ -27,7 +27,6 @@ VALUES: dict[str, dict[str, str]] = {
         "pass": "nothing seen is never taken for good; a metric that may be absent says noData: pass itself"
     },
     "spec.onConcurrent": {"queue": "wait exists"},
-    "spec.firstRelease": {"direct": "refuse exists; deploy the first version with kubectl or your usual tool"},
 }
 """Dotted key without indices: the values that are not built yet, and what exists instead."""
 

@@ -103,7 +103,7 @@ def cleaned(cluster: Any) -> Iterator[Any]:
     cluster.tokens.update(known)
 
 
-def preflight(cluster: Any, arm: str) -> list[Problem]:
+def preflight(cluster: Any, arm: str, **more: Any) -> list[Problem]:
     api = cluster.api("chart")
     api.pacer = Pacer(sleep=lambda _: None)
     space = cluster.namespace
@@ -118,6 +118,7 @@ def preflight(cluster: Any, arm: str) -> list[Problem]:
         stable_service="shop",
         canary_service=canary,
         port=8080,
+        **more,
     )
     return KubernetesPreflights(
         api,
@@ -190,14 +191,37 @@ def test_the_role_is_enough_and_no_right_of_it_is_too_much(shop: Any, engine: An
     assert unneeded == (OPTIONAL | AROUND if arm == "workload" else OPTIONAL)
 
 
-def _without(shop: Any, role: dict[str, Any], number: int, arm: str, **changes: Any) -> list[Problem]:
+def test_a_first_version_needs_the_right_to_take_it_away_again(
+    shop: Any, cleaned: Any, controller: Any, objects: Objects
+) -> None:
+    controller.close()
+    arm = "workload: {name: shop, container: app, template: shop.yaml}\n  firstRelease: direct"
+    rendered = objects(RELEASE.format(namespace=shop.namespace, arm=arm), namespace=shop.namespace)
+    for each in rendered.values():
+        install(shop, each)
+    log_in(shop, "chart", f"system:serviceaccount:{shop.namespace}:canary-shop")
+    deployment = shop.get("deployments", "shop")
+    whole = {"metadata": {}, "spec": deployment["spec"]}
+    assert preflight(shop, "workload", first=whole) == []
+    role = rendered["Role", "canary-shop"]
+    (number,) = (
+        i for i, rule in enumerate(role["rules"]) if "delete" in rule["verbs"] and "shop" in rule["resourceNames"]
+    )
+    found = _without(shop, role, number, "workload", first=whole, verbs=[])
+    assert [each.code for each in found] == [ExitCode.NOT_PERMITTED]
+    assert "delete deployments" in found[0].what
+
+
+def _without(
+    shop: Any, role: dict[str, Any], number: int, arm: str, *, first: Any = None, **changes: Any
+) -> list[Problem]:
     rules = copy.deepcopy(role["rules"])
     rules[number] |= changes
     if not rules[number]["verbs"]:
         del rules[number]
     shop.merge("roles", role["metadata"]["name"], {"rules": rules})
     try:
-        return preflight(shop, arm)
+        return preflight(shop, arm, first=first)
     finally:
         shop.merge("roles", role["metadata"]["name"], {"rules": role["rules"]})
 

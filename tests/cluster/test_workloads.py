@@ -9,7 +9,7 @@ import pytest
 
 from canary.adapters.memory import MemoryWorkloads
 from canary.adapters.memory.world import World
-from canary.ports import Conflict, Endpoints, Mark, Workloads
+from canary.ports import Conflict, Endpoints, Mark, WorkloadFailure, Workloads
 from tests.cluster.place import until
 
 OURS, NEXT = "f00d/i1", "f00d/i2"
@@ -45,6 +45,14 @@ def test_everything_may_be_asked_for_twice(port: Workloads) -> None:
         port.revert_stable()
     for _ in range(2):
         port.remove()
+
+
+def test_a_stable_that_is_there_is_not_made_once_more(port: Workloads) -> None:
+    before = port.mark()
+    with pytest.raises(WorkloadFailure, match="not by this release"):
+        port.deploy()
+    port.remove(keep=True)
+    assert port.mark() == before
 
 
 def test_the_token_stands_until_what_was_made_is_removed(port: Workloads) -> None:

@@ -101,9 +101,11 @@ def told(release: Release, effects: tuple[do.Effect, ...]) -> str:
                 said.append(f"tell {effect.reason}" + "!" * effect.alarm)
             case do.Finish():
                 said.append(f"finish {effect.code:d}")
-            case do.RaiseShare() | do.ProvisionWorkload():
+            case do.RaiseShare():
                 said.append(f"{effect.kind} {effect.share}")
-            case do.DetachCanary():
+            case do.ProvisionWorkload():
+                said.append(f"{effect.kind} {effect.share}" + " first" * effect.first)
+            case do.DetachCanary() | do.RemoveWorkload():
                 said.append(effect.kind + " keep" * effect.keep)
             case _:
                 said.append(effect.kind)

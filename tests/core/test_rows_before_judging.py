@@ -53,6 +53,17 @@ CASES: dict[str, Case] = {
         answered(on.FenceTaken),
         "PROVISIONING/building: provision-workload 5, tell Checked",
     ),
+    "the fence, where there is no stable version": (
+        at(P.PROVISIONING, S.FENCING, "fence", first=True),
+        answered(on.FenceTaken),
+        "PROVISIONING/building: provision-workload 100 first, tell Checked",
+    ),
+    "the first version is ready": (
+        at(P.PROVISIONING, S.BUILDING, "provision", first=True),
+        READY,
+        "CLEANING/detaching: detach-canary, tell FirstReady",
+    ),
+    "the first version fails": (at(P.PROVISIONING, S.BUILDING, "provision", first=True), UNREADY, ROLLED),
     "the fence, without": (
         at(P.PROVISIONING, S.FENCING, "fence", policy=policy(has_workload=False)),
         answered(on.FenceTaken),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.model import Verdict
+from canary.core import effects as do
 from canary.core import events as on
 from canary.core.machine import advance
 from canary.core.settling import Settling
@@ -23,6 +24,7 @@ from tests.core.rows import (
     S,
     answered,
     at,
+    failed,
     follows,
     looked,
     policy,
@@ -208,6 +210,21 @@ CASES: dict[str, Case] = {
         answered(on.CanaryDetached, generation=8),
         "CLEANING/removing: remove-workload",
     ),
+    "detached, and the first version stays": (
+        at(P.CLEANING, S.DETACHING, "detach", first=True),
+        answered(on.CanaryDetached, generation=8),
+        "CLEANING/removing: remove-workload keep",
+    ),
+    "detached, and the first version goes": (
+        at(P.ROLLING_BACK, S.DETACHING, "detach", first=True, outcome=BACK),
+        answered(on.CanaryDetached, generation=8),
+        "ROLLING_BACK/removing: remove-workload",
+    ),
+    "the route is gone, and the first version stays": (
+        at(P.CLEANING, S.DETACHING, "detach", first=True),
+        failed(on.Failure.GONE),
+        "CLEANING/removing: tell RouteGone!, remove-workload keep",
+    ),
     "detached with an alarm": (
         at(P.ROLLING_BACK, S.DETACHING, "detach", outcome=BACK),
         answered(on.CanaryDetached, generation=8, alarms=("a", "b")),
@@ -239,6 +256,24 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("name", CASES)
 def test_what_follows(name: str) -> None:
     follows(CASES[name])
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_the_second_look_keeps_what_the_first_one_kept(first: bool) -> None:
+    release = at(P.CLEANING, S.REMOVING, "remove", unsure=NOW - 1, first=first)
+    after, _ = advance(release, answered(on.WorkloadRemoved))
+    assert isinstance(after.pending, do.RemoveWorkload)
+    assert after.pending.keep is first
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_first_version_does_not_say_that_steps_held(first: bool) -> None:
+    after, _ = advance(at(P.CLEANING, S.REMOVING, "remove", first=first), answered(on.WorkloadRemoved))
+    assert after.outcome is not None
+    assert ("deployed directly" in after.outcome.reason, "every step held" in after.outcome.reason) == (
+        first,
+        not first,
+    )
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,7 @@ class Play:
         judged: dict[str, Any] | None = None,
         pasts: Pasts | None = None,
         warmup: float = 0.0,
+        absent: bool = False,
         **policy: Any,
     ) -> None:
         self.judged = judged or {}
@@ -161,7 +162,7 @@ class Play:
         self.gateway = Gateway(self.world, self.routes, Random(seed))
         self.gateway.answer_in_status()
         self.before = copy.deepcopy(self.routes.current)
-        self.workloads = MemoryWorkloads(self.world)
+        self.workloads = MemoryWorkloads(self.world, absent=absent)
         self.journals, self.records = MemoryJournals(self.world), MemoryRecords(self.world)
         self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
         self.preflights, self.gates = MemoryPreflights(self.world), MemoryGates(self.world)

@@ -32,6 +32,7 @@ GATES = tuple(
     for place, step in enumerate(FORWARD)
     for name in (("gate True", step) if place in {6, 11} else (step,))  # before the only step, and before the bake
 )
+FIRST = (*FORWARD[:4], "detach-canary done", "remove-workload done")
 KEPT = (*(name for name in FORWARD[:16] if name != "provision-workload done"), "detach-canary done")
 
 GATED = StepPolicy(share=Decimal(50), hold_min=0.5, hold_max=60.0, gate=30.0)
@@ -41,6 +42,8 @@ WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "rolled back": ({}, (*FORWARD[:10], *BACK)),
     "rolled back while stable is updated": ({}, (*FORWARD[:16], "abort", "revert-stable done", *BACK[1:])),
     "undecided steps roll back": ({"undecided": "rollback", "no_data": "hold", "no_traffic": "proceed"}, FORWARD),
+    "a first version": ({"first": True}, FIRST),
+    "a first version that fails": ({"first": True}, (*FORWARD[:3], "provision-workload hopeless", *BACK[1:])),
     "without a workload": ({"has_workload": False}, KEPT),
     "gates before the step and the bake": ({"bake_gate": 30.0, "steps": (GATED,)}, GATES),
     "gates that open by themselves": (
@@ -54,7 +57,8 @@ WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def along(way: str) -> list[State]:
     """Every state of a plain way."""
     changes, names = WAYS[way]
-    states = [begin(policy(**changes))]
+    first = bool(changes.get("first"))
+    states = [begin(policy(**{key: value for key, value in changes.items() if key != "first"}), first=first)]
     for name in names:
         states.append(next(after for said, after in moves(states[-1]) if said == name))
     return states

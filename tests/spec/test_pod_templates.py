@@ -182,3 +182,34 @@ def test_a_link_does_not_lead_out_of_the_folder(naming: Path, tmp_path_factory: 
 def test_a_hook_promotes_an_image_alone(naming: Path) -> None:
     naming.write_text(naming.read_text() + "  promote: {by: hook}\n")
     assert "spec.promote.by: the engine knows a hook's work by the image alone" in told(naming, POD)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("live", "spec.firstRelease: there is nothing to make a first version from"),
+        (POD, "spec.firstRelease: a pod template alone does not say how many pods a first version has"),
+        (DEPLOYMENT.replace("selector", "x"), "spec.firstRelease: the Deployment has no selector"),
+        (
+            DEPLOYMENT.replace("replicas: 3", "replicas: 0"),
+            "spec.firstRelease: a Deployment of 0 replicas is no version",
+        ),
+    ],
+)
+def test_a_first_version_is_made_from_a_whole_deployment(naming: Path, text: str, said: str) -> None:
+    naming.write_text(naming.read_text() + "  firstRelease: direct\n")
+    if text == "live":
+        naming.write_text(naming.read_text().replace("deploy/pod.yaml", "live"))
+    assert said in told(naming, text)
+    if text != "live":
+        assert load(naming, whole=False).spec.first_release == "refuse"
+
+
+def test_a_first_version_is_what_the_file_says(naming: Path) -> None:
+    naming.write_text(naming.read_text() + "  firstRelease: direct\n")
+    release = given(naming, DEPLOYMENT)
+    assert release.spec.first_release == "direct"
+    whole = template_of(release).whole()
+    assert whole is not None
+    assert whole["spec"]["template"] == template_of(release).template
+    assert whole["spec"]["replicas"] == 3

@@ -74,14 +74,22 @@ class Api:
         return self._call(_request("GET", path, query or {}, doing=doing), deadline)
 
     def create(
-        self, path: str, body: JsonObject, *, doing: str, dry_run: bool = False, deadline: Deadline | None = None
+        self,
+        path: str,
+        body: JsonObject,
+        *,
+        doing: str,
+        dry_run: bool = False,
+        strict: bool = False,
+        deadline: Deadline | None = None,
     ) -> JsonObject:
         """Create an object.
 
         Raises:
             Conflict: it exists already.
         """
-        return self._call(_request("POST", path, self._writing(dry_run), doing=doing, body=body), deadline)
+        query = self._writing(dry_run, strict=strict)
+        return self._call(_request("POST", path, query, doing=doing, body=body), deadline)
 
     def patch(
         self,
@@ -103,7 +111,7 @@ class Api:
         Raises:
             Conflict: it moved, or a JSON Patch did not apply to it.
         """
-        query = {**self._writing(dry_run), **({"fieldValidation": "Strict"} if strict else {})}
+        query = self._writing(dry_run, strict=strict)
         return self._call(_request("PATCH", path, query, doing=doing, body=body, content_type=content_type), deadline)
 
     def delete(
@@ -147,8 +155,9 @@ class Api:
                 stream.close()
         return stream
 
-    def _writing(self, dry_run: bool) -> dict[str, str]:
-        return {"fieldManager": self._manager, **({"dryRun": "All"} if dry_run else {})}
+    def _writing(self, dry_run: bool, *, strict: bool = False) -> dict[str, str]:
+        checked = {"fieldValidation": "Strict"} if strict else {}
+        return {"fieldManager": self._manager, **({"dryRun": "All"} if dry_run else {}), **checked}
 
     def _call(self, request: Request, deadline: Deadline | None) -> JsonObject:
         within = deadline or self.deadline()

@@ -56,6 +56,7 @@ class Drafting:
         stable_service, canary_service: names of the two Services.
         copies: kinds of what covers stable that are copied for the canary.
         template: the pod template of the new version; None for stable's own.
+        first: stable's Deployment as it is made where there is none; None where none is made.
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class Drafting:
         canary_service: str,
         copies: Collection[str] = (),
         template: JsonObject | None = None,
+        first: JsonObject | None = None,
     ) -> None:
         self._objects, self._release, self._stable, self._container = objects, release, deployment, container
         self._image, self._stable_service, self._canary_service = image, stable_service, canary_service
-        self.copies, self._template = frozenset(copies), template
+        self.copies, self._template, self._first = frozenset(copies), template, first
         self.canary_name = named(deployment, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
 
     def drafts(self) -> Drafts:
@@ -126,6 +128,24 @@ class Drafting:
             derive.check_selected(stable, template)
         mark = promised or versions.promised(self._objects, stable, template)
         return WholeTemplate(image=self._image, fingerprint=mark, template=template)
+
+    def first(self) -> JsonObject:
+        """Stable's Deployment, to be made where there is none.
+
+        Raises:
+            WorkloadFailure: the release file does not say what it is.
+        """
+        if self._first is None:
+            raise WorkloadFailure("the release file names no Deployment to make the first version from")
+        with self._derived():
+            return derive.first_deployment(
+                self._first,
+                name=self._stable,
+                namespace=self._objects.namespace,
+                release=self._release,
+                container=self._container,
+                image=self._image,
+            )
 
     def canary_service(self, service: JsonObject) -> JsonObject:
         """The canary's Service, from stable's."""

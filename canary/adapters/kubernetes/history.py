@@ -20,13 +20,13 @@ class NotKept(Exception):
     """A template cannot be gone back to; the message says why."""
 
 
-def template_before(objects: Objects, deployment: str, fingerprint: str) -> JsonObject:
-    """The pod template that a Deployment had just before the one that it has now.
+def deployment_before(objects: Objects, deployment: str, fingerprint: str) -> JsonObject:
+    """A Deployment as it is, with the pod template that it had just before the one that it has now.
 
     Args:
         objects: the namespace.
         deployment: its name.
-        fingerprint: of the template that is wanted.
+        fingerprint: of the template that is wanted; empty for the one that it has now.
 
     Raises:
         NotKept: it is not in the history, or another one stood there since.
@@ -35,6 +35,8 @@ def template_before(objects: Objects, deployment: str, fingerprint: str) -> Json
     what = objects.what(DEPLOYMENT, deployment)
     with understood(f"reading the history of {what}"):
         now = objects.get(DEPLOYMENT, deployment)
+        if not fingerprint:
+            return _whole(now, now["spec"]["template"])
         newest = _revision(now)
         labels = now["spec"]["selector"].get("matchLabels") or {}
         selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
@@ -47,10 +49,17 @@ def template_before(objects: Objects, deployment: str, fingerprint: str) -> Json
                 continue
             if _revision(each) != newest - 1:
                 raise NotKept(f"{what} was changed since the newest release: somebody deployed")
-            return template
+            return _whole(now, template)
     raise NotKept(
         f"{what} does not keep the template that it had before: its history ends earlier (revisionHistoryLimit)"
     )
+
+
+def _whole(now: JsonObject, template: JsonObject) -> JsonObject:
+    """What a person would write in a file."""
+    spec = {key: now["spec"][key] for key in ("replicas", "selector") if key in now["spec"]}
+    head = {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.kind}
+    return {**head, "metadata": {"name": now["metadata"]["name"]}, "spec": {**spec, "template": template}}
 
 
 def _revision(item: Mapping[str, Any]) -> int:

@@ -61,15 +61,17 @@ class Objects:
         items = self.api.get(path, query=query, doing=doing, deadline=deadline).get("items")
         return [item for item in items or () if isinstance(item, dict)]
 
-    def create(self, resource: Resource, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        """Make an object.
+    def create(
+        self, resource: Resource, body: JsonObject, *, dry_run: bool = False, strict: bool = False
+    ) -> JsonObject:
+        """Make an object; a strict request is refused where it has a field that the server does not know.
 
         Raises:
             Conflict: it exists already.
         """
         doing = f"creating {self.what(resource, body['metadata']['name'])}"
         path, deadline = resource.path(self.namespace), self.api.deadline(PATIENT)
-        return self.api.create(path, body, doing=doing, dry_run=dry_run, deadline=deadline)
+        return self.api.create(path, body, doing=doing, dry_run=dry_run, strict=strict, deadline=deadline)
 
     def patch(
         self,

@@ -32,8 +32,14 @@ from canary.adapters.kubernetes.paths import (
     named,
 )
 from canary.adapters.kubernetes.preflight_metrics import check_buckets, check_gauges, check_series
-from canary.adapters.kubernetes.preflight_workload import check_service, check_workload, owners
-from canary.adapters.kubernetes.rehearsal import first_raise, rehearse_notes, rehearse_route, rehearse_workload
+from canary.adapters.kubernetes.preflight_workload import check_first, check_service, check_workload, owners
+from canary.adapters.kubernetes.rehearsal import (
+    first_raise,
+    rehearse_first,
+    rehearse_notes,
+    rehearse_route,
+    rehearse_workload,
+)
 from canary.adapters.kubernetes.routes import KubernetesRoutes
 from canary.adapters.kubernetes.workload import KubernetesWorkloads
 from canary.core.outcome import ExitCode
@@ -92,7 +98,7 @@ class KubernetesPreflights:
         self._workloads, self._sources, self._missing = workloads, sources, missing
         self._metrics, self._rules = tuple(metrics), tuple(rules)
         self._why, self._stat_names = why, stat_names
-        self._objects = Objects(api, namespace)
+        self._objects, self._first = Objects(api, namespace), False
         self._lease, self._journal = named("canary", routes.name), named("canary", routes.name, "journal")
 
     def check(self) -> list[Problem]:
@@ -172,6 +178,7 @@ class KubernetesPreflights:
         return [
             Right(verb="get", resource=DEPLOYMENT, name=stable),
             *([] if workloads.hook else [Right(verb="patch", resource=DEPLOYMENT, name=stable)]),
+            *([Right(verb="delete", resource=DEPLOYMENT, name=stable)] if workloads.direct else []),
             *(Right(verb=verb, resource=DEPLOYMENT, name=canary) for verb in ("get", "patch", "delete")),
             *(Right(verb=verb, resource=DEPLOYMENT) for verb in ("create", "list")),
             Right(verb="delete", resource=SERVICE, name=workloads.canary_service),
@@ -243,6 +250,10 @@ class KubernetesPreflights:
     # The workload ------------------------------------------------------------------------------------------
 
     def _check_workload(self) -> list[Problem]:
+        if self._workloads is not None and self._workloads.direct and not self._stable_is_there(self._workloads):
+            found = check_first(self._objects, self._workloads, self._pool.stable)
+            self._first = any(problem.first for problem in found)
+            return found + (rehearse_first(self._objects, self._workloads.first()) if self._first else [])
         found = check_service(self._objects, self._pool.stable)
         if self._workloads is None:
             return found + check_service(self._objects, self._pool.canary)
@@ -251,7 +262,8 @@ class KubernetesPreflights:
         except NotFound:
             if found:
                 return found  # it is stable's Service, and was said
-            raise
+            what = self._objects.what(DEPLOYMENT, self._workloads.stable_name)
+            return [Problem(what=f"{what} does not exist: there is no stable version.", fix=_NO_STABLE)]
         found += check_workload(self._objects, self._workloads, drafts)
         what = self._objects.what(DEPLOYMENT, self._workloads.stable_name)
         path = drafts.promotion[-1]["path"]
@@ -260,12 +272,21 @@ class KubernetesPreflights:
             found += owners(drafts.stable, what, group="apps", path=path, touched="the image at promotion")
         return found + rehearse_workload(self._objects, drafts, release=self._release, copies=copies, hook=hook)
 
+    def _stable_is_there(self, workloads: KubernetesWorkloads) -> bool:
+        try:
+            self._objects.get(DEPLOYMENT, workloads.stable_name)
+        except NotFound:
+            return False
+        return True
+
     def _check_notes(self) -> list[Problem]:
         return rehearse_notes(self._objects, lease=self._lease, journal=self._journal)
 
     # Metrics -----------------------------------------------------------------------------------------------
 
     def _check_metrics(self) -> list[Problem]:
+        if self._first:
+            return []  # nothing is compared, and there is nothing to count yet
         if self._stat_names and (named := self._section(self._check_stat_names)):
             return named
         gauges: dict[tuple[str, Arm], Measured] = {}
@@ -314,6 +335,10 @@ def _sentence(error: Exception) -> str:
 
 
 _MARKS = ("canary-engine.io/token", "canary-engine.io/release", "canary-engine.io/original")
+_NO_STABLE = (
+    "Correct its name in the release file, or deploy it; or let the release do that: firstRelease: direct, with the "
+    "whole Deployment in the file that workload.template names."
+)
 _SOURCE = "Check spec.analysis.source: its address, credentials, and whether this place may reach it."
 _LABELS = (
     "Send it a request; if that does not help, check spec.analysis.gateway, the gateway's own metrics options, and "

@@ -29,8 +29,8 @@ from canary.ports import Conflict, JsonObject, NotFound, Problem, Refused
 from strategies import RefId
 
 
-def check_service(objects: Objects, reference: RefId) -> list[Problem]:
-    """A Service that a reference of the route names: that it is there, with this port and ready endpoints."""
+def check_service(objects: Objects, reference: RefId, *, served: bool = True) -> list[Problem]:
+    """A Service that a reference of the route names: that it is there, with this port and ready endpoints, or none."""
     name = reference.name
     what = objects.what(SERVICE, name)
     try:
@@ -44,11 +44,42 @@ def check_service(objects: Objects, reference: RefId) -> list[Problem]:
     if reference.port not in ports:
         has = ", ".join(map(str, ports)) or "none"
         return [Problem(what=f"{what} has no port {reference.port}; it has {has}.", fix="Correct spec.stable.port.")]
-    slices = objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME}={name}")
-    if ready_endpoints(slices) == 0:
+    ready = ready_endpoints(objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME}={name}"))
+    if ready and not served:
+        fix = "Correct spec.workload.name: firstRelease: direct is for a service that nothing serves yet."
+        return [Problem(what=f"{what} has {ready} ready endpoints, of another Deployment than the one named.", fix=fix)]
+    if not ready and served:
         fix = f"See kubectl -n {objects.namespace} get endpointslices -l {SERVICE_NAME}={name}; its pods must be ready."
         return [Problem(what=f"{what} has no ready endpoints.", fix=fix)]
     return []
+
+
+def check_first(objects: Objects, workloads: KubernetesWorkloads, reference: RefId) -> list[Problem]:
+    """A first version, where stable's Deployment is not there: that nothing serves, and that it can be made.
+
+    Args:
+        objects: the namespace.
+        workloads: what would make it.
+        reference: of the route to stable's Service.
+    """
+    what, name = objects.what(DEPLOYMENT, workloads.stable_name), objects.what(SERVICE, reference.name)
+    found = check_service(objects, reference, served=False)
+    if found:
+        return found
+    made = workloads.first()
+    selector = selector_of(objects.get(SERVICE, reference.name))
+    if selector is None or not takes(selector, derive.labels_of(made)):
+        fix = "Write the labels that the Service selects in the template's metadata.labels, or correct the Service."
+        return [Problem(what=f"{name} would not select the pods of {what}.", fix=fix)]
+    if not takes(made["spec"]["selector"], derive.labels_of(made)):
+        fix = "Write the labels that its selector names in the template's metadata.labels."
+        return [Problem(what=f"{what} would not select its own pods.", fix=fix)]
+    sentence = (
+        f"There is no stable version: {what} does not exist, and {name} has no ready endpoints. It is deployed "
+        f"directly: no canary, no comparison, no gate"
+    )
+    fix = "Nothing, if this is its first release; else correct spec.workload.name."
+    return [Problem(what=f"{sentence}.", fix=fix, code=None, first=True)]
 
 
 def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Drafts) -> list[Problem]:

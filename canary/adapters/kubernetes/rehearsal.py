@@ -87,6 +87,12 @@ def rehearse_workload(
     return found + _tried(promote, lambda: objects.patch(DEPLOYMENT, name, drafts.promotion, dry_run=True))
 
 
+def rehearse_first(objects: Objects, deployment: JsonObject) -> list[Problem]:
+    """Stable's Deployment where there is none."""
+    what = f"creating {objects.what(DEPLOYMENT, deployment['metadata']['name'])}"
+    return _tried(what, lambda: objects.create(DEPLOYMENT, deployment, dry_run=True, strict=True))
+
+
 def rehearse_notes(objects: Objects, *, lease: str, journal: str) -> list[Problem]:
     """The lease and the journal, whether they are there already or not."""
     return [

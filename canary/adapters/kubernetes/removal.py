@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from canary.adapters.kubernetes import marks
 from canary.adapters.kubernetes.copying import give_floor_back
 from canary.adapters.kubernetes.objects import Objects, understood
@@ -20,6 +22,22 @@ def sweep(objects: Objects, release: str) -> None:
     remove_made(objects, release)
     give_floor_back(objects, release)
     marks.lift(objects, release)
+
+
+def let_go(objects: Objects, deployment: str, release: str) -> None:
+    """A Deployment that a release made is the user's own from now on: nothing sweeps it any more.
+
+    Raises:
+        PortError: its label could not be taken off, or nobody knows.
+    """
+    with understood("letting go of the first version"):
+        for item in objects.list(DEPLOYMENT, f"{RELEASE_LABEL}={release}"):
+            if item["metadata"]["name"] != deployment:
+                continue
+            path = "/metadata/labels/" + RELEASE_LABEL.replace("/", "~1")
+            operations = [{"op": "test", "path": path, "value": release}, {"op": "remove", "path": path}]
+            with contextlib.suppress(NotFound):
+                objects.patch(DEPLOYMENT, deployment, operations)
 
 
 def remove_made(objects: Objects, release: str) -> None:

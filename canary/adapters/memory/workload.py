@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 
 from canary.adapters.memory.world import World
-from canary.ports import Conflict, Endpoints, Mark, NotFound
+from canary.ports import Conflict, Endpoints, Mark, NotFound, WorkloadFailure
 
 
 class MemoryWorkloads:
@@ -16,8 +16,11 @@ class MemoryWorkloads:
     Args:
         world: the world it stands in.
         replicas: of stable.
+        absent: there is no stable version yet.
 
     Attributes:
+        absent: stable's workload is not there.
+        deployed: it was made by this release, which has not let go of it.
         promoted: stable runs the new version.
         token: what of the fence stands on stable.
         changed_by: who gave stable a version of their own; empty while nobody did.
@@ -26,9 +29,10 @@ class MemoryWorkloads:
         cancelled: how often a blocking call was asked to return.
     """
 
-    def __init__(self, world: World, *, replicas: int = 4) -> None:
+    def __init__(self, world: World, *, replicas: int = 4, absent: bool = False) -> None:
+        self.absent, self.deployed = absent, False
         self.promoted, self.exists, self.cancelled, self.changed_by = False, False, 0, ""
-        self.endpoints = Endpoints(stable=replicas, canary=0)
+        self.endpoints = Endpoints(stable=0 if absent else replicas, canary=0)
         self.token, self._version = "", world.version()
         self._world, self._replicas = world, replicas
         self._watchers: list[tuple[Callable[[Endpoints], None], threading.Event]] = []
@@ -45,13 +49,31 @@ class MemoryWorkloads:
 
         return self._world.perform("workloads.provision", act)
 
+    def deploy(self) -> Endpoints:
+        """See Workloads."""
+
+        def act() -> Endpoints:
+            if not self.absent and not self.deployed:
+                raise WorkloadFailure("stable was made by somebody else, not by this release")
+            self.absent, self.deployed = False, True
+            self.set_endpoints(stable=self._replicas)
+            return self.endpoints
+
+        return self._world.perform("workloads.deploy", act)
+
     def ready(self) -> Endpoints:
         """See Workloads."""
         return self._world.perform("workloads.ready", lambda: self.endpoints)
 
     def mark(self) -> Mark:
         """See Workloads."""
-        return self._world.perform("workloads.mark", lambda: Mark(token=self.token, version=self._version))
+
+        def act() -> Mark:
+            if self.absent:
+                raise NotFound("stable's workload is not there")
+            return Mark(token=self.token, version=self._version)
+
+        return self._world.perform("workloads.mark", act)
 
     def put_mark(self, token: str, *, over: Mark) -> None:
         """See Workloads."""
@@ -85,11 +107,14 @@ class MemoryWorkloads:
 
         self._world.perform("workloads.revert_stable", act)
 
-    def remove(self) -> None:
+    def remove(self, *, keep: bool = False) -> None:
         """See Workloads."""
 
         def act() -> None:
-            self.exists = False
+            if self.deployed and not keep:
+                self.absent = True
+                self.set_endpoints(stable=0)
+            self.deployed, self.exists = False, False
             self.set_endpoints(canary=0)
             if self.token:
                 self._mark("")

@@ -54,6 +54,8 @@ class State:
         opened: the newest step whose gate a person opened; -1 for none.
         decided: somebody decided to roll back.
         over: the exit code handed out; None while there is none.
+        first: there is no stable version when the release begins.
+        made, kept: the release has made stable's workload; it has let go of it.
     """
 
     release: Release
@@ -66,15 +68,18 @@ class State:
     opened: int = -1
     decided: bool = False
     over: ExitCode | None = None
+    first: bool = False
+    made: bool = False
+    kept: bool = False
 
 
 class Violation(AssertionError):
     """An invariant does not hold; the message names it."""
 
 
-def begin(given: Policy) -> State:
+def begin(given: Policy, *, first: bool = False) -> State:
     """Before anything."""
-    return State(Release(uid="r1", incarnation="i1", policy=given))
+    return State(Release(uid="r1", incarnation="i1", policy=given), first=first)
 
 
 def moves(state: State) -> Iterator[tuple[str, State]]:
@@ -125,12 +130,17 @@ def applied(state: State, effect: do.Work) -> State:  # noqa: PLR0911 - one line
             return replace(state, share=effect.share, passed=False)
         case do.LowerShare():
             return replace(state, share=NONE)
+        case do.ProvisionWorkload(first=True):
+            if state.kept or not state.first:
+                raise Violation("stable's workload is made where there is one")
+            return replace(state, made=True)
         case do.ProvisionWorkload():
             return replace(state, canary=True)
         case do.RemoveWorkload():
             if state.share > 0:
                 raise Violation("the canary is removed while it has traffic")
-            return replace(state, canary=False)
+            kept = state.kept or (state.made and effect.keep)
+            return replace(state, canary=False, kept=kept, made=kept)
         case do.UpdateStable():
             if state.decided:
                 raise Violation("stable is updated after a decision to roll back")
@@ -147,7 +157,7 @@ def answers(effect: do.Work, state: State) -> list[on.Event]:  # noqa: PLR0911 -
     match effect:
         case do.RunPreflight():
             refused = on.PreflightFailed(at=at, effect=effect.id, code=ExitCode.PREFLIGHT_FAILED, reason="no")
-            return [on.PreflightPassed(at=at, effect=effect.id), refused]
+            return [on.PreflightPassed(at=at, effect=effect.id, first=state.first), refused]
         case do.TakeFence():
             return [on.FenceTaken(at=at, effect=effect.id)]
         case do.ProvisionWorkload():
@@ -283,6 +293,11 @@ def _may_end(state: State, effect: do.Finish) -> None:
     if state.release.policy.has_workload:
         if state.canary:
             raise Violation("ended with the canary's workload")
+        if state.first:
+            promoted = state.release.phase is Phase.SUCCEEDED
+            if (state.made, state.kept, state.share) != (promoted, promoted, NONE):
+                raise Violation(f"a first version ended {state.release.phase}: made {state.made}, kept {state.kept}")
+            return
         if state.updated is not (state.release.phase is Phase.SUCCEEDED):
             raise Violation(f"ended {state.release.phase}, and stable is updated: {state.updated}")
 
@@ -345,4 +360,5 @@ def key(state: State) -> Any:
         state.opened,
         state.decided,
         state.over,
+        (state.first, state.made, state.kept, release.first),
     )

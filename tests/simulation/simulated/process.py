@@ -61,8 +61,11 @@ class OwnWorkloads:
     def revert_stable(self) -> None:
         self._shared.revert_stable()
 
-    def remove(self) -> None:
-        self._shared.remove()
+    def deploy(self) -> Endpoints:
+        return self._shared.deploy()
+
+    def remove(self, *, keep: bool = False) -> None:
+        self._shared.remove(keep=keep)
 
     def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
         self._shared.watch(on_change, stop)
