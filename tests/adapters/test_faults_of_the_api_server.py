@@ -212,6 +212,21 @@ def test_nobody_listening_is_unavailable(server, make_api: MakeApi) -> None:
     assert isinstance(error_of(lambda: port.patch(TEST)), Unavailable)
 
 
+def test_when_the_server_was_last_found_gone_is_known(server, make_api: MakeApi, say) -> None:
+    time = Time()
+    api = make_api(time.pacer, Budget(total=5.0, attempt=2.0))
+    server.script = [say.reply(429, {"kind": "Status"}, retry_after="1"), say.reply(200, ROUTE)]
+    routes(api).patch(TEST)
+    assert api.missed_at is None
+    server.script = [say.reply(503, {"kind": "Status"}), say.reply(200, ROUTE)]
+    routes(api).read()
+    assert api.missed_at == 1.0
+    time.now = 20.0
+    server.close()
+    error_of(lambda: routes(api).patch(TEST))
+    assert api.missed_at >= 20.0
+
+
 @pytest.mark.parametrize(
     "body", [b"<html>login</html>", b"", b"[1]", b"nonsense", b"\xff\xfe", b"[" * 100_000, b'"text"']
 )

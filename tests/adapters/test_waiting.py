@@ -97,6 +97,27 @@ def test_it_can_be_called_off() -> None:
     assert play.now == 4.0
 
 
+@pytest.mark.parametrize(("missed_at", "waits"), [(None, 0.0), (40.0, 0.0), (40.5, 0.5), (90.0, 50.0)])
+def test_after_an_outage_gateways_are_given_time_to_know_the_endpoints(missed_at: float | None, waits: float) -> None:
+    play = Play()
+    play.now = 100.0
+    waiting = Waiting(Pacer(monotonic=lambda: play.now, sleep=play._never), PACE)
+    cancelled: Any = play
+    waiting.until_caught_up(cancelled, lambda: missed_at)
+    assert play.now == 100.0 + waits
+    play.cancel_at = play.now + 0.5
+    with pytest.raises(WorkloadFailure, match="cancelled"):
+        waiting.until_caught_up(cancelled, lambda: play.now)
+
+
+def test_a_server_that_comes_and_goes_holds_nobody_up_for_ever() -> None:
+    play = Play()
+    waiting = Waiting(Pacer(monotonic=lambda: play.now, sleep=play._never), PACE)
+    cancelled: Any = play
+    waiting.until_caught_up(cancelled, lambda: play.now)
+    assert play.now == 120.0
+
+
 def test_what_takes_long_is_looked_at_less_often() -> None:
     def looks(pace: Pace) -> int:
         play = Play(COMING, pace=pace, within=630.0)

@@ -15,7 +15,7 @@ from tests.planted import sandboxed
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
-ROUNDS = [("several", number) for number in (12, 16, 25, 32)]
+ROUNDS = [("several", number) for number in (8, 16, 25, 32)]
 """Kind and seed; chosen to hit every part and different phases."""
 
 SOAK = {"good": 25, "bad": 25, "often": 20, "api": 14, "traefik": 10, "metrics": 6, "paused": 6, "reaction": 6}

@@ -45,6 +45,10 @@ class Api:
         pacer: time; tests pass their own.
         manager: our name in managedFields.
         critical: the budget of calls that name none.
+
+    Attributes:
+        date: what the server's first answer gave as its date, and when that came.
+        missed_at: when a call of ours last found no API server; None while none did.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Api:
     ) -> None:
         self.pacer = pacer or Pacer()
         self.date: tuple[str, float] | None = None
+        self.missed_at: float | None = None
         self._transport, self._manager, self._critical = transport, manager, critical
 
     def deadline(self, budget: Budget | None = None) -> Deadline:
@@ -147,7 +152,12 @@ class Api:
         Raises:
             PortError: it was not opened.
         """
-        stream = self._transport.open(_request("GET", path, query, doing=doing), head=self._critical.total, quiet=quiet)
+        try:
+            request = _request("GET", path, query, doing=doing)
+            stream = self._transport.open(request, head=self._critical.total, quiet=quiet)
+        except Unavailable:
+            self.missed_at = self.pacer.monotonic()
+            raise
         if stream.status >= 300:
             try:
                 raise failure(stream.drain(BODY_LIMIT, self.deadline()), doing=doing)
@@ -179,9 +189,12 @@ class Api:
         try:
             answer = self._exchange(request, min(left, deadline.attempt) if request.reads else left)
         except Unavailable as error:
+            self.missed_at = self.pacer.monotonic()
             raise type(error)(f"{doing}: {error}") from error
         except Refused as error:
             raise Refused(f"{doing}: {error}", status=error.status) from error
+        if answer.status >= 502:  # said by whoever stands before it
+            self.missed_at = self.pacer.monotonic()
         if answer.status >= 300:
             failed = failure(answer, doing=doing, json_patch=request.content_type == JSON_PATCH)
             if answer.status == 429 and isinstance(failed, Unavailable):

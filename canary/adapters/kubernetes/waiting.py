@@ -25,6 +25,7 @@ class Pace:
         progress: the longest wait where the Deployment has no progressDeadlineSeconds; Kubernetes' default.
         grace: on top of the Deployment's own deadline, which tells the reason better than we can.
         endpoints: the longest wait for endpoints of pods that are available.
+        behind: the longest that a gateway may need after an outage of the API server to know all endpoints again.
         hook: between looks at a Deployment that somebody else is to update.
     """
 
@@ -36,6 +37,7 @@ class Pace:
     progress: float = 600.0
     grace: float = 30.0
     endpoints: float = 60.0
+    behind: float = 60.0
     hook: float = 10.0
 
 
@@ -115,4 +117,27 @@ class Waiting:
                 raise WorkloadFailure(f"not ready within {within:.0f} s: {standing.reason}")
             usual = pace.poll if now - began < pace.soon else pace.poll * pace.slower
             if cancelled.wait(usual if every is None else every):
+                raise WorkloadFailure("cancelled")
+
+    def until_caught_up(self, cancelled: threading.Event, missed_at: Callable[[], float | None]) -> None:
+        """Wait until whoever routes to the endpoints of today knows them, where the API server was away just now.
+
+        A gateway asks a server that was gone again, after twice as long each time (client-go's reflector: half a minute
+        at most, and up to as much again by chance), and for each kind of object on its own: it may have taken the new
+        weights and still send to pods that are no more.
+
+        Args:
+            cancelled: the call's event.
+            missed_at: when the server was last found gone; None while it was not.
+
+        Raises:
+            WorkloadFailure: somebody called `cancel`.
+        """
+        monotonic, behind = self._pacer.monotonic, self.pace.behind
+        latest = monotonic() + 2 * behind  # a server that comes and goes holds nobody up for ever
+        while (seen := missed_at()) is not None:
+            left = min(latest, seen + behind) - monotonic()
+            if left <= 0:
+                return
+            if cancelled.wait(min(left, self.pace.poll)):
                 raise WorkloadFailure("cancelled")

@@ -186,6 +186,7 @@ class KubernetesWorkloads:
         """
         with self._waiting.call() as cancelled:
             self._promotion.update(cancelled, token=token)
+            self._waiting.until_caught_up(cancelled, lambda: self._api.missed_at)
 
     def revert_stable(self) -> None:
         """See Workloads. A version that somebody else gave stable meanwhile stays; it must be ready all the same."""
