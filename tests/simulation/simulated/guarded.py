@@ -58,6 +58,7 @@ class Hand:
     def turn(self) -> Ended | None:
         while self._tasks:
             event = self._tasks.popleft()()
+            self.dog.sim.check_answer(event)
             if event is not None:
                 self.rescue.answer(event)
         return self.rescue.turn()

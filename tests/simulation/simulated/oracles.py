@@ -29,7 +29,7 @@ def check_end(sim: Simulation) -> None:
     """What must hold when nobody is left to act."""
     final = [code for code in sim.codes if code not in RETRIED]
     if not final:
-        _check_incomplete(sim)
+        check_incomplete(sim)
         return
     if len(set(final)) > 1:
         sim.complain(f"processes disagree about the end: {final}")
@@ -69,7 +69,8 @@ def _undisturbed(given: Scenario) -> bool:
     return calm and quick and given.quality == "good"
 
 
-def _check_incomplete(sim: Simulation) -> None:
+def check_incomplete(sim: Simulation) -> None:
+    """Nobody finished it: that was told, and has its reasons."""
     if ExitCode.ROLLBACK_INCOMPLETE not in sim.codes:
         sim.complain(f"nobody finished it: {sim.codes}")
         return

@@ -300,6 +300,7 @@ class Process:
             if lane.waiting and now >= lane.waiting[0][0]:
                 _, task = lane.waiting.popleft()
                 event_or_none = task()
+                self.sim.check_answer(event_or_none)
                 if event_or_none is not None:
                     lane.answer = (self.sim.now + self._chance.choice([0.0, 0.0, 1.0, 5.0]), event_or_none)
 

@@ -24,7 +24,7 @@ from canary.core.release import FINAL, Policy, Release
 from canary.engine.journal import Journal, decode
 from canary.ports import Endpoints, LeaseView, Stored, WorkloadFailure
 from simulated.ledger import Ledger
-from simulated.oracles import check_route
+from simulated.oracles import check_incomplete, check_route
 from simulated.process import LEASE_DURATION, Process
 from simulated.scenario import Happening, Scenario, scenario
 from simulated.simulation import RETRIED, Simulation
@@ -200,8 +200,9 @@ class Shared(Workloads):
 
         return self._world.perform("workloads.provision", act)
 
-    def remove(self) -> None:
-        """See Workloads."""
+    def remove(self, *, keep: bool = False) -> None:
+        """See Workloads; no release is a first one here."""
+        del keep
         self._world.perform("workloads.remove", lambda: self.sweep(self._who()))
 
     def sweep(self, release: str) -> None:
@@ -351,7 +352,7 @@ def _check_end(sim: Rivals) -> None:
             sim.complain(f"{rival.name} ended {ends}, and its journal said {rival.ended!r}")
     first, second = sim.rivals
     if any(rival.begun and rival.ended is None for rival in sim.rivals):
-        _check_incomplete(sim)
+        check_incomplete(sim)
         return
     if second.does != "refuse" and ExitCode.HELD_BY_ANOTHER in second.codes and not second.begun:
         sim.complain("the newer release was superseded by the older one")
@@ -363,10 +364,3 @@ def _check_end(sim: Rivals) -> None:
     wanted = [rival.name for rival in (first, second) if rival.ended is ExitCode.PROMOTED]
     if shared.live != wanted:
         sim.complain(f"stable was given {shared.live}, and promoted were {wanted}")
-
-
-def _check_incomplete(sim: Rivals) -> None:
-    if ExitCode.ROLLBACK_INCOMPLETE not in sim.codes:
-        sim.complain(f"nobody finished it: {[(rival.name, rival.codes) for rival in sim.rivals]}")
-    elif not sim.alarms:
-        sim.complain("it ended 30 without an alarm")

@@ -219,6 +219,11 @@ class Simulation:
         if progress.alarm:
             self.alarms.append(progress.message)
 
+    def check_answer(self, event: on.Event | None) -> None:
+        """A worker's answer: whatever the world does to it, a mistake of ours is none of it."""
+        if isinstance(event, on.EffectFailed) and event.failure is on.Failure.BROKEN:
+            self.complain(f"a worker is broken: {event.message}")
+
     def log(self, line: str) -> None:
         self.lines.append(f"{self.now - self.began:7.0f} {line}")
 
