@@ -1,6 +1,6 @@
 """Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations.
 
-`--two`: the histories of two releases on one route.
+`--world two`: the histories of two releases on one route; `--world watchdogs`: those with two watchdogs.
 """
 
 from __future__ import annotations
@@ -9,14 +9,23 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from simulated.guarded import play_guarded
 from simulated.oracles import play
 from simulated.rivals import play_rivals, rivalry
+from simulated.scenario import Scenario, scenario
 from simulated.simulation import Simulation
 from simulated.wider import drawn
+
+WORLDS: dict[str, tuple[Callable[[int], Scenario], Callable[[int], Simulation]]] = {
+    "one": (drawn, play),
+    "two": (rivalry, lambda seed: play_rivals(rivalry(seed))),
+    "watchdogs": (scenario, lambda seed: play_guarded(scenario(seed))),
+}
 
 
 def main() -> int:
@@ -24,18 +33,15 @@ def main() -> int:
     parser.add_argument("seeds", nargs="*", type=int)
     parser.add_argument("--from", dest="first", type=int, default=0)
     parser.add_argument("--to", dest="last", type=int, default=0)
-    parser.add_argument("--two", action="store_true", help="histories of two releases on one route")
+    parser.add_argument("--world", choices=WORLDS, default="one", help="one release, two, or one with watchdogs")
     given = parser.parse_args()
-
-    def played(seed: int) -> Simulation:
-        return play_rivals(rivalry(seed)) if given.two else play(seed)
-
+    drawn_by, play_it = WORLDS[given.world]
     for seed in given.seeds:
-        print(rivalry(seed) if given.two else drawn(seed))
-        print("\n".join(played(seed).lines))
+        print(drawn_by(seed))
+        print("\n".join(play_it(seed).lines))
     bad, codes, began = 0, Counter(), time.perf_counter()
     for seed in range(given.first, given.last):
-        found = played(seed)
+        found = play_it(seed)
         codes[", ".join(str(int(code)) for code in found.codes)] += 1
         if found.violations:
             bad += 1
