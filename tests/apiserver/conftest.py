@@ -1,35 +1,33 @@
-"""The emulator in a thread of this process, and three ways to talk to it: raw HTTP, the official client, kubectl."""
+"""The emulator in a thread of this process, and three ways to talk to it: raw HTTP, the official client, kubectl.
+
+With `--cluster` the same tests ask a real API server, one that may be thrown away: they leave namespaces and roles.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from aiohttp import web
 
 from canary.sandbox.apiserver import rbac
 from canary.sandbox.apiserver.server import Server, load_definitions
+from tests.apiserver.calling import ADMIN, NOBODY, Caller, RealServer
+from tests.cluster.place import credentials_of, current_context, refusal
 
-ADMIN, NOBODY = "the-administrators-token", "a-users-token"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes"
-KINDS = {
-    "json": "application/json-patch+json",
-    "merge": "application/merge-patch+json",
-    "strategic": "application/strategic-merge-patch+json",
-    "apply": "application/apply-patch+yaml",
-}
 NUMBERS = itertools.count(1)
+RUN = f"{time.time_ns() // 1_000_000:x}-{os.getpid()}-"
+"""Keeps the names of one run apart from those of another on the same API server."""
 
 
 USERS = {
@@ -38,7 +36,7 @@ USERS = {
 }
 
 
-class Emulator:
+class Emulator(Caller):
     """A running emulator.
 
     Args:
@@ -46,9 +44,9 @@ class Emulator:
     """
 
     def __init__(self, users: Mapping[str, rbac.User] = USERS) -> None:
+        super().__init__()
         self.server = Server(dict(users))
         load_definitions(self.server, None)
-        self.session = requests.Session()
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
@@ -75,84 +73,48 @@ class Emulator:
         self.loop.close()
 
     def close(self) -> None:
-        self.session.close()
+        super().close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
 
-    def call(self, method: str, path: str, body: Any = None, **given: Any) -> requests.Response:
-        """One request; `kind` is a patch's kind, `token` says who, `headers` are sent, all else is the query."""
-        kind, token = given.pop("kind", ""), given.pop("token", ADMIN)
-        headers = {"Authorization": f"Bearer {token}", **given.pop("headers", {})}
-        raw = given.pop("raw", None)
-        headers.setdefault("Content-Type", KINDS.get(kind, "application/json"))
-        data = raw if raw is not None else None if body is None else json.dumps(body)
-        return self.session.request(method, self.url + path, data=data, headers=headers, params=given, timeout=20)
 
-    def do(self, method: str, path: str, body: Any = None, **given: Any) -> Any:
-        """One request that must be carried out."""
-        answer = self.call(method, path, body, **given)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+def pytest_configure(config: pytest.Config) -> None:
+    """As for tests/cluster: a real API server is named, or nothing is written into it."""
+    given = config.getoption("--cluster", None)
+    if given is not None and (why := refusal(given, *current_context(dict(os.environ)))):
+        raise pytest.UsageError(why)
 
-    def refuse(self, code: int, method: str, path: str, body: Any = None, **given: Any) -> Any:
-        """One request that must be refused so; its Status."""
-        answer = self.call(method, path, body, **given)
-        assert answer.status_code == code, (answer.status_code, answer.text)
-        status = answer.json()
-        assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", code)
-        assert status["message"]
-        return status
 
-    def get(self, path: str, **given: Any) -> Any:
-        return self.do("GET", path, **given)
-
-    def create(self, path: str, body: Any, **given: Any) -> Any:
-        return self.do("POST", path, body, **given)
-
-    def patch(self, path: str, body: Any, kind: str = "merge", **given: Any) -> Any:
-        return self.do("PATCH", path, body, kind=kind, **given)
-
-    @contextlib.contextmanager
-    def watch(self, path: str, **query: Any) -> Iterator[Iterator[Any]]:
-        """The events of a watch, as they come."""
-        headers = {"Authorization": f"Bearer {ADMIN}"}
-        asked = {"watch": "true", "timeoutSeconds": "20", **query}
-        with requests.get(self.url + path, params=asked, headers=headers, stream=True, timeout=20) as answer:
-            assert answer.status_code == 200, answer.text
-            yield (json.loads(line) for line in answer.iter_lines(chunk_size=1))
-
-    def version(self) -> str:
-        """The resourceVersion of now."""
-        found: str = self.get("/api/v1/configmaps")["metadata"]["resourceVersion"]
-        return found
-
-    def kubeconfig(self, path: Path, token: str, namespace: str) -> Path:
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": f"{self.url}/as/{token}"}}],
-            "users": [{"name": "it", "user": {}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it", "namespace": namespace}}],
-        }
-        path.write_text(json.dumps(config))
-        return path
+@pytest.fixture
+def emulated(api: Caller) -> None:
+    """For tests of what only the emulator does, or only with controllers that a bare API server lacks."""
+    if not isinstance(api, Emulator):
+        pytest.skip("only the emulator does this, or the controllers beside a real API server")
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Emulator]:
-    made = Emulator()
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    if request.config.getoption("--cluster", None) is None:
+        made: Caller = Emulator()
+    else:
+        made = RealServer(credentials_of(dict(os.environ)), tmp_path_factory.mktemp("real"))
     yield made
     made.close()
 
 
 @pytest.fixture
-def ns(api: Emulator) -> Iterator[str]:
+def ns(api: Caller) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = f"test-{next(NUMBERS)}"
+    name = f"test-{RUN}{next(NUMBERS)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    if isinstance(api, Emulator):
+        yield name
+        api.call("DELETE", "/sandbox/faults")
+        return
+    # A controller's work, where there is one; pods are refused without it.
+    api.call("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
     yield name
-    api.call("DELETE", "/sandbox/faults")
+    api.call("DELETE", f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
@@ -248,12 +210,12 @@ def make() -> type[Make]:
 
 
 @pytest.fixture
-def restrict(api: Emulator, ns: str) -> Callable[..., str]:
+def restrict(api: Caller, ns: str) -> Callable[..., str]:
     """Gives rules to a new user in the test's namespace; its token."""
 
     def give(*rules: Any, name: str = "") -> str:
-        name = name or f"user-{next(NUMBERS)}"
-        token: str = api.do("POST", "/sandbox/users", {"name": name})["token"]
+        name = name or f"user-{RUN}{next(NUMBERS)}"
+        token = api.new_user(name)
         base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}"
         api.create(f"{base}/roles", {"metadata": {"name": name}, "rules": list(rules)})
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
@@ -268,7 +230,7 @@ Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def kubectl_environment(api: Emulator, ns: str, tmp_path: Path) -> Callable[[str], dict[str, str]]:
+def kubectl_environment(api: Caller, ns: str, tmp_path: Path) -> Callable[[str], dict[str, str]]:
     """The environment in which kubectl is a user."""
     cache = tmp_path / "cache"
 

@@ -21,7 +21,7 @@ def test_apply_makes_what_is_not_there_and_says_so(api: Any, maps: str, make: An
     answer = api.call("PATCH", f"{maps}/settings", make.config_map(a="1"), kind="apply", fieldManager="ann")
     assert answer.status_code == 201
     made = answer.json()
-    assert entries(made) == {("ann", "Apply", ""): {"f:data": {".": {}, "f:a": {}}}}
+    assert entries(made) == {("ann", "Apply", ""): {"f:data": {"f:a": {}}}}
     again = api.call("PATCH", f"{maps}/settings", make.config_map(a="1"), kind="apply", fieldManager="ann")
     assert (again.status_code, again.json()) == (200, made)
 
@@ -36,7 +36,7 @@ def test_managedfields_tell_managers_operations_and_subresources_apart(api: Any,
     found = entries(apply(api, path, body, "scaler", force="true"))
     assert found["scaler", "Update", "scale"] == {"f:spec": {"f:replicas": {}}}
     assert found["kubelet", "Update", "status"] == {"f:status": {"f:replicas": {}}}
-    assert found["scaler", "Apply", ""]["f:metadata"] == {"f:labels": {".": {}, "f:x": {}}}
+    assert found["scaler", "Apply", ""]["f:metadata"] == {"f:labels": {"f:x": {}}}
     assert ("scaler", "Update", "") not in found  # nothing is left of it
     assert "f:replicas" not in found["maker", "Update", ""]["f:spec"]
     container = found["maker", "Update", ""]["f:spec"]["f:template"]["f:spec"]["f:containers"]['k:{"name":"app"}']
@@ -46,7 +46,7 @@ def test_managedfields_tell_managers_operations_and_subresources_apart(api: Any,
 def test_the_manager_is_by_default_the_program_that_asks(api: Any, maps: str, make: Any) -> None:
     made = api.create(maps, make.config_map(a="1"), headers={"User-Agent": "curl/8.0 (x)"})
     assert [each["manager"] for each in made["metadata"]["managedFields"]] == ["curl"]
-    refused = api.refuse(400, "PATCH", f"{maps}/settings", make.config_map(), kind="apply")
+    refused = api.refuse(422, "PATCH", f"{maps}/settings", make.config_map(), kind="apply")
     assert "fieldManager" in refused["message"]
 
 
@@ -119,16 +119,23 @@ def test_apply_reads_yaml(api: Any, maps: str) -> None:
 def test_applies_that_are_refused(api: Any, maps: str, routes: str, make: Any) -> None:
     path, who = f"{maps}/settings", {"kind": "apply", "fieldManager": "ann"}
     body = make.config_map(a="1")
-    api.refuse(409, "PATCH", path, {**body, "metadata": {"name": "settings", "resourceVersion": "1"}}, **who)
     managed = {**body, "metadata": {"name": "settings", "managedFields": [{"manager": "x"}]}}
     assert "must be nil" in api.refuse(400, "PATCH", path, managed, **who)["message"]
     api.refuse(404, "PATCH", f"{routes}/none/status", make.route("none"), **who)
     wrong = make.route()
     wrong["spec"]["rules"] = {"not": "a list"}
-    assert "typed patch" in api.refuse(400, "PATCH", f"{routes}/shop", wrong, **who)["message"]
-    api.refuse(400, "PATCH", path, body, kind="apply", fieldManager="x" * 129)
+    assert "typed patch" in api.refuse(api.own_mistake, "PATCH", f"{routes}/shop", wrong, **who)["message"]
+    api.refuse(422, "PATCH", path, body, kind="apply", fieldManager="x" * 129)
     api.refuse(422, "PATCH", f"{routes}/shop", make.route(weights=(-1, 1)), **who)
     assert api.get(maps)["items"] == api.get(routes)["items"] == []
+
+
+def test_a_version_is_held_against_what_is_there_and_against_nothing_where_nothing_is(
+    api: Any, maps: str, make: Any
+) -> None:
+    body = {**make.config_map(a="1"), "metadata": {"name": "settings", "resourceVersion": "1"}}
+    assert apply(api, f"{maps}/settings", body, "ann")["data"] == {"a": "1"}
+    api.refuse(409, "PATCH", f"{maps}/settings", body, kind="apply", fieldManager="ann")
 
 
 def test_status_is_applied_through_its_subresource_alone(api: Any, deployments: str, make: Any) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canary.sandbox.apiserver.apply import Author, applied, merge, tracked
 from canary.sandbox.apiserver.errors import ApiError
-from canary.sandbox.apiserver.fields import bare, changed, common, minus, owned, paths, union
+from canary.sandbox.apiserver.fields import bare, changed, common, minus, named, owned, paths, union
 
 REPEATABLE = settings(derandomize=True, max_examples=200, deadline=None)
 
@@ -142,7 +142,7 @@ def test_applying_the_same_twice_is_as_once(writes: Any, item: Any) -> None:
         live = apply(live, name, each)
     once = apply(live, "eve", item)
     assert apply(once, "eve", item, force=False) == once
-    assert owners(once).get(("eve", "Apply"), set()) == members(owned(bare(item), SCHEMA))
+    assert owners(once).get(("eve", "Apply"), set()) == members(named(owned(bare(item), SCHEMA)))
 
 
 @REPEATABLE
@@ -171,7 +171,7 @@ def test_apply_conflicts_exactly_when_it_would_change_what_others_own(first: Any
     else:
         assert apply(live, "bob", second, force=False) == forced
         # What both said alike, both own.
-        shared = members(owned(bare(first), SCHEMA)) & members(owned(bare(second), SCHEMA))
+        shared = members(named(owned(bare(first), SCHEMA))) & members(named(owned(bare(second), SCHEMA)))
         assert shared <= owners(forced).get(("ann", "Apply"), set())
 
 

@@ -19,7 +19,8 @@ from canary.sandbox.caches import Cache
 from canary.sandbox.disruptions import evict, kill, lose, remove_node
 from canary.sandbox.jobcontroller import OF_JOBS, PODS, JobController
 from canary.sandbox.jobpods import JobPods
-from tests.apiserver.conftest import ADMIN, Emulator
+from tests.apiserver.calling import ADMIN
+from tests.apiserver.conftest import Emulator
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 

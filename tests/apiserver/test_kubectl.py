@@ -48,6 +48,7 @@ def test_get_as_yaml_table_wide_and_names(api: Any, deployments: str, routes: st
     assert "(NotFound)" in kubectl("get", "secret", "none", code=1).stderr
 
 
+@pytest.mark.usefixtures("emulated")
 def test_get_wide_shows_where_pods_are(api: Any, ns: str, make: Any, kubectl: Kubectl) -> None:
     body = make.pod()
     body["spec"]["nodeName"] = "sandbox"
@@ -192,7 +193,7 @@ def test_create_replace_and_delete(api: Any, maps: str, make: Any, kubectl: Kube
     kubectl("create", "secret", "generic", "key", "--from-literal=a=b")
     assert kubectl("get", "secret", "key", "-o=jsonpath={.data.a}").stdout == "Yg=="
     kubectl("create", "serviceaccount", "engine")
-    kubectl("create", "namespace", "made-by-kubectl")
+    kubectl("create", "namespace", f"of-{maps.split('/')[4]}")
     kubectl("delete", "configmap", "settings", "--dry-run=server")
     api.get(f"{maps}/settings")
     assert "deleted" in kubectl("delete", "configmap", "settings").stdout
@@ -202,7 +203,14 @@ def test_create_replace_and_delete(api: Any, maps: str, make: Any, kubectl: Kube
     made = kubectl("create", "deployment", "web", "--image=x:1", "--dry-run=client", "-o", "yaml").stdout
     kubectl("create", "-f", "-", stdin=made)
     kubectl("expose", "deployment", "web", "--port=80")
-    kubectl("delete", "deployment,service", "web", "--cascade=foreground")
+    kubectl("delete", "deployment,service", "web")
+
+
+@pytest.mark.usefixtures("emulated")
+def test_delete_in_the_foreground(api: Any, deployments: str, make: Any, kubectl: Kubectl) -> None:
+    api.create(deployments, make.deployment())
+    kubectl("delete", "deployment", "shop", "--cascade=foreground")
+    api.refuse(404, "GET", f"{deployments}/shop")
 
 
 def test_scale_and_rollout(api: Any, deployments: str, make: Any, kubectl: Kubectl) -> None:
@@ -227,8 +235,16 @@ def test_wait_for_conditions_values_and_deletion(api: Any, deployments: str, mak
     kubectl("wait", "deployment/shop", "--for=delete", "--timeout=10s")
 
 
+@pytest.mark.usefixtures("emulated")
 def test_logs_whole_tail_and_followed(
-    api: Any, ns: str, make: Any, *, kubectl: Kubectl, kubectl_program: str, kubectl_environment: Any, tmp_path: Path
+    api: Any,
+    ns: str,
+    make: Any,
+    *,
+    kubectl: Kubectl,
+    kubectl_program: str,
+    kubectl_environment: Any,
+    tmp_path: Path,
 ) -> None:
     log = tmp_path / "pod.log"
     pods = f"/api/v1/namespaces/{ns}/pods"
@@ -253,6 +269,7 @@ def test_logs_whole_tail_and_followed(
         assert process.wait(20) == 0  # what is followed ends with its pod
 
 
+@pytest.mark.usefixtures("emulated")
 def test_logs_are_read_from_logs_alone(api: Any, ns: str, make: Any, kubectl: Kubectl, tmp_path: Path) -> None:
     private = tmp_path / "private.key"
     private.write_text("secret")

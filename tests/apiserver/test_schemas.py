@@ -135,8 +135,8 @@ def test_an_unknown_field_is_refused_warned_of_or_dropped(api: Any, routes: str,
         assert "wieght" not in answer.text
     quiet = api.call("POST", routes, body, fieldValidation="Ignore")
     assert (quiet.status_code, "Warning" in quiet.headers, "wieght" in quiet.text) == (201, False, False)
-    api.refuse(400, "PATCH", f"{routes}/shop", {"spec": {"typo": 1}}, kind="merge", fieldValidation="Strict")
-    api.refuse(400, "POST", routes, body, fieldValidation="Sometimes")
+    api.refuse(422, "PATCH", f"{routes}/shop", {"spec": {"typo": 1}}, kind="merge", fieldValidation="Strict")
+    api.refuse(422, "POST", routes, body, fieldValidation="Sometimes")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +240,7 @@ def test_every_packaged_definition_is_well_formed_and_serves_an_object(definitio
 # Definitions -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("emulated")
 def test_a_definition_is_served_at_once_and_its_objects_go_with_it(api: Any, ns: str, make: Any) -> None:
     widgets = f"/apis/test.example.com/v1/namespaces/{ns}/widgets"
     api.refuse(404, "GET", widgets)
@@ -256,6 +257,7 @@ def test_a_definition_is_served_at_once_and_its_objects_go_with_it(api: Any, ns:
     api.do("DELETE", f"{CRDS}/widgets.test.example.com")
 
 
+@pytest.mark.usefixtures("emulated")
 def test_without_a_status_subresource_status_is_like_any_field(api: Any, ns: str, make: Any) -> None:
     body = make.definition("plains")
     version = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
@@ -302,6 +304,7 @@ def test_definitions_that_cannot_be_served_are_refused(api: Any, make: Any, chan
     api.refuse(404, "GET", f"{CRDS}/broken.test.example.com")
 
 
+@pytest.mark.usefixtures("emulated")
 def test_a_definition_may_not_take_the_place_of_a_built_in_kind(api: Any, make: Any) -> None:
     body = make.definition("leases", "coordination.k8s.io")
     assert "by the API server itself" in api.refuse(422, "POST", CRDS, body)["message"]

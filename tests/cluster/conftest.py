@@ -14,7 +14,8 @@ import pytest
 
 from canary.adapters.kubernetes import KubernetesWorkloads
 from canary.adapters.kubernetes.waiting import Pace
-from tests.apiserver.conftest import ADMIN, Emulator
+from tests.apiserver.calling import ADMIN
+from tests.apiserver.conftest import Emulator
 from tests.cluster import play
 from tests.cluster.lacking import demand
 from tests.cluster.place import Kubeconfig, Place, Proxy, credentials_of, current_context, refusal, until

@@ -21,7 +21,8 @@ from canary.engine.journal import Journal, encode
 from canary.spec import parse
 from canary.submitting import identity_of
 from canary.submitting.changes import Change, changes_of, noted
-from tests.apiserver.conftest import ADMIN, Emulator
+from tests.apiserver.calling import ADMIN
+from tests.apiserver.conftest import Emulator
 
 DIGEST = "sha256:" + "a" * 64
 ENGINE = f"registry.test/canary@{DIGEST}"

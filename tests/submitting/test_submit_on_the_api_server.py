@@ -18,7 +18,7 @@ from canary.core.release import Phase
 from canary.submitting import job_name
 from canary.submitting.changes import IDENTITY, NONCE
 from canary.submitting.job import TEMPLATE_NOTE
-from tests.apiserver.conftest import ADMIN
+from tests.apiserver.calling import ADMIN
 from tests.submitting.conftest import Ci, image, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]

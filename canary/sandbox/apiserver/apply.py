@@ -17,6 +17,7 @@ from canary.sandbox.apiserver.fields import (
     item_key,
     member,
     minus,
+    named,
     owned,
     paths,
     union,
@@ -101,7 +102,7 @@ def applied(live: Json | None, wanted: Json, author: Author, schema: Json, *, fo
     Raises:
         ApiError: 409 when others own fields that the configuration would change, and it is not forced.
     """
-    asked = owned(bare(wanted), schema)
+    asked = named(owned(bare(wanted), schema))
     current = live or {}
     entries: list[Json] = current.get("metadata", {}).get("managedFields") or []
     others = [entry for entry in entries if not author.wrote(entry)]

@@ -131,6 +131,16 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
+def bad_option(kind: str, field: str, message: str, reason: str = "FieldValueNotSupported") -> ApiError:
+    """A parameter of a request that makes no sense. `kind` is that of its options, such as PatchOptions."""
+    return invalid(kind, "meta.k8s.io", "", [Cause(reason=reason, message=message, field=field)])
+
+
+def too_large(message: str) -> ApiError:
+    """A request that asks for more than the server does at once."""
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
+
+
 def unauthorized() -> ApiError:
     """No token, or one that nobody has."""
     return ApiError(401, "Unauthorized", "Unauthorized")

@@ -78,6 +78,11 @@ def owned(value: Any, schema: Json) -> Json:
     return {item_key(each, schema): {".": {}, **owned(each, items)} if isinstance(each, dict) else {} for each in value}
 
 
+def named(fields: Json, *, item: bool = False) -> Json:
+    """What an apply owns of a set: what it named in maps, not the maps themselves; items of lists with both."""
+    return {key: named(each, item=key.startswith("k:")) for key, each in fields.items() if key != "." or item}
+
+
 def changed(old: Any, new: Any, schema: Json) -> Json | None:
     """The set of fields that are new or different in `new`; None when nothing is."""
     if old == new and type(old) is type(new):

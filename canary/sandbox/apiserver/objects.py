@@ -17,9 +17,9 @@ from canary.sandbox.apiserver.apply import Author, applied, tracked
 from canary.sandbox.apiserver.errors import Json
 from canary.sandbox.apiserver.kinds import schema_of
 from canary.sandbox.apiserver.patch import json_patch, merge_patch
-from canary.sandbox.apiserver.reading import Options, an_object, read
+from canary.sandbox.apiserver.reading import Options, an_object, read, read_patched
 from canary.sandbox.apiserver.resources import Registry, Resource
-from canary.sandbox.apiserver.scale import scale_of, with_scale
+from canary.sandbox.apiserver.scale import patched_scale, scale_of, with_scale
 from canary.sandbox.apiserver.schema import fill, mistakes
 from canary.sandbox.apiserver.store import Key, Store, clone
 from canary.sandbox.apiserver.strategic import strategic_merge
@@ -137,8 +137,10 @@ class Objects:
             accepted = [JSON_PATCH, MERGE_PATCH, APPLY, *([] if resource.custom else [STRATEGIC])]
             raise errors.unsupported_media_type(accepted)
         if part == "scale":
-            return self._write(resource, old, with_scale(old, patched), options, part), False
-        item = read(resource, namespace, patched, name, options)
+            return self._write(resource, old, patched_scale(old, patched), options, part), False
+        item = read_patched(resource, namespace, patched, name, options)
+        if item["metadata"].get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            raise errors.invalid(resource.kind, resource.group, name, [_immutable("uid", item["metadata"]["uid"])])
         return self._write(resource, old, item, options, part), False
 
     def _apply(
@@ -153,8 +155,6 @@ class Objects:
         if old is None:
             if part:
                 raise errors.not_found(resource.qualified, name)
-            if given:
-                raise errors.conflict(resource.qualified, name)
             made = applied(None, wanted, author, schema, force=options.force)
             return self._finish(resource, None, made, None, options), True
         if given not in {None, "", old["metadata"]["resourceVersion"]}:
@@ -178,11 +178,17 @@ class Objects:
         """
         old = self.get(resource, namespace, name)
         preconditions = wishes.get("preconditions") or {}
-        for what, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        for what, label, then in (
+            ("uid", "UID", "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", "modified"),
+        ):
             wanted, found = preconditions.get(what), old["metadata"][what]
             if wanted not in {None, found}:
-                why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
-                raise errors.conflict(resource.qualified, name, why)
+                why = (
+                    f"the {label} in the precondition ({wanted}) does not match the {label} in record ({found}). "
+                    f"The object might have been {then}"
+                )
+                raise errors.conflict(resource.kind, name, why)
         if options.dry_run:
             return old, not old["metadata"].get("finalizers")
         if old["metadata"].get("finalizers"):
@@ -255,10 +261,9 @@ class Objects:
         return item
 
     def _keep(self, resource: Resource, item: Json) -> Json:
-        stored = self._put(resource, item)
         if "deletionTimestamp" in item["metadata"] and not item["metadata"].get("finalizers"):
-            return self._remove(resource, stored)
-        return stored
+            return self._remove(resource, item)
+        return self._put(resource, item)
 
     def _put(self, resource: Resource, item: Json) -> Json:
         stored = self.store.put(resource.key, _key(item), item)
@@ -329,11 +334,17 @@ def _required(path: str) -> errors.Cause:
     )
 
 
+def _immutable(field: str, value: Any) -> errors.Cause:
+    return errors.Cause(
+        reason="FieldValueInvalid", message=f'Invalid value: "{value}": field is immutable', field=f"metadata.{field}"
+    )
+
+
 def _refuse_unmergeable(resource: Resource, wanted: Json, options: Options, schema: Json) -> None:
     """What cannot be merged field by field."""
     if not options.manager:
-        text = "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
-        raise errors.bad_request(text)
+        needed = "Required value: is required for apply patch"
+        raise errors.bad_option("PatchOptions", "fieldManager", needed, "FieldValueRequired")
     if wanted["metadata"].get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
     for cause in mistakes(wanted, schema):

@@ -1,8 +1,8 @@
 """JSON Patch and JSON merge patch, with the small ways in which a real API server departs from the texts.
 
 Sources: RFC 6902, RFC 7386, and gopkg.in/evanphx/json-patch.v4, which the API server uses: there a `test` for null
-holds where the member is absent, -1 in a path counts from the end of a list, and a move into what is moved is tried:
-it takes away first, and then mostly finds no place.
+holds where the member is absent, a member that is absent is replaced all the same, -1 in a path counts from the end of
+a list and 01 is 1, and a move into what is moved is tried: it takes away first, and then mostly finds no place.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from canary.sandbox.apiserver.errors import Json, bad_request, patch_refused
+from canary.sandbox.apiserver.errors import Json, bad_request, patch_refused, too_large
 from canary.sandbox.apiserver.store import clone
 
-_INDEX = re.compile(r"0|-?[1-9][0-9]{0,8}")
+_INDEX = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 
 LARGEST = 10_000
 """Operations in one JSON Patch; a real server refuses more with 413."""
@@ -24,12 +24,16 @@ def json_patch(item: Json, operations: Any) -> Json:
     """The object after the operations; the one given is left alone.
 
     Raises:
-        ApiError: 400 when the patch is none; 422 when a test fails or a path is not there.
+        ApiError: 400 when the patch is none; 413 when it is too long; 422 when a test fails or a path is not there.
     """
     if not isinstance(operations, list) or not all(isinstance(each, dict) for each in operations):
         raise bad_request("error decoding patch: json: cannot unmarshal the body into a list of operations")
+    for operation in operations:
+        for field in ("op", "path", "from"):
+            if not isinstance(operation.get(field), str | None):
+                raise bad_request(f"error decoding patch: json: cannot unmarshal {field} into a string")
     if len(operations) > LARGEST:
-        raise bad_request(f"The allowed maximum operations in a JSON patch is {LARGEST}, got {len(operations)}")
+        raise too_large(f"The allowed maximum operations in a JSON patch is {LARGEST}, got {len(operations)}")
     patched: Any = clone(item)
     for operation in operations:
         patched = _carry_out(patched, operation)
@@ -49,7 +53,7 @@ def _carry_out(document: Any, operation: Json) -> Any:
     if how in {"add", "replace"} and "value" in operation:
         value = clone(operation["value"])
         if how == "replace":
-            _get(document, path)
+            _get(document, path, absent_is_null=True)
             return _set(document, path, value)
         return _add(document, path, value)
     if how in {"move", "copy"}:

@@ -34,6 +34,13 @@ class Options:
     warnings: list[str] = field(default_factory=list)
 
 
+class Undecodable(errors.ApiError):
+    """400: the body cannot be decoded into the kind's type."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BadRequest", message)
+
+
 def an_object(body: Any) -> Json:
     """The body when it is an object.
 
@@ -66,7 +73,7 @@ def read(resource: Resource, namespace: str, body: Any, name: str, options: Opti
             f"the API version in the data ({said[0]}, {said[1]}) does not match "
             f"the expected API version ({resource.api_version}, {resource.kind})"
         )
-        raise errors.bad_request(text)
+        raise Undecodable(text)
     item["apiVersion"], item["kind"] = resource.api_version, resource.kind
     item["metadata"] = {} if item.get("metadata") is None else item["metadata"]
     schema = schema_of(resource)
@@ -76,11 +83,31 @@ def read(resource: Resource, namespace: str, body: Any, name: str, options: Opti
     kept, unknown = prune(item, schema)
     if unknown and options.validation == "Strict":
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise errors.bad_request(f"strict decoding error: {listed}")
+        raise Undecodable(f"strict decoding error: {listed}")
     if options.validation == "Warn":
         options.warnings += [f'unknown field "{path}"' for path in unknown]
     result: Json = kept
     return result
+
+
+def read_patched(resource: Resource, namespace: str, patched: Json, name: str, options: Options) -> Json:
+    """What a patch has made of an object, as an object of its resource.
+
+    Raises:
+        ApiError: as `read`, but 422 where the patch made it another kind, or wrote fields that are unknown (when
+            validation is strict) or of a wrong type: the server could read the patch, and not what came of it.
+    """
+    kind = patched.get("kind")
+    if resource.custom and kind is not None and kind != resource.kind:
+        cause = errors.Cause(
+            reason="FieldValueInvalid", message=f'Invalid value: "{kind}": must be {resource.kind}', field="kind"
+        )
+        raise errors.invalid(str(kind), resource.group, name, [cause])
+    try:
+        return read(resource, namespace, patched, name, options)
+    except Undecodable as error:
+        cause = errors.Cause(reason="FieldValueInvalid", message=f"Invalid value: {error}", field="patch")
+        raise errors.invalid("", "", "", [cause]) from None
 
 
 def _refuse_types(resource: Resource, item: Json) -> None:
@@ -93,7 +120,7 @@ def _refuse_types(resource: Resource, item: Json) -> None:
     for cause in found:
         if cause.reason == "FieldValueTypeInvalid":
             where = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
-            raise errors.bad_request(f"{where}: json: cannot unmarshal: {cause.message}")
+            raise Undecodable(f"{where}: json: cannot unmarshal: {cause.message}")
 
 
 def _placed(resource: Resource, metadata: Json, namespace: str, name: str) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from canary.sandbox.apiserver.errors import Json, bad_request
+from canary.sandbox.apiserver.errors import ApiError, Cause, Json, bad_request, invalid
 
 
 def scale_of(item: Json) -> Json:
@@ -35,5 +35,20 @@ def with_scale(item: Json, scale: Any) -> Json:
         raise bad_request("spec.replicas must be an integer")
     metadata = dict(item["metadata"])
     if version := identity.get("resourceVersion"):
-        metadata["resourceVersion"] = str(version)
+        if not isinstance(version, str):
+            raise bad_request("metadata.resourceVersion of a Scale must be a string")
+        metadata["resourceVersion"] = version
     return {**item, "metadata": metadata, "spec": {**item["spec"], "replicas": replicas}}
+
+
+def patched_scale(item: Json, scale: Any) -> Json:
+    """The workload with the replicas of a Scale that a patch has made.
+
+    Raises:
+        ApiError: 422 where the patch made it no Scale.
+    """
+    try:
+        return with_scale(item, scale)
+    except ApiError as error:
+        cause = Cause(reason="FieldValueInvalid", message=f"Invalid value: {error}", field="patch")
+        raise invalid("", "", "", [cause]) from None

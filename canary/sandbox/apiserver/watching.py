@@ -100,7 +100,8 @@ def read_version(text: str) -> int | None:
     if text in {"", "0"}:
         return None
     if not _NUMBER.fullmatch(text):
-        raise errors.bad_request(f'Invalid value: "{text}": resourceVersion must be a number')
+        wrong = f'resourceVersion: Invalid value: "{text}": invalid syntax'
+        raise errors.bad_request(f"invalid resource version: {wrong}")
     return int(text)
 
 

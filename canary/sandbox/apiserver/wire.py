@@ -57,22 +57,27 @@ def verb_of(request: web.Request, name: str, part: str = "") -> str:
     return verb
 
 
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
 def options_of(request: web.Request, query: Mapping[str, str]) -> Options:
     """What a write asks for beside its body.
 
     Raises:
-        ApiError: 400 for parameters that make no sense.
+        ApiError: 422 for parameters that make no sense.
     """
+    kind = _OPTIONS.get(request.method, "PatchOptions")
     dry_run = query.get("dryRun", "")
     if dry_run not in {"", "All"}:
-        raise errors.bad_request(f'Invalid value: "{dry_run}": dryRun supports All')
+        raise errors.bad_option(kind, "dryRun", f'Unsupported value: ["{dry_run}"]: supported values: "All"')
     validation = query.get("fieldValidation", "") or "Warn"
     if validation not in {"Ignore", "Warn", "Strict"}:
-        raise errors.bad_request(f'Invalid value: "{validation}": fieldValidation supports Ignore, Warn, Strict')
+        values = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
+        raise errors.bad_option(kind, "fieldValidation", values)
     manager = query.get("fieldManager", "")
     if len(manager) > LONGEST_MANAGER or not (manager.isprintable() or not manager):
-        text = f"fieldManager: Invalid value: must be {LONGEST_MANAGER} printable characters or fewer"
-        raise errors.bad_request(text)
+        text = f"Too long: may not be more than {LONGEST_MANAGER} bytes, all of them printable"
+        raise errors.bad_option(kind, "fieldManager", text, "FieldValueTooLong")
     agent = request.headers.get("User-Agent", "").partition("/")[0][:LONGEST_MANAGER]
     applying = request.content_type == APPLY
     return Options(
@@ -103,15 +108,18 @@ def delete_options(body: Any, query: Mapping[str, str], options: Options) -> Jso
     """DeleteOptions, from the body and the query; a dry run is noted in the options.
 
     Raises:
-        ApiError: 400 for options that make no sense.
+        ApiError: 400 for options of a wrong type, 422 for those that make no sense.
     """
     wishes = {**(body if isinstance(body, dict) else {})}
     if "propagationPolicy" in query:
         wishes["propagationPolicy"] = query["propagationPolicy"]
     for cause in mistakes(wishes, _DELETE_OPTIONS):
+        if cause.reason == "FieldValueNotSupported":
+            raise errors.bad_option("DeleteOptions", cause.field, cause.message)
         raise errors.bad_request(f"DeleteOptions.meta.k8s.io is invalid: {cause.field}: {cause.message}")
     if wishes.get("dryRun") not in (None, [], ["All"]):
-        raise errors.bad_request(f"Invalid value: {wishes['dryRun']}: dryRun supports All")
+        wrong = f'Unsupported value: {json.dumps(wishes["dryRun"])}: supported values: "All"'
+        raise errors.bad_option("DeleteOptions", "dryRun", wrong)
     options.dry_run = options.dry_run or wishes.get("dryRun") == ["All"]
     return wishes
 
