@@ -1,6 +1,7 @@
 """Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations.
 
-`--world two`: the histories of two releases on one route; `--world watchdogs`: those with two watchdogs.
+`--world two`: the histories of two releases on one route; `gates`: those with gates as objects; `watchdogs`: those with
+two watchdogs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from simulated.desked import gated, play_desked
 from simulated.guarded import play_guarded
 from simulated.oracles import play
 from simulated.rivals import play_rivals, rivalry
@@ -24,6 +26,7 @@ from simulated.wider import drawn
 WORLDS: dict[str, tuple[Callable[[int], Scenario], Callable[[int], Simulation]]] = {
     "one": (drawn, play),
     "two": (rivalry, lambda seed: play_rivals(rivalry(seed))),
+    "gates": (gated, lambda seed: play_desked(gated(seed))),
     "watchdogs": (scenario, lambda seed: play_guarded(scenario(seed))),
 }
 
@@ -33,7 +36,9 @@ def main() -> int:
     parser.add_argument("seeds", nargs="*", type=int)
     parser.add_argument("--from", dest="first", type=int, default=0)
     parser.add_argument("--to", dest="last", type=int, default=0)
-    parser.add_argument("--world", choices=WORLDS, default="one", help="one release, two, or one with watchdogs")
+    parser.add_argument(
+        "--world", choices=WORLDS, default="one", help="one release, two, or one with gates or watchdogs"
+    )
     given = parser.parse_args()
     drawn_by, play_it = WORLDS[given.world]
     for seed in given.seeds:

@@ -214,6 +214,8 @@ class Process:
         self._late_at = self._read_at = now
         self.decider.handle(started(release, at=now, incarnation=self.name))
         self.sim.routes.watch(lambda route: self._routes.append((now, route)), self._stop)
+        if self.sim.gates is not None:
+            self.sim.gates.watch(self.decider.desk.changed, self._stop)
         if release.policy.has_workload:
             self.sim.workloads.watch(self._endpoints.append, self._stop)
 
@@ -230,6 +232,7 @@ class Process:
             sources=None,  # type: ignore[arg-type]  # the simulation reads
             workloads=workloads,
             reporters=(self,),
+            gates=sim.gates,
         )
         observer: Any
         if scenario.real_judge:

@@ -12,6 +12,7 @@ from typing import Any
 from analysis.sources import Reading
 from canary.adapters.memory import (
     Fault,
+    MemoryGates,
     MemoryLeases,
     MemoryPreflights,
     MemoryRecords,
@@ -64,6 +65,7 @@ class Simulation:
         self.relaxed = self.broken = False
         self.deleted: Stored | None = None
         self.codes: list[ExitCode] = []
+        self.gates: MemoryGates | None = None
         self.processes: list[Process] = []
         self.current: Process | None = None
         self.world = World()
@@ -310,6 +312,14 @@ class Simulation:
             self.at(seconds, act)
 
         return keep
+
+    def by_people(self, write: Callable[[], object]) -> None:
+        """A person's call, which no fault of an engine's hits."""
+        before, self.current = self.current, None
+        try:
+            write()
+        finally:
+            self.current = before
 
     # Other people, other things ------------------------------------------------------------------------------
 
