@@ -3,7 +3,8 @@
 Each test keeps its wealth in cash and in one account per effect size. Before each look a part of the cash moves to the
 accounts; each account is then multiplied by its capped factor. What is moved is decided before the look, so the sum
 is an e-process (a test supermartingale), and by Ville's inequality `P(ever >= 1/alpha) <= alpha`. It equals
-restarting at every look: nothing that happened before can disarm it. Sources: Shin, Ramdas & Rinaldo, "E-detectors"
+restarting at every look: nothing that happened before can disarm it. Where the newest looks speak for an effect,
+most of the cash follows into its account, for the looks to come. Sources: Shin, Ramdas & Rinaldo, "E-detectors"
 (2024); Ramdas, Grunwald, Vovk & Shafer, "Game-theoretic statistics and safe anytime-valid inference" (2023).
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 EFFECTS = np.geomspace(1.3, 30.0, 6)
 """Odds ratios over the bound that are bet on, from just visible to most of the requests failing. Beyond 30 a canary is
@@ -36,6 +38,14 @@ the first look sooner (0.15 nats of seven from 0.6 to 0.7), less what begins lat
 
 STEP_SHARE = 0.2
 """Part of the cash that moves at the first look of a step: trouble likes to begin with a new share."""
+
+HOT = 0.76
+"""Of log(1/alpha), what an effect must have won since its bets were last worth nothing, for cash to follow: more than
+`CAP`, so that no single look moves it, and rare while nothing is wrong."""
+
+FOLLOWS = 0.7
+"""Part of the cash that follows. What begins later is then found in 1.6 to 1.8 times the time of what begins with the
+first look, without it in 1.8 to 2.0. [by simulation; 0.3 to 0.8, and `HOT` from 0.5 on, do about as well]"""
 
 CAP = 0.67
 """A look's factor is at most `(1/alpha)**CAP`, so that no single look decides (2 * 0.67 > 1: two can)."""
@@ -68,6 +78,12 @@ def grow(accounts: Array, log_factors: Array, log_cap: float) -> Array:
     return accounts + np.minimum(log_factors, log_cap)
 
 
+def heated(heat: Array, log_factors: Array, log_cap: float) -> Array:
+    """What each account's bet has won since it was last worth nothing, after a look."""
+    warmer: Array = np.maximum(heat + np.minimum(log_factors, log_cap), 0.0)
+    return warmer
+
+
 def evidence(cash: Array, accounts: Array) -> Array:
     """Log of each test's wealth."""
     # The functions themselves: arrays have the same as methods, which take twice as long on few rows.
@@ -97,6 +113,15 @@ class Wealth:
         """After one look: first the cash moves, then the accounts grow."""
         cash, accounts = move(self.cash, self.accounts, part)
         return Wealth(cash, grow(accounts, log_factors, log_cap))
+
+    def following(self, hot: Mask) -> Wealth:
+        """After a look, for those to come: cash goes to the accounts that are hot; what all of it is worth stays."""
+        number = np.add.reduce(hot, axis=1)
+        each = self.cash + math.log(FOLLOWS) - np.log(np.maximum(number, 1))
+        return Wealth(
+            np.where(number > 0, self.cash + math.log1p(-FOLLOWS), self.cash),
+            np.where(hot, np.logaddexp(self.accounts, each[:, None]), self.accounts),
+        )
 
     def evidence(self) -> Array:
         """Log of the wealth of each."""

@@ -7,13 +7,14 @@ looks only (they are predictable), then the look is judged, then it is remembere
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.judge import rates
-from analysis.judge.accounts import CAP, EFFECTS, FACTORS, Wealth
+from analysis.judge.accounts import CAP, EFFECTS, FACTORS, HOT, Wealth, heated
 from analysis.judge.config import JudgeConfig
 from analysis.judge.dispersion import WINSOR, WINSOR_WORSE, Dispersion
 from analysis.judge.evalue import bound, comparable, log_odds_of, log_ratio, odds_above
@@ -111,6 +112,7 @@ class Book:
 
     Attributes:
         harm: wealth against "within the tolerance", since the release began.
+        heat: of each of its bets, what it has won since it was last worth nothing or cash followed it, logs.
         health: log evidence for "within", restarted in each step.
         health_before: the same one look earlier: two looks in a row must agree.
         memory: remembered stable (errors, requests, looks, nats that speak for a fall).
@@ -126,6 +128,7 @@ class Book:
     """
 
     harm: Wealth
+    heat: Array
     health: Array
     health_before: Array
     memory: Array
@@ -144,6 +147,7 @@ class Book:
         """Before any look."""
         return cls(
             harm=Wealth.fresh(tests),
+            heat=np.zeros((tests, len(EFFECTS))),
             health=np.zeros(tests),
             health_before=np.zeros(tests),
             memory=np.zeros((tests, 4)),
@@ -164,25 +168,7 @@ class Book:
 
     def joined(self, other: Book) -> Book:
         """With another's rows appended."""
-
-        def both(mine: Array, theirs: Array) -> Array:
-            return np.concatenate([mine, theirs])
-
-        return Book(
-            harm=self.harm.joined(other.harm),
-            health=both(self.health, other.health),
-            health_before=both(self.health_before, other.health_before),
-            memory=both(self.memory, other.memory),
-            dispersion=self.dispersion.joined(other.dispersion),
-            sway=self.sway.joined(other.sway),
-            interval=self.interval.joined(other.interval),
-            baseline=both(self.baseline, other.baseline),
-            worse=self.worse.joined(other.worse),
-            frozen=both(self.frozen, other.frozen),
-            step=both(self.step, other.step),
-            quiet=both(self.quiet, other.quiet),
-            rise=both(self.rise, other.rise),
-        )
+        return Book(**{one.name: _both(getattr(self, one.name), getattr(other, one.name)) for one in fields(Book)})
 
     @property
     def agreed(self) -> Array:
@@ -228,7 +214,8 @@ class Book:
             np.where(rows, np.minimum(self.harm.cash, fresh.cash), self.harm.cash),
             np.where(rows[:, None], np.minimum(self.harm.accounts, fresh.accounts), self.harm.accounts),
         )
-        return replace(self, harm=harm, health=np.where(rows, 0.0, self.health))
+        heat = np.where(rows[:, None], 0.0, self.heat)
+        return replace(self, harm=harm, heat=heat, health=np.where(rows, 0.0, self.health))
 
     def known(self, recorded: Array | None = None, *, only_unknown: bool = False) -> Book:
         """The canary has traffic from now on: what stable was without it is known now or never.
@@ -269,9 +256,13 @@ class Book:
         room = comparable(a, asked.relative, asked.absolute)
         harm, fine, gaps = factors[:, :effects], factors[:, effects], factors[:, effects + 1 :]
         harm, fine = np.where(room[:, None], harm, 0.0), np.where(room, fine, 0.0)
+        cap = CAP * config.threshold
+        grown, heat = self.harm.look(harm, part=part, log_cap=cap), heated(self.heat, harm, cap)
+        hot = heat >= HOT * config.threshold
         return replace(
             self._remember(counts, a),
-            harm=self.harm.look(harm, part=part, log_cap=CAP * config.threshold),
+            harm=grown.following(hot) if hot.any() else grown,
+            heat=np.where(hot, 0.0, heat),
             health=self.health + np.minimum(fine, HEALTH_CAP * config.health_threshold),
             health_before=self.health,
             interval=self.interval.look(gaps, a=a, c=apart, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
@@ -367,6 +358,11 @@ class Book:
             step=self.step + np.array((counts.x_s, counts.n_s, counts.x_c, counts.n_c)).T,
             quiet=np.where(counts.n_c > 0, 0.0, self.quiet + 1.0),
         )
+
+
+def _both(mine: Any, theirs: Any) -> Any:
+    """Rows of an array, or of whatever else has rows, with another's appended."""
+    return np.concatenate([mine, theirs]) if isinstance(mine, np.ndarray) else mine.joined(theirs)
 
 
 def _one_arm(

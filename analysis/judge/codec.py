@@ -24,7 +24,7 @@ from analysis.model import Arm
 
 Array = NDArray[np.float64]
 
-VERSION = 6
+VERSION = 7
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12
@@ -42,6 +42,7 @@ def encode(state: JudgeState) -> dict[str, Any]:
         "tests": [list(asdict(test).values()) for test in state.tests],
         "limits": [list(asdict(limit).values()) for limit in state.limits],
         "harm": _wealth(book.harm),
+        "heat": _plain(book.heat),
         "worse": _wealth(book.worse),
         "over": _wealth(state.over.bets),
         "split": _wealth(state.split),
@@ -120,6 +121,7 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
     grid = (k, len(GRID))
     book = Book(
         harm=_read_wealth(data["harm"], k),
+        heat=_array(data["heat"], (k, len(EFFECTS))),
         worse=_read_wealth(data["worse"], k),
         health=_array(health, (k,)),
         health_before=_array(health_before, (k,)),

@@ -37,12 +37,12 @@ def test_trouble_from_the_first_look_on_is_seen_in_the_time_that_is_promised(fir
 
 @pytest.mark.parametrize("name", ["after 300 looks", "60 looks after a shared outage"])
 def test_trouble_that_begins_later_takes_twice_as_long_at_most(firsts: list[detection.Seen], name: str) -> None:
-    """2.1 times on average; each of them 2.6, with the room of 60 runs."""
+    """2.1 times in each, with 0.2 for 60 runs; less on average."""
     chosen = [1, 2, 5]
     seen = [detection.seen(TROUBLES[i], runs=60, seed=[2, i], before=detection.BEFORE[name]) for i in chosen]
     ratios = [one.mean / firsts[i].mean for one, i in zip(seen, chosen, strict=True)]
-    assert np.mean(ratios) <= 2.1
-    assert max(ratios) <= 2.6
+    assert np.mean(ratios) <= 1.85
+    assert max(ratios) <= 2.3
     assert sum(one.early for one in seen) == 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.judge import rates
-from analysis.judge.accounts import EFFECT_WEIGHTS, EFFECTS, Wealth, move
+from analysis.judge.accounts import CAP, EFFECT_WEIGHTS, EFFECTS, HOT, Wealth, heated, move
 from analysis.judge.dispersion import Dispersion
 
 LOGS = st.floats(-40, 40)
@@ -32,6 +32,42 @@ def test_moving_cash_neither_makes_nor_loses_any(wealth: Wealth, part: float) ->
     moved = Wealth(*move(wealth.cash, wealth.accounts, part))
     assert moved.evidence()[0] == pytest.approx(wealth.evidence()[0], abs=1e-9)
     assert (moved.accounts >= wealth.accounts).all()
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(wealth=WEALTH, hot=st.lists(st.booleans(), min_size=len(EFFECTS), max_size=len(EFFECTS)))
+def test_cash_that_follows_neither_makes_nor_loses_any(wealth: Wealth, hot: list[bool]) -> None:
+    after = wealth.following(np.array([hot]))
+    assert after.evidence()[0] == pytest.approx(wealth.evidence()[0], abs=1e-9)
+    for was, now, follows in zip(wealth.accounts[0], after.accounts[0], hot, strict=True):
+        assert now > was or was == pytest.approx(now, abs=1e-12)
+        assert follows or now == was
+    assert (after.cash[0] < wealth.cash[0]) == any(hot)
+
+
+def test_no_single_look_makes_cash_follow_and_two_that_agree_do() -> None:
+    assert CAP < HOT
+    threshold = math.log(100.0)
+    heat = heated(np.zeros((1, 1)), np.array([[50.0]]), CAP * threshold)
+    assert (heat < HOT * threshold).all()
+    assert (heated(heat, np.array([[50.0]]), CAP * threshold) >= HOT * threshold).all()
+    assert (heated(heat, np.array([[-50.0]]), CAP * threshold) == 0).all()
+
+
+def test_whoever_follows_what_chance_won_wins_nothing_on_average() -> None:
+    """All 2**14 histories of a fair bet, in half of which cash follows at some time: their mean wealth stays one."""
+    looks, threshold = 14, math.log(100.0)
+    histories = (np.arange(2**looks)[:, None] >> np.arange(looks)) & 1
+    wealth, heat = Wealth.fresh(len(histories)), np.zeros((len(histories), len(EFFECTS)))
+    followed = np.zeros(len(histories), dtype=bool)
+    for won in histories.T:
+        factors = np.tile(np.where(won, math.log(1.9), math.log(0.1))[:, None], (1, len(EFFECTS)))
+        wealth = wealth.look(factors, part=0.02, log_cap=CAP * threshold)
+        heat = heated(heat, factors, CAP * threshold)
+        hot = heat >= HOT * threshold
+        wealth, heat, followed = wealth.following(hot), np.where(hot, 0.0, heat), followed | hot.any(axis=1)
+        assert np.exp(wealth.evidence()).mean() == pytest.approx(1.0, abs=1e-9)
+    assert followed.any()
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
