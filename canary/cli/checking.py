@@ -35,6 +35,7 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
         floor=workload.floor == "hold",
         hook=file.spec.promote.by == "hook",
         template=template.template if template else None,
+        versioned=workload.versioned,
         first=template.whole() if template and file.spec.first_release == "direct" else None,
     )
 

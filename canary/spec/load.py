@@ -118,9 +118,10 @@ def _with_template(
         return value, []
 
     def put(what: PodTemplate | str) -> dict[str, Any]:
-        # Without its template nothing can be said about a first version either.
+        # Without its template nothing can be said about a first version either, nor about config.
         first = {"firstRelease": "refuse"} if what == LIVE and spec.get("firstRelease") == "direct" else {}
-        return {**value, "spec": {**spec, **first, "workload": {**workload, "template": what}}}
+        others = {key: inner for key, inner in workload.items() if what != LIVE or key != "versioned"}
+        return {**value, "spec": {**spec, **first, "workload": {**others, "template": what}}}
 
     if template is None and folder is None:
         return put(LIVE), []

@@ -39,6 +39,7 @@ def objections(spec: Spec) -> Iterator[Objection]:
     yield from _hold(spec.bake, (*at, "bake"))
     yield from _gates(spec, (*at, "gates"))
     yield from _promotion(spec, (*at, "promote", "by"))
+    yield from _versioned(spec, (*at, "workload", "versioned"))
     yield from _first(spec, (*at, "firstRelease"))
     yield from _times(spec, at)
     yield from _waits(spec, (*at, "analysis"))
@@ -213,6 +214,16 @@ def _promotion(spec: Spec, path: Path) -> Iterator[Objection]:
             path,
             "the engine knows a hook's work by the image alone, and a template is more than that",
             "write engine, or template: live and let the tool change the rest before or after the release",
+        )
+
+
+def _versioned(spec: Spec, path: Path) -> Iterator[Objection]:
+    workload = spec.workload
+    if workload is not None and workload.versioned and workload.template == LIVE:
+        yield Objection(
+            path,
+            "the running Deployment names the copies that it was last promoted with, and not what they were made from",
+            "write template: FILE, whose file names the originals; or leave versioned out",
         )
 
 

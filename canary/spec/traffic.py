@@ -57,6 +57,12 @@ class Workload(Part):
         "this one's folder with a pod template or a whole Deployment, so that env, config and probes are released "
         "with the image. Default: live.",
     )
+    versioned: Annotated[tuple[Literal["ConfigMap", "Secret"], ...], Field(max_length=2)] = Field(
+        default=(),
+        description="Kinds of what the template's file names and of which the canary, and at promotion stable, gets "
+        "copies under names with their content's hash, so that a change of config is released like one of the image. "
+        "Default: none.",
+    )
     copies: Annotated[
         tuple[
             Literal[

@@ -49,6 +49,7 @@ class Cluster:
         """Where an object of a kind lives."""
         root = {
             "deployments": "/apis/apps/v1",
+            "replicasets": "/apis/apps/v1",
             "httproutes": "/apis/gateway.networking.k8s.io/v1",
             "endpointslices": "/apis/discovery.k8s.io/v1",
             "leases": "/apis/coordination.k8s.io/v1",

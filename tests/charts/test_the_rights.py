@@ -207,13 +207,36 @@ def test_a_first_version_needs_the_right_to_take_it_away_again(
     (number,) = (
         i for i, rule in enumerate(role["rules"]) if "delete" in rule["verbs"] and "shop" in rule["resourceNames"]
     )
-    found = _without(shop, role, number, "workload", first=whole, verbs=[])
+    found = _without(shop, role, number, "workload", more={"first": whole}, verbs=[])
     assert [each.code for each in found] == [ExitCode.NOT_PERMITTED]
     assert "delete deployments" in found[0].what
 
 
+def test_config_by_content_needs_each_of_its_rights(shop: Any, cleaned: Any, controller: Any, objects: Objects) -> None:
+    controller.close()
+    arm = "workload: {name: shop, container: app, template: shop.yaml, versioned: [ConfigMap, Secret]}"
+    rendered = objects(RELEASE.format(namespace=shop.namespace, arm=arm), namespace=shop.namespace)
+    for each in rendered.values():
+        install(shop, each)
+    log_in(shop, "chart", f"system:serviceaccount:{shop.namespace}:canary-shop")
+    more = {"versioned": ("ConfigMap", "Secret")}
+    assert preflight(shop, "workload", **more) == []
+    role, tried = rendered["Role", "canary-shop"], []
+    for number, rule in enumerate(role["rules"]):
+        (plural,) = rule["resources"]
+        if plural not in {"secrets", "replicasets"} and not (plural == "configmaps" and "delete" in rule["verbs"]):
+            continue
+        for verb in rule["verbs"]:
+            rest = [each for each in rule["verbs"] if each != verb]
+            found = _without(shop, role, number, "workload", more=more, verbs=rest)
+            assert [each.code for each in found] == [ExitCode.NOT_PERMITTED]
+            assert f"{verb} {plural}" in found[0].what
+            tried.append(f"{verb} {plural}")
+    assert len(tried) == 7
+
+
 def _without(
-    shop: Any, role: dict[str, Any], number: int, arm: str, *, first: Any = None, **changes: Any
+    shop: Any, role: dict[str, Any], number: int, arm: str, *, more: Any = None, **changes: Any
 ) -> list[Problem]:
     rules = copy.deepcopy(role["rules"])
     rules[number] |= changes
@@ -221,7 +244,7 @@ def _without(
         del rules[number]
     shop.merge("roles", role["metadata"]["name"], {"rules": rules})
     try:
-        return preflight(shop, arm, first=first)
+        return preflight(shop, arm, **(more or {}))
     finally:
         shop.merge("roles", role["metadata"]["name"], {"rules": role["rules"]})
 

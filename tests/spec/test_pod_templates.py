@@ -184,6 +184,16 @@ def test_a_hook_promotes_an_image_alone(naming: Path) -> None:
     assert "spec.promote.by: the engine knows a hook's work by the image alone" in told(naming, POD)
 
 
+def test_config_is_copied_by_content_only_where_the_file_names_the_originals(naming: Path) -> None:
+    naming.write_text(naming.read_text().replace("deploy/pod.yaml", "deploy/pod.yaml, versioned: [Secret]"))
+    workload = given(naming, POD).spec.workload
+    assert workload is not None
+    assert workload.versioned == ("Secret",)
+    assert load(naming, whole=False).spec.workload == workload.model_copy(update={"template": LIVE, "versioned": ()})
+    naming.write_text(naming.read_text().replace("deploy/pod.yaml", "live"))
+    assert "spec.workload.versioned: the running Deployment names the copies" in told(naming, POD)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

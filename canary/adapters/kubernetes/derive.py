@@ -22,9 +22,11 @@ STABLE_REPLICAS = PREFIX + "stable-replicas"
 STABLE_TEMPLATE = PREFIX + "stable-template"
 OLD_TEMPLATE = PREFIX + "old-template"
 NEW_TEMPLATE = PREFIX + "new-template"
+VERSIONED = PREFIX + "versioned"
 """Annotations of the canary's Deployment: what stable was when the canary was made from it. They live exactly as
-long as they are needed, and nothing of ours stands on stable. The last two only where a whole template is released:
-stable's own, to be put back, and the fingerprint that stable will have at promotion."""
+long as they are needed, and nothing of ours stands on stable. The last three only where a whole template is released:
+stable's own, to be put back; the fingerprint that stable will have at promotion; and the names of the copies of
+ConfigMaps and Secrets in it."""
 
 HEADROOM = Decimal("1.2")
 """More replicas than the share alone asks for, up to as many as stable had."""
@@ -145,6 +147,7 @@ def canary_deployment(
     keep: Iterable[Mapping[str, Any]] = (),
     template: Mapping[str, Any] | None = None,
     promised: str = "",
+    names: Mapping[str, str] | None = None,
 ) -> JsonObject:
     """The canary's Deployment: stable's template, or a given one, with the new image and labels of its own.
 
@@ -158,6 +161,7 @@ def canary_deployment(
         keep: LabelSelectors that had better take them, such as those of NetworkPolicies.
         template: in place of stable's.
         promised: the fingerprint that stable will have with it.
+        names: of the copies of ConfigMaps and Secrets in it.
 
     Raises:
         Underivable: there is no such container, or a selector cannot be escaped.
@@ -178,6 +182,7 @@ def canary_deployment(
         STABLE_REPLICAS: str(replicas_of(stable)),
         STABLE_TEMPLATE: fingerprint(stable),
         **({OLD_TEMPLATE: compact(spec["template"]), NEW_TEMPLATE: promised} if template else {}),
+        **({VERSIONED: compact(names)} if names else {}),
     }
     return {
         "apiVersion": DEPLOYMENT.api_version,

@@ -13,7 +13,9 @@ from canary.adapters.kubernetes.cover import Arms, Gap, gaps
 from canary.adapters.kubernetes.neighbours import Neighbours
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import DEPLOYMENT, SERVICE, Resource, named
-from canary.adapters.kubernetes.versions import ImageOnly, Version, WholeTemplate
+from canary.adapters.kubernetes.references import renamed
+from canary.adapters.kubernetes.versioned import Copies, Versioned
+from canary.adapters.kubernetes.versions import Before, ImageOnly, Version, WholeTemplate
 from canary.ports import JsonObject, WorkloadFailure
 
 
@@ -27,6 +29,7 @@ class Drafts:
         promotion: the JSON Patch that gives stable the new version.
         already: stable runs the new version as it is.
         pods: the labels that stable's pods will have.
+        config: copies of ConfigMaps and Secrets that the new template names.
         gaps: what covers stable and would not cover the canary, each with a copy for the canary.
         unread: kinds of which that is not known, because they may not be listed.
         autoscalers: stable's.
@@ -39,6 +42,7 @@ class Drafts:
     promotion: list[JsonObject]
     already: bool = False
     pods: Mapping[str, str] = field(default_factory=dict)
+    config: Copies = field(default_factory=Copies)
     gaps: tuple[Gap, ...] = ()
     unread: tuple[Resource, ...] = ()
     autoscalers: tuple[Scaler, ...] = ()
@@ -57,6 +61,7 @@ class Drafting:
         copies: kinds of what covers stable that are copied for the canary.
         template: the pod template of the new version; None for stable's own.
         first: stable's Deployment as it is made where there is none; None where none is made.
+        versioned: makes copies of the ConfigMaps and Secrets that the template names.
     """
 
     def __init__(
@@ -72,10 +77,12 @@ class Drafting:
         copies: Collection[str] = (),
         template: JsonObject | None = None,
         first: JsonObject | None = None,
+        versioned: Versioned,
     ) -> None:
         self._objects, self._release, self._stable, self._container = objects, release, deployment, container
         self._image, self._stable_service, self._canary_service = image, stable_service, canary_service
         self.copies, self._template, self._first = frozenset(copies), template, first
+        self._versioned = versioned
         self.canary_name = named(deployment, "canary", limit=derive.DEPLOYMENT_NAME_LIMIT)
 
     def drafts(self) -> Drafts:
@@ -96,56 +103,68 @@ class Drafting:
             canary_service=self.canary_service(service),
             promotion=new.over(stable),
             already=new.on(stable),
+            config=new.copies if isinstance(new, WholeTemplate) else Copies(),
             pods=derive.labels_of_template(self._template or stable["spec"]["template"]),
             gaps=self._gaps(stable, service, deployment, around),
             unread=around.unread,
             autoscalers=tuple(scalers_of(self._objects, self._stable)),
         )
 
-    def deployment(self, stable: JsonObject, share: Decimal) -> JsonObject:
+    def deployment(self, stable: JsonObject, share: Decimal, new: Version) -> JsonObject:
         """The canary's Deployment for a share; without pods at first where copies must stand before them."""
         service = self._objects.get(SERVICE, self._stable_service)
-        made = self._deployment(stable, service, share, neighbours.read(self._objects), self.version(stable))
+        made = self._deployment(stable, service, share, neighbours.read(self._objects), new)
         if self.copies:
             made["spec"]["replicas"] = 0
         return made
 
-    def version(self, stable: JsonObject, *, promised: str | None = None) -> Version:
+    def version(self, stable: JsonObject, *, known: Before | None = None) -> Version:
         """The new version, as stable will have it.
 
         Args:
             stable: as it was just read.
-            promised: the fingerprint of that, where it is known; else the API server is asked.
+            known: what the canary's notes say of it; else the API server is asked, and config is read as it is now.
 
         Raises:
-            WorkloadFailure: it has no such container.
+            WorkloadFailure: it has no such container, or names config that is not there.
             Refused: the API server would not take this template.
         """
         if self._template is None:
             return ImageOnly(image=self._image, container=self._container)
+        if known is not None and known.promised is not None:
+            template = self._made(self._template, known.names)
+            return WholeTemplate(image=self._image, fingerprint=known.promised, template=template)
+        copies = self._versioned.copies(self._template)
+        template = self._made(self._template, copies.names)
         with self._derived():
-            template = derive.with_image(self._template, self._container, self._image, name=self._stable)
             derive.check_selected(stable, template)
-        mark = promised or versions.promised(self._objects, stable, template)
-        return WholeTemplate(image=self._image, fingerprint=mark, template=template)
+        mark = versions.promised(self._objects, stable, template)
+        return WholeTemplate(image=self._image, fingerprint=mark, template=template, copies=copies)
 
-    def first(self) -> JsonObject:
-        """Stable's Deployment, to be made where there is none.
+    def _made(self, template: JsonObject, names: Mapping[str, str]) -> JsonObject:
+        with self._derived():
+            return derive.with_image(renamed(template, names), self._container, self._image, name=self._stable)
+
+    def first(self) -> tuple[JsonObject, Copies]:
+        """Stable's Deployment, to be made where there is none, and the config that must be there before it.
 
         Raises:
-            WorkloadFailure: the release file does not say what it is.
+            WorkloadFailure: the release file does not say what it is, or names config that is not there.
         """
         if self._first is None:
             raise WorkloadFailure("the release file names no Deployment to make the first version from")
+        copies = self._versioned.copies(self._first["spec"]["template"])
+        spec = {**self._first["spec"], "template": renamed(self._first["spec"]["template"], copies.names)}
         with self._derived():
-            return derive.first_deployment(
-                self._first,
+            made = derive.first_deployment(
+                {**self._first, "spec": spec},
                 name=self._stable,
                 namespace=self._objects.namespace,
                 release=self._release,
                 container=self._container,
                 image=self._image,
             )
+        return made, copies
 
     def canary_service(self, service: JsonObject) -> JsonObject:
         """The canary's Service, from stable's."""
@@ -175,6 +194,7 @@ class Drafting:
                 keep=around.wanted(),
                 template=whole.template if whole else None,
                 promised=whole.fingerprint if whole else "",
+                names=whole.copies.names if whole else None,
             )
 
     @contextmanager

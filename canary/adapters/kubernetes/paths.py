@@ -51,6 +51,7 @@ ROUTE_KINDS = {
 
 LEASE = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 CONFIG_MAP = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+SECRET = Resource(group="", version="v1", plural="secrets", kind="Secret")
 SERVICE = Resource(group="", version="v1", plural="services", kind="Service")
 POD = Resource(group="", version="v1", plural="pods", kind="Pod")
 DEPLOYMENT = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")

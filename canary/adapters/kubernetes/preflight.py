@@ -25,6 +25,7 @@ from canary.adapters.kubernetes.paths import (
     EVENT,
     LEASE,
     POD,
+    REPLICA_SET,
     ROUTE_KINDS,
     SCALED_OBJECT,
     SERVICE,
@@ -41,6 +42,7 @@ from canary.adapters.kubernetes.rehearsal import (
     rehearse_workload,
 )
 from canary.adapters.kubernetes.routes import KubernetesRoutes
+from canary.adapters.kubernetes.versioned import RESOURCES
 from canary.adapters.kubernetes.workload import KubernetesWorkloads
 from canary.core.outcome import ExitCode
 from canary.ports import Conflict, JsonObject, NotFound, Problem, Refused, Sources, WorkloadFailure
@@ -181,6 +183,12 @@ class KubernetesPreflights:
             *([Right(verb="delete", resource=DEPLOYMENT, name=stable)] if workloads.direct else []),
             *(Right(verb=verb, resource=DEPLOYMENT, name=canary) for verb in ("get", "patch", "delete")),
             *(Right(verb=verb, resource=DEPLOYMENT) for verb in ("create", "list")),
+            *(
+                Right(verb=verb, resource=RESOURCES[kind])
+                for kind in sorted(workloads.versioned)
+                for verb in ("get", "list", "create", "delete")
+            ),
+            *([Right(verb="list", resource=REPLICA_SET)] if workloads.versioned else []),
             Right(verb="delete", resource=SERVICE, name=workloads.canary_service),
             *(Right(verb=verb, resource=SERVICE) for verb in ("create", "list")),
             Right(verb="watch", resource=ENDPOINT_SLICE),
@@ -253,7 +261,7 @@ class KubernetesPreflights:
         if self._workloads is not None and self._workloads.direct and not self._stable_is_there(self._workloads):
             found = check_first(self._objects, self._workloads, self._pool.stable)
             self._first = any(problem.first for problem in found)
-            return found + (rehearse_first(self._objects, self._workloads.first()) if self._first else [])
+            return found + (rehearse_first(self._objects, *self._workloads.first()) if self._first else [])
         found = check_service(self._objects, self._pool.stable)
         if self._workloads is None:
             return found + check_service(self._objects, self._pool.canary)

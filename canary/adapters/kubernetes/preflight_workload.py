@@ -66,7 +66,7 @@ def check_first(objects: Objects, workloads: KubernetesWorkloads, reference: Ref
     found = check_service(objects, reference, served=False)
     if found:
         return found
-    made = workloads.first()
+    made, _ = workloads.first()
     selector = selector_of(objects.get(SERVICE, reference.name))
     if selector is None or not takes(selector, derive.labels_of(made)):
         fix = "Write the labels that the Service selects in the template's metadata.labels, or correct the Service."

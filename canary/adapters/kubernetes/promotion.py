@@ -125,7 +125,7 @@ class Promotion:
         """The new version, as the canary's notes say that stable will have it."""
         if before.promised is None:
             return ImageOnly(image=self._image, container=self._container)
-        return self._drafting.version(stable, promised=before.promised)
+        return self._drafting.version(stable, known=before)
 
     def _await_stable(self, cancelled: threading.Event, version: Version) -> None:
         stable = self._objects.get(DEPLOYMENT, self._name)

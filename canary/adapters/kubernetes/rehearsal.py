@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import strategies as cut
@@ -13,6 +14,7 @@ from canary.adapters.kubernetes.drafting import Drafts
 from canary.adapters.kubernetes.objects import Objects
 from canary.adapters.kubernetes.paths import CONFIG_MAP, DEPLOYMENT, LEASE, MANAGED, SERVICE, Resource
 from canary.adapters.kubernetes.routes import KubernetesRoutes
+from canary.adapters.kubernetes.versioned import Copies
 from canary.adapters.memory.patching import apply
 from canary.core.outcome import ExitCode
 from canary.ports import Conflict, JsonObject, Problem, Refused
@@ -65,13 +67,13 @@ def rehearse_workload(
         for gap in drafts.gaps
         if gap.resource.kind in copies
     ]
+    found = _rehearse_config(objects, drafts.config)
     canary, replicas = drafts.deployment["metadata"]["name"], derive.replicas_of(drafts.deployment)
     for scaler in drafts.autoscalers:
         if scaler.resource.kind in copies:
             body = scalers.for_canary(scaler.item, deployment=canary, release=release, replicas=replicas)
             what = f"creating {objects.what(scaler.resource, body['metadata']['name'])}"
             made.append((what, scaler.resource, owned_by(body, drafts.stable)))
-    found: list[Problem] = []
     for what, resource, body in made:
         found += _tried(what, lambda resource=resource, body=body: objects.create(resource, body, dry_run=True))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     if hook:
@@ -87,10 +89,19 @@ def rehearse_workload(
     return found + _tried(promote, lambda: objects.patch(DEPLOYMENT, name, drafts.promotion, dry_run=True))
 
 
-def rehearse_first(objects: Objects, deployment: JsonObject) -> list[Problem]:
-    """Stable's Deployment where there is none."""
+def rehearse_first(objects: Objects, deployment: JsonObject, config: Copies) -> list[Problem]:
+    """Stable's Deployment where there is none, and the config that it is made with."""
     what = f"creating {objects.what(DEPLOYMENT, deployment['metadata']['name'])}"
-    return _tried(what, lambda: objects.create(DEPLOYMENT, deployment, dry_run=True, strict=True))
+    found = _tried(what, lambda: objects.create(DEPLOYMENT, deployment, dry_run=True, strict=True))
+    return found + _rehearse_config(objects, config)
+
+
+def _rehearse_config(objects: Objects, config: Copies) -> list[Problem]:
+    found: list[Problem] = []
+    for resource, body in config.bodies:
+        what = f"creating {objects.what(resource, body['metadata']['name'])}"
+        found += _tried(what, partial(objects.create, resource, body, dry_run=True))
+    return found
 
 
 def rehearse_notes(objects: Objects, *, lease: str, journal: str) -> list[Problem]:

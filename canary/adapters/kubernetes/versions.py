@@ -16,6 +16,7 @@ from canary.adapters.kubernetes import derive
 from canary.adapters.kubernetes.managers import writer_of
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.paths import DEPLOYMENT
+from canary.adapters.kubernetes.versioned import Copies
 from canary.ports import Conflict, JsonObject, NotFound, WorkloadFailure
 
 TRIES = 4
@@ -126,11 +127,13 @@ class WholeTemplate:
     Attributes:
         fingerprint: of the template as the API server keeps it.
         template: what is written.
+        copies: of ConfigMaps and Secrets that it names.
     """
 
     image: str
     fingerprint: str
     template: JsonObject = field(repr=False)
+    copies: Copies = field(default_factory=Copies)
 
     def on(self, deployment: JsonObject) -> bool:
         """See Version."""
@@ -181,10 +184,12 @@ class Before:
     Attributes:
         version: what stable had when the canary was made from it; None where nothing says it.
         promised: the fingerprint that stable has with the new template; None where only the image is released.
+        names: of the copies of ConfigMaps and Secrets in the new template.
     """
 
     version: Version | None
     promised: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def before_of(canary: JsonObject, container: str | None) -> Before:
@@ -201,7 +206,8 @@ def before_of(canary: JsonObject, container: str | None) -> Before:
         if known is None:
             raise LookupError(derive.STABLE_TEMPLATE)
         version = WholeTemplate(image=image or "", fingerprint=known, template=dict(json.loads(old)))
-    return Before(version=version, promised=derive.note_of(canary, derive.NEW_TEMPLATE))
+        names = dict(json.loads(derive.note_of(canary, derive.VERSIONED) or "{}"))
+    return Before(version=version, promised=derive.note_of(canary, derive.NEW_TEMPLATE), names=names)
 
 
 def found_on(deployment: JsonObject, container: str | None, before: Before | None) -> Version:

@@ -31,7 +31,9 @@ from canary.adapters.kubernetes.paths import (
 from canary.adapters.kubernetes.promotion import Promotion
 from canary.adapters.kubernetes.removal import let_go, sweep
 from canary.adapters.kubernetes.stable import StableWrites, Untouched
+from canary.adapters.kubernetes.versioned import Copies, Versioned
 from canary.adapters.kubernetes.versions import (
+    WholeTemplate,
     image_of,
 )
 from canary.adapters.kubernetes.waiting import Pace, Waiting
@@ -63,6 +65,7 @@ class KubernetesWorkloads:
         hook: somebody else gives stable the new version; nothing is written to its Deployment.
         template: the new version's pod template; None for stable's own, and for who only finishes a release.
         first: stable's Deployment, metadata and spec, to be made where there is none; None where none may be made.
+        versioned: kinds of what the template names (ConfigMap, Secret) of which there are copies by content.
         pace: the rhythm of waiting.
     """
 
@@ -83,6 +86,7 @@ class KubernetesWorkloads:
         hook: bool = False,
         template: JsonObject | None = None,
         first: JsonObject | None = None,
+        versioned: Collection[str] = (),
         pace: Pace | None = None,
     ) -> None:
         self.namespace, self.release, self.image, self.port = namespace, release, image, port
@@ -91,6 +95,8 @@ class KubernetesWorkloads:
         self._api, self._container = api, container
         self._objects = Objects(api, namespace)
         self._owned = Owned(self._objects, release)
+        self.versioned = frozenset(versioned)
+        self._versioned = Versioned(self._objects, deployment, self.versioned)
         self._drafting = Drafting(
             self._objects,
             release=release,
@@ -102,6 +108,7 @@ class KubernetesWorkloads:
             copies=self.copies - SCALERS,
             template=template,
             first=first,
+            versioned=self._versioned,
         )
         self.direct = first is not None
         self.canary_name = self._drafting.canary_name
@@ -153,9 +160,7 @@ class KubernetesWorkloads:
     def deploy(self) -> Endpoints:
         """See Workloads."""
         with self._waiting.call() as cancelled:
-            stable = self._owned.get(DEPLOYMENT, self.stable_name) or self._owned.create(
-                DEPLOYMENT, self._drafting.first()
-            )
+            stable = self._owned.get(DEPLOYMENT, self.stable_name) or self._first()
             selector = stable["spec"]["selector"].get("matchLabels") or {}
             look = partial(self._lookout.look, self.stable_name, selector)
             self._waiting.until_ready(cancelled, look, within=self._lookout.within(stable))
@@ -198,6 +203,7 @@ class KubernetesWorkloads:
         if keep:
             let_go(self._objects, self.stable_name, self.release)
         sweep(self._objects, self.release)
+        self._versioned.sweep(self.release)
 
     def cancel(self) -> None:
         """See Workloads."""
@@ -218,7 +224,7 @@ class KubernetesWorkloads:
 
     # For preflight -----------------------------------------------------------------------------------------
 
-    def first(self) -> JsonObject:
+    def first(self) -> tuple[JsonObject, Copies]:
         """See `Drafting.first`."""
         return self._drafting.first()
 
@@ -252,7 +258,16 @@ class KubernetesWorkloads:
         if found is not None:
             return found
         self._hold_floor(stable)
-        return self._owned.create(DEPLOYMENT, self._drafting.deployment(stable, share))
+        new = self._drafting.version(stable)
+        if isinstance(new, WholeTemplate):
+            self._versioned.make(new.copies)
+        return self._owned.create(DEPLOYMENT, self._drafting.deployment(stable, share, new))
+
+    def _first(self) -> JsonObject:
+        """Stable's Deployment, where there is none."""
+        body, copies = self._drafting.first()
+        self._versioned.make(copies)
+        return self._owned.create(DEPLOYMENT, body)
 
     def _hold_floor(self, stable: JsonObject) -> None:
         """Before the first pod of the canary: what stable has is what must be able to take everything back."""

@@ -32,7 +32,7 @@
 
 {{/*
 The names of everything that a release touches, spelled as canary/adapters/kubernetes does. JSON:
-route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies), template (whether the pod template is a file's), first (whether a first version is made).
+route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies), template (whether the pod template is a file's), first (whether a first version is made), versioned (kinds of config that are copied by content).
 */}}
 {{- define "canary.names" -}}
 {{- $spec := dig "spec" dict (include "canary.file" . | fromJson) -}}
@@ -55,6 +55,7 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
   "canaryWorkload" (ternary (include "canary.named" (dict "name" (printf "%s-canary" $workload) "limit" 240)) "" (ne $workload ""))
   "copies" (get (get $spec "workload" | default dict) "copy" | default list)
   "template" (ne (get (get $spec "workload" | default dict) "template" | default "live" | toString) "live")
+  "versioned" (get (get $spec "workload" | default dict) "versioned" | default list)
   "first" (eq (get $spec "firstRelease" | default "refuse" | toString) "direct")
   "lease" (include "canary.named" (dict "name" (printf "canary-%s" $route) "limit" 253))
   "journal" (include "canary.named" (dict "name" (printf "canary-%s-journal" $route) "limit" 253))
