@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from canary.adapters.memory.patching import PatchFailed
 from canary.adapters.memory.patching import apply as apply_ours
 from strategies import RELEASE, TOKEN, Pool, RefId, Rule, rules_of, share_of
+from tests.strategies.small import BARE, NAMED, UNNAMED, Release
 
 NAMESPACE = "shop"
 LIMIT = 1_000_000
@@ -343,3 +344,12 @@ class Kit:
 @pytest.fixture(scope="session")
 def kit() -> type[Kit]:
     return Kit
+
+
+@pytest.fixture(params=[NAMED, UNNAMED, BARE], ids=["named", "unnamed", "bare"])
+def release(kit: Any, request: pytest.FixtureRequest) -> Release:
+    """In the middle of a release, the canary at 10 %."""
+    begun = Release(kit, copy.deepcopy(request.param))
+    begun.attach()
+    begun.give(10)
+    return begun
