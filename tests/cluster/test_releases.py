@@ -97,6 +97,23 @@ def test_a_deployment_gets_its_canary_and_the_new_version(shop: Place, release_f
     assert template["spec"]["containers"][0]["image"] == CANARY_IMAGE
 
 
+def test_another_tool_promotes_when_it_is_asked_to(shop: Place, release_file: Release, canary: Canary) -> None:
+    """`promote.by: hook`: the release ends when stable runs the new version, whoever brought that about."""
+    from canary.cli.main import main
+
+    before, ended = stands(shop), list[int]()
+    file = release_file(f"{WORKLOAD}\n  promote: {{by: hook, expires: 2m}}")
+    words = ["run", str(file), "--lines", "--kubeconfig", str(shop.kubeconfig)]
+    engine = threading.Thread(target=lambda: ended.append(main(words)), daemon=True)
+    engine.start()
+    until(lambda: "PROMOTING" in canary("status", "shop", "-n", shop.namespace, "-o", "json").out, within=120.0)
+    bring = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": CANARY_IMAGE}]}}}}
+    path = shop.path("deployments", "shop")
+    shop.do("PATCH", path, bring, kind="strategic", query="fieldManager=argocd-controller")
+    engine.join(120)
+    assert (ended, stands(shop), leftovers(shop)) == ([ExitCode.PROMOTED], before, [])
+
+
 def test_a_canary_that_does_not_start_is_a_verdict(
     shop: Place, release_file: Release, canary: Canary, deployments: play.Deployments
 ) -> None:
