@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from analysis.model import Arm
-from canary.core.outcome import ExitCode
+from canary.core.outcome import ExitCode, Outcome
 from canary.core.release import Phase
+from canary.engine.journal import decode, encode
 from canary.engine.record import entries
 from canary.ports import Conflict, Problem, Refused, Unavailable, WorkloadFailure
 
@@ -248,6 +250,32 @@ def test_an_engine_whose_token_was_replaced_stands_by_and_writes_nothing(play: A
         play.second()
     assert play.decider.standing_by
     assert play.world.calls.count("routes.patch") == before
+
+
+@pytest.mark.parametrize(
+    ("uid", "identity", "later", "code"),
+    [
+        ("r2", "another", 10.0, ExitCode.HELD_BY_ANOTHER),
+        ("r2", "same", -10.0, ExitCode.HELD_BY_ANOTHER),  # the same file, run before
+        ("r2", "same", 10.0, ExitCode.PROMOTED),  # begun by another process in our place
+        ("r1", "same", 0.0, ExitCode.PROMOTED),
+    ],
+)
+def test_only_its_own_releases_end_is_that_of_an_engine_that_stands_by(
+    play: Any, uid: str, identity: str, later: float, code: ExitCode
+) -> None:
+    """Where another release's journal stands by now, nobody there knows how ours ended."""
+    play.until(lambda: play.decider.release.phase is Phase.JUDGING)
+    ours = decode(play.journals.load().text)
+    over = Outcome(code=ExitCode.PROMOTED, reason="", decided=play.world.clock.now())
+    ended = replace(ours.release, uid=uid, incarnation="i2", phase=Phase.SUCCEEDED, outcome=over)
+    ended = replace(ended, started=ours.release.started + later)
+    play.journals.overwrite(encode(ours.model_copy(update={"release": ended, "identity": identity})))
+    play.leases.seize("i2")
+    for _ in range(60):
+        play.second()
+    assert play.decider.standing_by
+    assert play.decider.code is code
 
 
 @pytest.mark.parametrize("held", [True, False])
