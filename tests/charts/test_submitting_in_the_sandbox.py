@@ -24,7 +24,7 @@ from canary.core.outcome import ExitCode
 from canary.sandbox import disruptions
 from canary.sandbox.app import Faults
 from canary.sandbox.cluster import Sandbox
-from canary.sandbox.manifests import ENGINE, NAMESPACE, image
+from canary.sandbox.manifests import ENGINE, NAMESPACE, deployment, image
 from canary.sandbox.meddlers import ROUTE
 from canary.sandbox.processes import environment
 from canary.sandbox.scenarios import SCENARIOS, Scenario, release_file
@@ -44,6 +44,7 @@ LEASE = f"/apis/coordination.k8s.io/v1/{HERE}/leases/canary-shop"
 USERS = {f"system:serviceaccount:{NAMESPACE}:{ENGINE}", "ci"}
 CI = '[{"kind": "User", "name": "ci", "apiGroup": "rbac.authorization.k8s.io"}]'
 REVIEWS = "selfsubjectaccessreviews.authorization.k8s.io"
+ENV = [{"name": "PRICES", "value": "v2"}]
 WITHIN = 400.0
 
 STORIES = {
@@ -76,7 +77,13 @@ class Shop:
         assert "bake: {min: 3s, max: 8s}" in text
         text = text.replace("bake: {min: 3s, max: 8s}", "bake: {min: 5s, max: 120s}")
         # A machine that does other things as well is slow; that is not what these stories are about.
-        self.release.write_text(re.sub(r"\n +- latency:.*", "", text))
+        text = re.sub(r"\n +- latency:.*", "", text)
+        # Env comes with the image, from a file that only CI has.
+        assert "container: app" in text
+        self.release.write_text(text.replace("container: app", "container: app, template: shop.json"))
+        template = deployment("shop", version="v2", replicas=2)["spec"]["template"]
+        template["spec"]["containers"][0]["env"] = ENV
+        self.release.with_name("shop.json").write_text(json.dumps(template))
         self.before = canonical(sandbox.request("GET", ROUTE)[1]["spec"])
         sandbox.start_load(rate=scenario.rate, seconds=scenario.load_for)
 
@@ -85,6 +92,11 @@ class Shop:
         command += ["--kubeconfig", str(self.kubeconfig), *words]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True)
+
+    def env(self, suffix: str = "") -> Any:
+        """What a Deployment's pods are told; None while it is not there."""
+        status, found = self.sandbox.request("GET", f"{DEPLOYMENT}{suffix}")
+        return found["spec"]["template"]["spec"]["containers"][0].get("env") if status == 200 else None
 
     def jobs(self) -> list[Any]:
         return list(self.sandbox.request("GET", JOBS)[1]["items"])
@@ -185,6 +197,7 @@ def test_a_submitted_release_ends_as_it_must_whatever_happens_to_its_pods(
         shop = Shop(sandbox, scenario, installed)
         ci = shop.submit()
         shop.wait_for(shop.jobs)
+        shop.wait_for(lambda: shop.env("-canary") == ENV)
         done: list[str] = []
         meddler = threading.Thread(target=play, args=(shop, mischief, done))
         meddler.start()
@@ -206,6 +219,7 @@ def check_the_end(shop: Shop, scenario: Scenario, *, disruptions_met: int) -> No
     assert canonical(shop.sandbox.request("GET", ROUTE)[1]["spec"]) == shop.before
     stable = shop.sandbox.request("GET", DEPLOYMENT)[1]["spec"]["template"]["spec"]["containers"][0]["image"]
     assert stable == image("v1" if scenario.ends else "v2")
+    assert shop.env() == (None if scenario.ends else ENV)
     assert shop.sandbox.request("GET", f"{DEPLOYMENT}-canary")[0] == 404
     asked = shop.sandbox.request("GET", "/sandbox/requests")[1]["requests"]
     ours = [one for one in asked if one["user"] in USERS]
