@@ -180,7 +180,7 @@ class _Checks:
             return
         if self._kind not in {"", "Deployment", "PodTemplate"}:
             hint = "write the Deployment, or what stands in its spec.template alone"
-            yield self._told(("kind",), f"this is a {shown(self._kind)[1:-1]}", hint)
+            yield self._told(("kind",), f"this is a {_word(self._kind)}", hint)
             return
         if self._kind == "Deployment":
             yield from self._of_deployment()
@@ -207,24 +207,27 @@ class _Checks:
                 continue
             value = node.value if node else None
             if wanted and value != wanted:
-                said = f"the release says {wanted}" if key else "no other version is known"
-                hint = f"write {wanted}" + (f", or correct {key} of the release" if key else "")
+                said = f"the release says {_word(wanted)}" if key else "no other version is known"
+                hint = f"write {_word(wanted)}" + (f", or correct {key} of the release" if key else "")
                 yield self._told(path, said, hint)
         selects = self._node(("spec", "selector", "matchLabels"))
         if selects is None or not isinstance(selects.value, dict) or not selects.value:
             return
         labels = self._labels()
-        missing = [f"{key}: {value}" for key, value in selects.value.items() if labels.get(str(key)) != value]
+        missing = [_word(f"{key}: {value}") for key, value in selects.value.items() if labels.get(str(key)) != value]
         if missing:
             hint = f"write in spec.template.metadata.labels: {', '.join(missing)}"
             yield self._told((*self._at, "metadata", "labels"), "the Deployment does not select these pods", hint)
 
     def _of_labels(self) -> Iterator[Problem]:
         at = (*self._at, "metadata", "labels")
-        for path in (at, (*self._at, "metadata", "annotations")):
+        heads = {(), self._at} if self._kind == "Deployment" else {self._at}
+        for path in ((*head, "metadata", part) for head in sorted(heads) for part in ("annotations", "labels")):
             node = self._node(path)
+            if node is not None and node.value is not None and not isinstance(node.value, dict):
+                yield self._told(path, "this must be a mapping", "write key: value")
             for key, child in node.children.items() if node and isinstance(node.value, dict) else ():
-                if not isinstance(child.value, str):
+                if not isinstance(child.value, str | None):
                     yield self._told((*path, str(key)), "this must be a text", "put it in quotes")
         if not self._labels():
             yield self._told(at, "the pods have no labels", "write those that the Deployment and its Service select")
@@ -239,10 +242,10 @@ class _Checks:
         for index, name in enumerate(names):
             if not isinstance(name, str) or not name:
                 yield self._told((*at, index), "this container has no name", "write name: ...")
-        known = ", ".join(shown(name)[1:-1] for name in names if isinstance(name, str))
+        known = ", ".join(_word(name) for name in names if isinstance(name, str))
         if self._about.container and self._about.container not in names:
             hint = "correct spec.workload.container of the release, or the name here"
-            yield self._told(at, f"there is no container {self._about.container}, only {known}", hint)
+            yield self._told(at, f"there is no container {_word(self._about.container)}, only {known}", hint)
         elif not self._about.container and len(names) > 1:
             hint = "say in spec.workload.container of the release which of them gets the image"
             yield self._told(at, f"there are several containers: {known}", hint)
@@ -264,8 +267,13 @@ class _Checks:
             if child is None:
                 break
             place, node = node.keys.get(key, child.place), child
-        words = "".join(f"[{key}]" if isinstance(key, int) else f".{shown(key)[1:-1]}" for key in path)
+        words = "".join(f"[{key}]" if isinstance(key, int) else f".{_word(key)}" for key in path)
         return _problem(self._file, place, words.removeprefix("."), message, hint)
+
+
+def _word(text: str) -> str:
+    """A text as it may stand in a sentence."""
+    return shown(text)[1:-1]
 
 
 def _plain(node: Node) -> Any:

@@ -148,6 +148,11 @@ def test_pods_that_the_deployment_does_not_select(check: Check) -> None:
     one(check(template=changed(labels={"app": "shopp"})), "selects pods with app: shop", "metadata.labels")
 
 
+def test_whose_rights_pods_have_is_not_for_a_file_to_choose(check: Check) -> None:
+    account = {**NEW, "spec": {**NEW["spec"], "serviceAccountName": "admin"}}
+    one(check(template=account), "run as ServiceAccount default", "run as admin", "correct serviceAccountName")
+
+
 def test_pods_that_the_service_does_not_select(shop: Any, check: Check) -> None:
     shop.merge("services", "shop", {"spec": {"selector": {"app": "shop", "tier": "front"}}})
     found = [each for each in check(template=changed(labels={"app": "shop"})) if each.code is not None]

@@ -30,7 +30,9 @@ from analysis.offline.runs import BadTable
 from analysis.offline.table import read as read_table
 from analysis.packs import PackError, Target, custom
 from analysis.sources.state import decode as decode_window
+from canary.adapters.kubernetes.derive import with_image
 from canary.adapters.kubernetes.errors import Answer, failure
+from canary.adapters.kubernetes.references import references
 from canary.cli.boundary import Failure
 from canary.cli.credentials import VARIABLE, bound
 from canary.cli.main import main
@@ -41,7 +43,10 @@ from canary.engine.record import FORM, RecordError, pieces
 from canary.engine.recordfile import KIND
 from canary.engine.recordfile import parse as parse_record
 from canary.ports import PortError
+from canary.report.changed import changes
 from canary.spec import ReleaseFileError, parse
+from canary.spec.template import About, Source
+from canary.spec.template import read as read_template
 from canary.submitting.reading import attempt_of, verdict
 from strategies import Malformed, Original
 from tests.security.fuzzing import FUZZ, JSON, MIB, ODD, calls_of, memory_of, places, replaced
@@ -56,6 +61,13 @@ JOURNAL = json.loads(
 JUDGE = encode_judge(
     start(JudgeConfig(metrics=(MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.0),)))
 )
+TEMPLATE = {
+    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "labels": {"a": "b"}},
+    "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}},
+        "spec": {"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "s"}}]}}], "containers": [
+            {"name": "app", "env": [{"name": "E", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]}]}}},
+}  # fmt: skip
 RULE = {"rules": [["x", [], []]], "pool": [["Service", "", "shop", "a", 1], ["Service", "", "shop", "b", 1]]}
 HEAD = {"form": FORM, "chunk": 0, "after": "", "life": "i", "dropped": 0}
 
@@ -289,6 +301,20 @@ def test_an_expression_that_could_hang_the_engine_is_refused(pattern: str) -> No
 def test_an_expression_as_people_write_them_is_taken(pattern: str) -> None:
     target = Target(namespace="n", route="r", services={Arm.STABLE: "a", Arm.CANARY: "b"}, port=1)
     assert custom("m", bad=f't{{s=~"{pattern}",t="$arm"}}', total='t{s="$arm"}', target=target)
+
+
+@given(junked(TEMPLATE))
+@settings(FUZZ, max_examples=150)
+def test_a_pod_template_is_read_or_refused(value: object) -> None:
+    about = About(namespace="shop", deployment="shop", container="")
+    try:
+        found = read_template(Source(name="x.yaml", raw=json.dumps(value).encode()), about)
+    except ReleaseFileError as error:
+        told(error)
+        return
+    references(found.template)
+    assert changes(found.template, found.template, container=None) == []
+    assert with_image(found.template, None, "x", name="shop")["metadata"]["labels"]
 
 
 @pytest.mark.soak

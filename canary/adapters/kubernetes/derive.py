@@ -272,12 +272,20 @@ def portable(annotations: Mapping[str, str] | None) -> dict[str, str]:
     }
 
 
-def check_selected(stable: Mapping[str, Any], template: Mapping[str, Any]) -> None:
-    """Whether stable's Deployment, whose selector nobody can change, would select the pods of another template.
+def check_fits(stable: Mapping[str, Any], template: Mapping[str, Any]) -> None:
+    """Whether another template may be stable's: selected by it, whose selector nobody can change, with the same rights.
+
+    The rights because the file may come from a pull request: whoever writes it must not choose whose token pods get.
 
     Raises:
-        Underivable: it would not.
+        Underivable: it may not.
     """
+    before, after = _account(stable["spec"]["template"]), _account(template)
+    if before != after:
+        raise Underivable(
+            f"its pods run as ServiceAccount {before}, and the template's would run as {after}, which no release "
+            f"changes; correct serviceAccountName, or change stable's first"
+        )
     selector, labels = stable["spec"]["selector"], labels_of_template(template)
     if takes(selector, labels):
         return
@@ -287,6 +295,11 @@ def check_selected(stable: Mapping[str, Any], template: Mapping[str, Any]) -> No
         f"it selects pods with {wanted or selector}, which no release can change, and the template's labels are "
         f"{have}; write the selector's labels in the template's metadata.labels"
     )
+
+
+def _account(template: Mapping[str, Any]) -> str:
+    spec = template["spec"]
+    return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
 
 
 def replace_image(index: int, *, container: str, before: str, after: str) -> list[JsonObject]:

@@ -137,7 +137,7 @@ class Drafting:
         copies = self._versioned.copies(self._template)
         template = self._made(self._template, copies.names)
         with self._derived():
-            derive.check_selected(stable, template)
+            derive.check_fits(stable, template)
         mark = versions.promised(self._objects, stable, template)
         return WholeTemplate(image=self._image, fingerprint=mark, template=template, copies=copies)
 

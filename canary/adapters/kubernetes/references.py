@@ -58,21 +58,27 @@ def renamed(template: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject
 def _places(template: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Where a name stands: what kind it is of, under which key, in which mapping."""
     spec = template.get("spec") or {}
-    for volume in spec.get("volumes") or ():
-        if volume.get("configMap"):
-            yield CONFIG_MAP, "name", volume["configMap"]
-        if volume.get("secret"):
-            yield SECRET, "secretName", volume["secret"]
-        for source in (volume.get("projected") or {}).get("sources") or ():
+    for volume in _items(spec, "volumes"):
+        yield from _named(volume, (("configMap", CONFIG_MAP),))
+        yield from _named(volume, (("secret", SECRET),), key="secretName")
+        for source in _items(volume.get("projected"), "sources"):
             yield from _named(source, _PROJECTED)
-    for container in (one for key in _CONTAINERS for one in spec.get(key) or ()):
-        for variable in container.get("env") or ():
-            yield from _named(variable.get("valueFrom") or {}, _ENV)
-        for source in container.get("envFrom") or ():
+    for container in (one for key in _CONTAINERS for one in _items(spec, key)):
+        for variable in _items(container, "env"):
+            yield from _named(variable.get("valueFrom"), _ENV)
+        for source in _items(container, "envFrom"):
             yield from _named(source, _ENV_FROM)
 
 
-def _named(holder: Mapping[str, Any], kinds: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for key, kind in kinds:
-        if holder.get(key):
-            yield kind, "name", holder[key]
+def _items(holder: object, key: str) -> Iterator[dict[str, Any]]:
+    """The mappings in a list, whatever else somebody wrote: the API server refuses that."""
+    found = holder.get(key) if isinstance(holder, dict) else None
+    return (one for one in found if isinstance(one, dict)) if isinstance(found, list) else iter(())
+
+
+def _named(
+    holder: object, kinds: tuple[tuple[str, str], ...], *, key: str = "name"
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for word, kind in kinds if isinstance(holder, dict) else ():
+        if isinstance(holder, dict) and isinstance(holder.get(word), dict):
+            yield kind, key, holder[word]
