@@ -108,6 +108,12 @@ def rbac(place: Place) -> None:
 
 
 @pytest.fixture
+def admission_policies(place: Place) -> None:
+    """For tests of what the API server is asked to refuse."""
+    demand(place, "admission_policies")
+
+
+@pytest.fixture
 def pod_security(place: Place) -> Iterator[None]:
     """For tests of what is admitted where pod security is restricted: meanwhile it is."""
     with place.restricted():

@@ -19,10 +19,11 @@ LACKS = {
     "gateway_class": "no gateway controller runs here: no GatewayClass is accepted",
     "rbac": "this API server allows everybody everything: its authorization is not RBAC",
     "pod_security": "pod security admission is switched off in this API server",
+    "admission_policies": "this API server evaluates no admission policies",
 }
 """Why a test does not run, by what it needs."""
 
-EMULATOR = frozenset({"pods", "gateway_class", "pod_security"})
+EMULATOR = frozenset({"pods", "gateway_class", "pod_security", "admission_policies"})
 """What the emulator lacks, known without asking; `test_the_place` asks."""
 
 HERE = Path(__file__).parent

@@ -61,6 +61,7 @@ CONTENT = {
     "strategic": "application/strategic-merge-patch+json",
     "": "application/json",
 }
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 NUMBERS = itertools.count(1)
 
 
@@ -249,6 +250,8 @@ class Place:
                 return self.allows_everybody()
             case "pod_security":
                 return not self.refuses_privileged()
+            case "admission_policies":
+                return self.call("GET", POLICIES)[0] != 200
         raise KeyError(need)
 
     def pods_run(self) -> bool:
