@@ -69,10 +69,13 @@ class Gateway:
         self.rate = 200.0
         self.errors = {Arm.STABLE: 0.002, Arm.CANARY: 0.002}
         self.gauges: dict[str, dict[Arm, float | str]] = {}
+        self.counted: dict[str, dict[Arm, float]] = {}
+        """Of every metric of one's own, what part of each arm's requests it counts as bad; an arm may lack it."""
         self.accepts = True
         self.down = False
         self._world, self._routes, self._chance = world, routes, chance
         self._totals = {arm: [0.0, 0.0] for arm in Arm}
+        self._own: dict[tuple[str, Arm], list[float]] = {}
         self._carry = 0.0
         self._at = world.clock.now()
 
@@ -94,6 +97,10 @@ class Gateway:
             bad = sum(self._chance.random() < self.errors[arm] for _ in range(max(0, number)))
             self._totals[arm][0] += max(0, number)
             self._totals[arm][1] += bad
+            for metric, rates in self.counted.items():
+                own = self._own.setdefault((metric, arm), [0.0, 0.0]) if arm in rates and number > 0 else [0.0, 0.0]
+                own[0] += number
+                own[1] += sum(self._chance.random() < rates.get(arm, 0.0) for _ in range(max(0, number)))
 
     def reading(self, at: float) -> Reading:
         samples = []
@@ -102,6 +109,10 @@ class Gateway:
                 continue
             for role, value in ((Role.TOTAL, total), (Role.BAD, bad)):
                 samples.append(Sample(Key("errors", arm, role), "svc", at, value))
+        for (metric, arm), (total, bad) in self._own.items():
+            if arm in self.counted[metric]:
+                samples.append(Sample(Key(metric, arm, Role.TOTAL), "svc", at, total))
+                samples.append(Sample(Key(metric, arm, Role.BAD), "svc", at, bad))
         every = [sum(column) for column in zip(*self._totals.values(), strict=True)]
         samples.append(Sample(Key(ROUTE, None, Role.TOTAL), "route", at, every[0]))
         samples.append(Sample(Key(ROUTE, None, Role.BAD), "route", at, every[1]))
@@ -151,12 +162,14 @@ class Play:
         *,
         seed: int = 1,
         judged: dict[str, Any] | None = None,
+        asked: JudgeConfig | None = None,
         pasts: Pasts | None = None,
         warmup: float = 0.0,
         absent: bool = False,
         **policy: Any,
     ) -> None:
-        self.judged = judged or {}
+        errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
+        self.asked = asked or JudgeConfig(metrics=(errors,), planned_looks=90, **(judged or {}))
         self.world = World()
         self.routes = MemoryRoutes(self.world, a_route())
         self.gateway = Gateway(self.world, self.routes, Random(seed))
@@ -208,9 +221,7 @@ class Play:
             reporters=(self.reporters,),
             pasts=self.pasts,
         )
-        errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
-        config = JudgeConfig(metrics=(errors,), planned_looks=90, **self.judged)
-        question = Question(config=config, every=1.0, warmup=self.warmup, last_share=50.0)
+        question = Question(config=self.asked, every=1.0, warmup=self.warmup, last_share=50.0)
         self.tasks = Tasks(deque())
         self.decider = Decider(
             release=release,
