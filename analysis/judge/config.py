@@ -80,6 +80,8 @@ class JudgeConfig:
         check_share: hold a step whose requests do not fit its share; off where the gateway does not keep shares.
         widen_pods: tolerate as much more as stable's pods differ among themselves.
         attempt: which attempt of this release; each is a falseRollback of its own.
+        warmup: seconds from the canary's first request in which whoever looks leaves its latency out; a cold start
+            that lasts longer is told.
     """
 
     metrics: tuple[MetricConfig, ...]
@@ -95,6 +97,12 @@ class JudgeConfig:
     no_data: str = "fail"
     widen_pods: bool = False
     attempt: int = 1
+    warmup: float = 0.0
+
+    @property
+    def latency(self) -> frozenset[str]:
+        """Names of the latency metrics."""
+        return frozenset(metric.name for metric in self.metrics if metric.kind == "latency")
 
     def phi0_of(self, name: str) -> float | None:
         """Dispersion of one metric as it was told; None where it was not."""

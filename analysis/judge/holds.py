@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from analysis.judge import words
 from analysis.judge.flow import Flow
 from analysis.judge.pods import Seen
 from analysis.judge.tests import Test
-from analysis.model import Finding, Verdict
+from analysis.model import Finding, Judgement, Verdict
 
 IDLE_LOOKS = 20
 """Looks in a row without a request after which there is no data."""
@@ -121,6 +122,23 @@ def pod_outlier(metric: str, name: str, pods: Mapping[str, Seen]) -> Finding:
     )
     numbers = {"pod_bad": float(pod.bad), "pod_total": float(pod.total), "others_bad": float(bad)}
     return _held("POD_OUTLIER", metric, sentence, numbers | {"others_total": float(total)})
+
+
+def with_cold_start(judgement: Judgement, warmup: float) -> Judgement:
+    """With a finding that the canary may still be starting; it holds nothing and excuses nothing.
+
+    Args:
+        judgement: of a look soon after the warmup.
+        warmup: seconds.
+    """
+    sentence = (
+        f"the canary's latency is worse right after its warmup of {warmup:g} s: a longer cold start looks like that "
+        "too, see spec.analysis.warmup"
+    )
+    finding = _held("COLD_START", "latency", sentence, {"warmup": warmup})
+    return replace(
+        judgement, findings=(*judgement.findings, finding), sentence=f"{judgement.sentence} (but {sentence})"
+    )
 
 
 def _held(code: str, metric: str, sentence: str, numbers: dict[str, float]) -> Finding:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import classical
-from analysis.judge import pace, pods, shares, unusual
+from analysis.judge import holds, pace, pods, shares, unusual
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.book import Asked, Counted
 from analysis.judge.config import JudgeConfig
@@ -104,6 +104,7 @@ def observe(
     Returns:
         What is remembered now, and the judgement.
     """
+    cold = _starts_cold(config, state, look)
     state = state.copy()
     _expose(state, look)
     _see(state, look)
@@ -147,7 +148,15 @@ def observe(
         # What this look showed of stable chooses the bounds of later looks only.
         learn_histograms(config, state, look)
         add_latency(config, state)
-    return state, unusual.told(judgement, look)
+    return state, unusual.told(holds.with_cold_start(judgement, config.warmup) if cold else judgement, look)
+
+
+def _starts_cold(config: JudgeConfig, state: JudgeState, look: Look) -> bool:
+    """Whether the canary's latency is suspected right after its warmup: a longer cold start looks like that too."""
+    if not config.warmup or state.first_request is None:
+        return False
+    over = state.first_request + config.warmup
+    return over <= look.start < over + config.warmup and suspected(state, config.latency)
 
 
 def _expose(state: JudgeState, look: Look) -> None:

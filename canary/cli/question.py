@@ -40,6 +40,7 @@ def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
         check_share=keeps_shares(file),
         widen_pods=analysis.pods == "widen",
         attempt=attempt,
+        warmup=analysis.warmup,
     )
 
 

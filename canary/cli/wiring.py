@@ -138,12 +138,7 @@ def question_of(file: Release, release: Running, *, attempt: int = 1) -> Questio
     policy, every = release.policy, file.spec.analysis.interval
     seconds = sum(step.hold_max for step in policy.steps) + policy.bake_max
     config = judge_config(file, looks=max(1, round(seconds / every)), attempt=attempt)
-    return Question(
-        config=config,
-        every=every,
-        warmup=file.spec.analysis.warmup,
-        last_share=float(policy.steps[-1].share),
-    )
+    return Question(config=config, every=every, last_share=float(policy.steps[-1].share))
 
 
 def _exact(file: Release) -> bool:

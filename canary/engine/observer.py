@@ -43,19 +43,12 @@ class Question:
     Attributes:
         config: what the judge is asked.
         every: seconds between readings.
-        warmup: seconds from the canary's first request in which its latency is left out; errors count at once.
         last_share: percent of the plan's last step.
     """
 
     config: judge.JudgeConfig
     every: float
-    warmup: float
     last_share: float
-
-    @property
-    def latency(self) -> frozenset[str]:
-        """Names of the latency metrics."""
-        return frozenset(metric.name for metric in self.config.metrics if metric.kind == "latency")
 
 
 class Observer:
@@ -85,7 +78,7 @@ class Observer:
     ) -> None:
         self.totals = Totals(stable=totals[0], canary=totals[1], route_bad=totals[2] or None)
         self._question = question
-        latency = question.latency
+        latency = question.config.latency
         metrics = {metric.name: metric.name in latency for metric in question.config.metrics}
         metrics |= {metric.name: False for metric in question.config.classical if metric.counts}
         counted = {key: value for key, value in (window or {}).items() if key != GAUGES}
@@ -97,7 +90,7 @@ class Observer:
         self._seen = (0, 0)
         self._skew = 0.0
         self._last: Look | None = None
-        self._warming = Warming(warmup=question.warmup, latency=question.latency)
+        self._warming = Warming(warmup=question.config.warmup, latency=question.config.latency)
         begun = form.begun(question.config, last_share=question.last_share, state=state)
         self._entries: list[tuple[str, dict[str, Any]]] = [("judge", {"engine": __version__, **begun})]
         self._said = form.Said()
@@ -179,9 +172,6 @@ class Observer:
             self._warming.changed = at + self._skew
         first, early = self._judge.first_request, self._warming.early(look)
         left_out = self._warming.left_out(look, look.start if first is None else first)
-        suspected = judge.suspected(self._judge, self._question.latency)
-        if note := self._warming.cold_start(look, first, suspected=suspected):
-            look = replace(look, notes=(*look.notes, note))
         self._judge, judgement = judge.observe(self._question.config, self._judge, look, early=early, left_out=left_out)
         self._keep(look, treated, at, left_out=left_out, early=early, judgement=judgement)
         return judgement

@@ -22,12 +22,6 @@ QUANTILE = 0.999
 LONGEST = 600.0
 """Seconds that a slow tail may make it at most: a service of long polls would never be judged."""
 
-COLD_START = (
-    "the canary's latency is worse right after its warmup of {warmup:.0f} s: a longer cold start looks like that too, "
-    "see spec.analysis.warmup"
-)
-"""A note on looks in which that may be so."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Warming:
@@ -74,8 +68,3 @@ class Warming:
         """
         cold = first is not None and look.start < first + self.warmup
         return frozenset(self.latency) if cold or self.early(look) else frozenset()
-
-    def cold_start(self, look: Look, first: float | None, *, suspected: bool) -> str:
-        """The note that a cold start may last longer than the warmup; empty where it does not look so."""
-        lately = first is not None and self.warmup > 0 and first + self.warmup <= look.start < first + 2 * self.warmup
-        return COLD_START.format(warmup=self.warmup) if lately and suspected else ""

@@ -169,7 +169,7 @@ class Play:
         **policy: Any,
     ) -> None:
         errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
-        self.asked = asked or JudgeConfig(metrics=(errors,), planned_looks=90, **(judged or {}))
+        self.asked = asked or JudgeConfig(metrics=(errors,), planned_looks=90, warmup=warmup, **(judged or {}))
         self.world = World()
         self.routes = MemoryRoutes(self.world, a_route())
         self.gateway = Gateway(self.world, self.routes, Random(seed))
@@ -180,7 +180,7 @@ class Play:
         self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
         self.preflights, self.gates = MemoryPreflights(self.world), MemoryGates(self.world)
         self.lives = 0
-        self.pasts, self.warmup = pasts, warmup
+        self.pasts = pasts
         steps = tuple(StepPolicy(share=Decimal(share), hold_min=5, hold_max=25) for share in (5, 25, 50))
         given = Policy(
             steps=steps,
@@ -221,7 +221,7 @@ class Play:
             reporters=(self.reporters,),
             pasts=self.pasts,
         )
-        question = Question(config=self.asked, every=1.0, warmup=self.warmup, last_share=50.0)
+        question = Question(config=self.asked, every=1.0, last_share=50.0)
         self.tasks = Tasks(deque())
         self.decider = Decider(
             release=release,

@@ -44,18 +44,10 @@ def test_a_service_of_long_polls_is_judged_at_last() -> None:
     assert warming.wait == LONGEST
 
 
-def test_latency_waits_for_the_canarys_first_minute_and_a_longer_cold_start_is_told() -> None:
+def test_latency_waits_for_the_canarys_first_minute() -> None:
     warming = Warming(warmup=60.0, latency=["latency"])
     assert warming.left_out(look(160.0), 100.0) == {"latency"}
     assert warming.left_out(look(161.0), 100.0) == frozenset()
-    for end, suspected, told in (
-        (160.0, True, False),
-        (161.0, True, True),
-        (161.0, False, False),
-        (221.0, True, False),
-    ):
-        assert bool(warming.cold_start(look(end), 100.0, suspected=suspected)) is told
-    assert warming.cold_start(look(161.0), None, suspected=True) == ""
 
 
 def test_a_step_is_not_healthy_before_its_looks_count_and_bad_news_is_not_waited_for(

@@ -204,3 +204,25 @@ def test_a_share_that_is_far_off_is_called_wrong(share: float, seen: float) -> N
     for canary in chance.binomial(200, seen, 60):
         wealth = shares.look(wealth, stable=200 - int(canary), canary=int(canary), share=share, part=0.005)
     assert shares.mismatch(wealth)
+
+
+@pytest.mark.parametrize("slow", [10, 0], ids=["a slow canary", "a quick one"])
+def test_a_cold_start_that_outlasts_the_warmup_is_a_finding(slow: int) -> None:
+    config = JudgeConfig(metrics=(replace(LATENCY, relative=0.2),), planned_looks=600, warmup=20.0)
+    state = start(config)
+    for at in range(60):
+        state = learn(config, state, _slow(at, stable=50, canary=0, slow=2))
+    state = begin_step(config, state, share=20, last_share=50)
+    told = []
+    for at in range(60, 110):
+        left = {"latency"} if at < 80 else set()
+        state, judgement = observe(config, state, _slow(at, stable=40, canary=10, slow=slow), left_out=left)
+        for one in judgement.findings:
+            if one.code == "COLD_START":
+                told.append(at)
+                assert (one.metric, one.verdict, one.numbers) == ("latency", Verdict.UNDECIDED, {"warmup": 20.0})
+                assert "after its warmup of 20 s" in one.sentence
+                assert one.sentence in judgement.sentence
+    assert judgement.verdict is (Verdict.UNHEALTHY if slow else Verdict.HEALTHY), "a cold start is no excuse"
+    assert told == list(range(told[0], 100) if slow else ())
+    assert not slow or told[0] in range(81, 90)

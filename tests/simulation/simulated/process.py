@@ -240,7 +240,7 @@ class Process:
             config = JudgeConfig(metrics=(errors,), planned_looks=90)
             last = float(release.policy.steps[-1].share)
             observer = WatchedObserver(
-                Question(config=config, every=1.0, warmup=0.0, last_share=last),
+                Question(config=config, every=1.0, last_share=last),
                 window=journal.window if journal else None,
                 state=journal.judge if journal else None,
                 totals=journal.totals if journal else (0, 0, 0),
