@@ -278,6 +278,7 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
         ("strategy: {linear: {hold: {min: 1s, max: 9s}}}", "spec.analysis.every", "before its first look"),
         ("metrics: []", "spec.metrics", "no such key"),
         ("onConcurrent: queue", "spec.onConcurrent", "not supported yet"),
+        ("workload: {name: shop, baseline: fresh}", "spec.workload.baseline", "not supported yet"),
         ("firstRelease: direct", "spec.firstRelease", "nothing to make a first version from"),
     ],
 )
