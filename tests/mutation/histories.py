@@ -15,7 +15,8 @@ from test_the_core_exhaustively import WAYS, along, explore
 
 @pytest.mark.parametrize("way", WAYS)
 def test_short_histories(way: str) -> None:
-    assert explore(along(way), 1) > 100
+    starts = along(way)
+    assert explore(starts, 1) > 10 * len(starts)  # much can follow each of them
 
 
 @pytest.mark.parametrize("seed", range(60))
