@@ -13,7 +13,42 @@ from tests.core.rows import GATED, MISSED, NOW, ROLLED, TICK, Case, P, at, follo
 
 BAKE_GATED = replace(GATED, bake_gate=25.0)
 
+PROMOTION_GATED, KEPT = policy(promotion_gate=25.0), policy(has_workload=False)
+HEALTHY = Verdict.HEALTHY
+SKIP, PROMOTE = on.SkipRequested(at=NOW, by="ann"), on.PromoteRequested(at=NOW, by="ann")
+
 CASES: dict[str, Case] = {
+    # By a person's word
+    "skipped before a gate": (
+        at(P.JUDGING, policy=BAKE_GATED, verdict=HEALTHY),
+        SKIP,
+        "GATED/none: tell Skipped, tell GateWaiting",
+    ),
+    "skipped in the bake": (
+        at(P.BAKING, step=2, verdict=HEALTHY),
+        SKIP,
+        "PROMOTING/updating: tell Skipped, update-stable, tell Promoting",
+    ),
+    "skipped in the bake before a gate": (
+        at(P.BAKING, step=2, policy=PROMOTION_GATED, verdict=HEALTHY),
+        SKIP,
+        "GATED/none: tell Skipped, tell GateWaiting",
+    ),
+    "skipped in the bake without a workload": (
+        at(P.BAKING, step=2, policy=KEPT, verdict=HEALTHY),
+        SKIP,
+        "CLEANING/detaching: tell Skipped, detach-canary keep",
+    ),
+    "promoted in the bake before a gate": (
+        at(P.BAKING, step=2, policy=PROMOTION_GATED, verdict=HEALTHY),
+        PROMOTE,
+        "GATED/none: tell PromotedEarly, tell GateWaiting",
+    ),
+    "promoted in the bake without a workload": (
+        at(P.BAKING, step=2, policy=KEPT, verdict=HEALTHY),
+        PROMOTE,
+        "CLEANING/detaching: tell PromotedEarly, detach-canary keep",
+    ),
     # JUDGING and BAKING
     "a look without a word": (at(P.JUDGING, held=60), looked(), "JUDGING/none: -"),
     "healthy before the hold": (at(P.JUDGING, held=9.9), looked(Verdict.HEALTHY), "JUDGING/none: -"),

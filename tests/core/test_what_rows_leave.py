@@ -10,8 +10,26 @@ from analysis.model import Verdict
 from canary.core import events as on
 from canary.core.backward import handed_over
 from canary.core.machine import advance
-from canary.core.release import Phase
-from tests.core.rows import BACK, GATED, NOW, READY, RESUMED, STABLE, TICK, WORK, WRITTEN, P, S, at, changed, failed
+from canary.core.outcome import ExitCode
+from canary.core.release import FINAL, Phase, Stage
+from tests.core.rows import (
+    BACK,
+    GATED,
+    NOW,
+    READY,
+    RESUMED,
+    STABLE,
+    TICK,
+    UNREADY,
+    WORK,
+    WRITTEN,
+    P,
+    S,
+    answered,
+    at,
+    changed,
+    failed,
+)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +122,28 @@ def test_whoever_changed_something_is_named(by: str, said: str) -> None:
         assert release.outcome.reason.startswith(said)
     _, (tell, *_) = advance(at(P.ROLLING_BACK, S.DRAINING, outcome=BACK), replace(changed(on.Direction.RAISED), by=by))
     assert tell.message.startswith(f"{said} raised")
+
+
+@pytest.mark.parametrize(
+    ("event", "pending"),
+    [
+        (answered(on.PreflightPassed), "fence"),
+        (answered(on.PreflightFailed, code=ExitCode.PREFLIGHT_FAILED, reason="no"), "fence"),
+        (answered(on.FenceTaken), "attach"),
+        (READY, "fence"),
+        (UNREADY, "fence"),
+        (answered(on.CanaryAttached, generation=8), "provision"),
+        (WRITTEN, "fence"),
+        (answered(on.StableUpdated), "lower"),
+        (answered(on.StableReverted), "update"),
+        (answered(on.CanaryDetached, generation=8), "remove"),
+        (answered(on.WorkloadRemoved), "detach"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
+)
+def test_an_answer_to_another_kind_of_effect_answers_nothing(event: on.Event, pending: str) -> None:
+    """Numbers begin anew where a journal was lost: a late answer may carry the number of what is asked for now."""
+    for phase in set(Phase) - FINAL:
+        for stage in Stage:
+            release = at(phase, stage, pending)
+            assert advance(release, event) == (release, ())
