@@ -41,7 +41,8 @@ STEP_SHARE = 0.2
 
 HOT = 0.76
 """Of log(1/alpha), what an effect must have won since its bets were last worth nothing, for cash to follow: more than
-`CAP`, so that no single look moves it, and rare while nothing is wrong."""
+`CAP`, so that no single look moves it, and rare while nothing is wrong. Times the dispersion: where errors come in
+bursts that last, chance wins for longer (without that, twice as many good canaries were rolled back in them)."""
 
 FOLLOWS = 0.7
 """Part of the cash that follows. What begins later is then found in 1.6 to 1.8 times the time of what begins with the

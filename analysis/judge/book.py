@@ -258,7 +258,7 @@ class Book:
         harm, fine = np.where(room[:, None], harm, 0.0), np.where(room, fine, 0.0)
         cap = CAP * config.threshold
         grown, heat = self.harm.look(harm, part=part, log_cap=cap), heated(self.heat, harm, cap)
-        hot = heat >= HOT * config.threshold
+        hot = heat >= HOT * config.threshold * phi[:, None]
         return replace(
             self._remember(counts, a),
             harm=grown.following(hot) if hot.any() else grown,
