@@ -70,6 +70,9 @@ def disbelief(found: Iterable[float], release: Release) -> tuple[on.Direction, s
             allowed.append(work.share)
         elif isinstance(work, do.LowerShare):
             allowed.append(NONE)
+    if release.outcome is not None and release.step >= 0:
+        # Whoever goes back has forgotten what was pending: an engine that died between its raise and the answer.
+        allowed.append(release.current.share)
     now = max(found, default=None)
     if now is None or any(near(now, share) for share in allowed):
         return None
