@@ -129,7 +129,7 @@ def detach(route: Object, *, pool: Pool, original: Original, release: str, keep:
         alarms += alarm
     kept += [f"the rule {known.key} was removed or changed by somebody else and stays so" for known in missing]
     operations += _unstamp(notes)
-    head = (must_be(note(RELEASE), release),) if RELEASE in notes and operations else ()
+    head = (must_be(note(RELEASE), release),) if RELEASE in notes else ()
     return Restore(patch=(*head, *operations), kept=tuple(kept), alarms=tuple(alarms))
 
 

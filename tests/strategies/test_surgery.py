@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from strategies import (
     Pool,
     RefId,
     attach,
+    lower,
     swap_token,
 )
 from tests.strategies.small import NAMED, POOL, Release, matching, ref
@@ -139,6 +141,14 @@ def test_a_pool_that_somebody_changed_beyond_use_is_refused(
     assert sentence in str(caught.value)
 
 
+def test_a_pool_of_one_can_still_be_given_to_the_canary_whole(release: Release) -> None:
+    release.refs()[0].update(weight=1)
+    release.refs()[2].update(weight=0)
+    written = {operation["path"]: operation.get("value") for operation in release.raise_to(100)}
+    assert written["/spec/rules/0/backendRefs/2/weight"] == 1
+    assert written["/spec/rules/0/backendRefs/0/weight"] == 0
+
+
 def test_a_rule_that_is_gone_or_there_twice_takes_no_raise(release: Release) -> None:
     rules = release.route["spec"]["rules"]
     rules.append(copy.deepcopy(rules[0]))
@@ -212,6 +222,18 @@ def test_where_nothing_has_a_weight_any_more_stable_gets_its_own_back(release: R
     assert "somebody took every weight" in restore.kept[0]
 
 
+@pytest.mark.parametrize("kept", [(), 0])
+def test_there_a_note_that_does_not_say_stables_weight_leaves_no_rule_without_any(release: Release, kept: Any) -> None:
+    for one in release.refs():
+        one["weight"] = 0
+    (known,) = release.original.rules
+    weights = tuple((ref, 0) for ref, _ in known.weights) if kept == 0 else kept
+    note = replace(release.original, rules=(replace(known, weights=weights),))
+    plan = lower(release.route, pool=POOL, original=note, release=release.kit.release)
+    after = release.kit.apply(release.route, plan.patch)
+    assert after["spec"]["rules"][0]["backendRefs"][0]["weight"] == known.factor
+
+
 def test_a_rule_without_stable_is_told_and_left_alone(release: Release) -> None:
     release.refs().pop(0)
     before = copy.deepcopy(release.route["spec"])
@@ -221,6 +243,19 @@ def test_a_rule_without_stable_is_told_and_left_alone(release: Release) -> None:
     restore = release.roll_back()
     assert "no longer sends to stable" in restore.alarms[0]
     assert release.route["spec"] == before
+
+
+def test_a_canary_without_weight_beside_no_stable_is_no_alarm_when_lowering(release: Release) -> None:
+    release.refs()[2].update(weight=0)
+    release.refs().pop(0)
+    lowering = release.lower()
+    assert (lowering.patch, lowering.alarms) == ((), ())
+
+
+def test_a_new_rule_in_which_nothing_has_a_weight_is_left_alone(release: Release) -> None:
+    new = {"name": "new", "matches": matching("/new"), "backendRefs": [ref("app", 0), ref("app-canary", 0)]}
+    release.route["spec"]["rules"].append(new)
+    assert not any("/rules/1/" in operation["path"] for operation in release.lower().patch)
 
 
 def test_a_new_rule_that_sends_to_both_is_lowered_although_it_was_not_chosen(release: Release) -> None:
