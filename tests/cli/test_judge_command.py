@@ -9,6 +9,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 HEADER = "run,t,metric,arm,total,bad"
@@ -109,6 +110,28 @@ def test_latency_is_judged_from_buckets(judged: Callable[..., Any]) -> None:
     assert (slow["verdict"], slow["metric"]) == ("UNHEALTHY", "latency over 500 ms")
     assert slow["unhealthy_t"] < 15
     assert same["verdict"] == "HEALTHY"
+
+
+def test_whoever_knows_the_truth_finds_the_promises_kept(judged: Callable[..., Any]) -> None:
+    """Releases drawn by their truth, as an examiner would: stable fails 1 %, and 1.7 % are tolerated by default."""
+    chance = np.random.default_rng(20)
+    truths = {"equal": 0.01, "at the bound": 0.017, "three times": 0.03, "broken": 0.5}
+    lines = []
+    for truth, rate in truths.items():
+        for run in range(60):
+            bad = zip(chance.binomial(1800, 0.01, 60).tolist(), chance.binomial(200, rate, 60).tolist(), strict=True)
+            for look, (stable, canary) in enumerate(bad):
+                lines.append(f"{truth} {run},{look * 5},errors,stable,1800,{stable}")
+                lines.append(f"{truth} {run},{look * 5},errors,canary,200,{canary}")
+    said = {truth: [one for one in judged(lines) if one["run"].startswith(truth)] for truth in truths}
+    verdicts = {truth: [one["verdict"] for one in found] for truth, found in said.items()}
+    assert {truth: len(found) for truth, found in verdicts.items()} == dict.fromkeys(truths, 60)
+    assert verdicts["equal"].count("UNHEALTHY") == 0
+    assert verdicts["equal"].count("HEALTHY") >= 50
+    assert verdicts["at the bound"].count("UNHEALTHY") <= 3, "one in a hundred, with room for 60 draws"
+    assert verdicts["at the bound"].count("HEALTHY") <= 8, "five in a hundred, with the same room"
+    assert set(verdicts["three times"]) == set(verdicts["broken"]) == {"UNHEALTHY"}
+    assert max(one["t"] for one in said["broken"]) <= 10, "two or three looks"
 
 
 def test_standard_input_is_read(canary: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
