@@ -252,10 +252,22 @@ def test_a_canary_without_weight_beside_no_stable_is_no_alarm_when_lowering(rele
     assert (lowering.patch, lowering.alarms) == ((), ())
 
 
+def test_a_weight_that_was_written_out_is_written_out_again(kit: Any) -> None:
+    rule = copy.deepcopy(NAMED)
+    rule["backendRefs"][0]["weight"], rule["backendRefs"][1]["weight"] = 1000, 1
+    begun = Release(kit, rule)
+    begun.attach()
+    del begun.refs()[1]["weight"]
+    begun.route = kit.apply(begun.route, begun.detach().patch)
+    assert begun.refs()[1]["weight"] == 1
+
+
 def test_a_new_rule_in_which_nothing_has_a_weight_is_left_alone(release: Release) -> None:
     new = {"name": "new", "matches": matching("/new"), "backendRefs": [ref("app", 0), ref("app-canary", 0)]}
     release.route["spec"]["rules"].append(new)
     assert not any("/rules/1/" in operation["path"] for operation in release.lower().patch)
+    release.roll_back()
+    assert release.weights(1) == {"app": 1}
 
 
 def test_a_new_rule_that_sends_to_both_is_lowered_although_it_was_not_chosen(release: Release) -> None:
