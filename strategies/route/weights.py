@@ -41,7 +41,7 @@ def rounding_error(pool: int, share: Decimal) -> Fraction:
 
     A pool without weight expresses no share above 0: the error is 1.
     """
-    if share <= 0 or (share >= 100 and pool > 0):
+    if share <= 0:
         return Fraction(0)
     if pool == 0:
         return Fraction(1)
