@@ -48,6 +48,7 @@ class Rival:
         asked: the same on the server's clock.
         recorded: the end that stands on its Job; None while none does.
         told: it was its engine that said so, and not a pod that could not begin.
+        put_aside: one of its pods was told that a newer release came before it, or that its own was over.
         codes: of its processes.
         begun: how often it was begun from nothing.
         ended: its journal said its end.
@@ -59,6 +60,7 @@ class Rival:
     asked: float = 0.0
     recorded: ExitCode | None = None
     told: bool = False
+    put_aside: bool = False
     codes: list[ExitCode] = field(default_factory=list)
     begun: int = 0
     ended: ExitCode | None = None
@@ -103,6 +105,7 @@ class Contender(Process):
             taken = self._line.turn(self._take, self._resume)
         except Failure as failure:
             self.sim.log(f"{self.name} ({self.rival.name}): {failure}")
+            self.rival.put_aside |= isinstance(failure, Over)
             self.sim.fails(self, failure.code)
             self._give_up(failure.code)
             return
@@ -354,7 +357,7 @@ def _check_end(sim: Rivals) -> None:
     if any(rival.begun and rival.ended is None for rival in sim.rivals):
         check_incomplete(sim)
         return
-    if second.does != "refuse" and ExitCode.HELD_BY_ANOTHER in second.codes and not second.begun:
+    if second.put_aside and not second.begun:
         sim.complain("the newer release was superseded by the older one")
     check_route(sim, promoted=False)
     shared = sim.workloads
