@@ -141,6 +141,16 @@ def test_a_pool_that_somebody_changed_beyond_use_is_refused(
     assert sentence in str(caught.value)
 
 
+def test_a_rule_with_a_name_and_no_matches_is_known_by_its_name_alone(kit: Any) -> None:
+    rule = {key: value for key, value in copy.deepcopy(NAMED).items() if key != "matches"}
+    begun = Release(kit, rule)
+    begun.attach()
+    patch = begun.raise_to(10)
+    begun.route["spec"]["rules"][0]["timeouts"] = {"request": "9s"}  # somebody else's, meanwhile: no reason to refuse
+    after = kit.apply(begun.route, patch)
+    assert after["spec"]["rules"][0]["timeouts"] == {"request": "9s"}
+
+
 def test_a_pool_of_one_can_still_be_given_to_the_canary_whole(release: Release) -> None:
     release.refs()[0].update(weight=1)
     release.refs()[2].update(weight=0)
