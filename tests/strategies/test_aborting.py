@@ -31,6 +31,7 @@ from strategies import (
     stamp,
     swap_token,
 )
+from tests.strategies.small import POOL, Release
 
 SETTINGS = settings(
     derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -156,3 +157,36 @@ def test_a_note_says_whether_another_release_takes_over_and_an_older_note_says_t
     for said in (note, SAID):
         route = {"metadata": {"annotations": {ABORT: said.text()}}}
         assert abort_of(route, release="r1") == said
+
+
+def word(release: Release, **more: Any) -> Any:
+    return abort(release.route, pool=POOL, original=release.original, release=release.kit.release, said=SAID, **more)
+
+
+def test_where_nothing_is_noted_the_note_begins_the_annotations_of_the_version_that_was_read(release: Release) -> None:
+    del release.route["metadata"]["annotations"]
+    done = word(release)
+    version = {"op": "test", "path": "/metadata/resourceVersion", "value": release.route["metadata"]["resourceVersion"]}
+    begins = {"op": "add", "path": "/metadata/annotations", "value": {ABORT: SAID.text()}}
+    assert done.patch[-2:] == (version, begins)
+    after = release.kit.apply(release.route, done.patch)
+    assert annotations_of(after) == {ABORT: SAID.text()}
+    assert len(done.patch) > 2  # traffic goes back in the same write
+
+
+def test_while_stable_is_updated_the_word_is_written_and_no_weight(release: Release) -> None:
+    before = release.weights()
+    assert before["app-canary"] > 0
+    done = word(release, keep_weights=True)
+    written = [(each["op"], each["path"].rpartition("~1")[2]) for each in done.patch]
+    assert written == [("test", "release"), ("add", "abort"), ("add", "token")]
+    release.route = release.kit.apply(release.route, done.patch)
+    assert release.weights() == before
+    assert annotations_of(release.route)[ABORT] == SAID.text()
+
+
+def test_where_no_token_stands_none_is_revoked(release: Release) -> None:
+    release.route["metadata"]["annotations"] = {"team": "shop"}
+    done = word(release)
+    release.route = release.kit.apply(release.route, done.patch)
+    assert annotations_of(release.route) == {"team": "shop", ABORT: SAID.text()}
