@@ -17,7 +17,7 @@ demo: .venv/run.stamp ## carry a real release through on this machine: make demo
 
 test: .venv/dev.stamp ## run every test (PYTEST_ARGS narrows it)
 	@.ci/needs
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" $(PYTEST_ARGS)
 
 test-cluster: .venv/dev.stamp ## adapters and whole releases against the cluster of your kubeconfig: make test-cluster CONTEXT=its-name
 	@$(BIN)/python -m pytest tests/cluster -m "not soak" --cluster "$(CONTEXT)" --timeout 300 $(PYTEST_ARGS)

@@ -275,7 +275,8 @@ def test_every_write_names_us_and_its_content_type(server, make_api: MakeApi, sa
     port = routes(make_api())
     port.patch(TEST)
     port.merge({"spec": {}}, dry_run=True)
-    (patch, headers, _), (merge, others, _) = server.requests
+    # On a busy machine a write may be sent again.
+    (patch, headers, _), *_, (merge, others, _) = server.requests
     assert "fieldManager=canary-engine" in patch
     assert "dryRun" not in patch
     assert headers["content-type"] == "application/json-patch+json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socketserver
 import threading
 import urllib.request
@@ -23,6 +24,10 @@ class Metrics(Protocol):
     def kill(self) -> None: ...
 
     def start(self) -> None: ...
+
+    def counts(self) -> bool:
+        """Whether there is something to judge stable by, as there is behind every service that users have."""
+        ...
 
     def close(self) -> None: ...
 
@@ -68,6 +73,9 @@ class Relay(socketserver.ThreadingTCPServer):
         """It answers again."""
         self.gone = False
 
+    def counts(self) -> bool:
+        return True  # what is read there is as new as the users' last request
+
     def close(self) -> None:
         """End it."""
         self.shutdown()
@@ -82,3 +90,8 @@ class RealPrometheus(Prometheus):
         home.mkdir()
         super().__init__(home, behind.removeprefix("http://").removesuffix("/metrics"))
         self.source = f"{{prometheus: {{url: {self.url}}}}}"
+
+    def counts(self) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(self.query('traefik_service_requests_total{service=~".*-svc-shop-shop-.*"} > 0'))
+        return False

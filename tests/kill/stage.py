@@ -149,7 +149,7 @@ class Stage:
             time.sleep(POLL)
 
     def said(self) -> str:
-        """What the engines of this release said, without the accounts at their end."""
+        """What this release's engines said, without the accounts at their end."""
         logs = sorted(self.run.glob(f"engine-{self._count:03d}-*.log"))
         texts = [log.read_text(encoding="utf-8", errors="replace").partition("\n{\n")[0] for log in logs]
         return "\n".join(f"--- {log.stem}\n{text}" for log, text in zip(logs, texts, strict=True))
@@ -176,6 +176,7 @@ class Stage:
         for engine in self.engines:
             engine.stop(0.5)
         self.engines.clear()
+        self.until(self.metrics.counts, within=20.0, what="counters of stable")
         return "bad" if bad else {"v1": "v2", "v2": "v1"}[self.stable], self.journal().get("uid", "")
 
     def play(self, *, bad: bool, moments: list[Moment], hit: Callable[[Child, "Round"], Child]) -> Round:
