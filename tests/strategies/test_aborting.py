@@ -190,3 +190,9 @@ def test_where_no_token_stands_none_is_revoked(release: Release) -> None:
     done = word(release)
     release.route = release.kit.apply(release.route, done.patch)
     assert annotations_of(release.route) == {"team": "shop", ABORT: SAID.text()}
+
+
+def test_the_release_is_tested_once_whatever_is_written(release: Release) -> None:
+    for more in ({}, {"keep_weights": True}):
+        tested = [each["path"] for each in word(release, **more).patch if each["op"] == "test"]
+        assert [path.rpartition("~1")[2] for path in tested].count("release") == 1
