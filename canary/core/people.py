@@ -44,8 +44,8 @@ class AbortRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PauseRequested:
-    """A person wants no step forward until resumed; judging goes on.
+class _Requested:
+    """A person asks for something about the pace.
 
     Attributes:
         number: of the request among all those written; 0 where it is not written anywhere.
@@ -57,34 +57,28 @@ class PauseRequested:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequested:
-    """A person lets a paused release go on; see PauseRequested."""
+class PauseRequested(_Requested):
+    """A person wants no step forward until resumed; judging goes on."""
 
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipRequested:
-    """A person ends the wait of the present step, not its judging; see PauseRequested."""
+class ResumeRequested(_Requested):
+    """A person lets a paused release go on."""
 
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromoteRequested:
-    """A person wants the steps that are left passed over; see PauseRequested."""
+class SkipRequested(_Requested):
+    """A person ends the wait of the present step, not its judging."""
 
-    at: float
-    by: str
-    reason: str = ""
-    number: int = 0
+    __slots__ = ()
+
+
+class PromoteRequested(_Requested):
+    """A person wants the steps that are left passed over."""
+
+    __slots__ = ()
 
 
 Said = GateDecided | GateTroubled | AbortRequested | PauseRequested | ResumeRequested | SkipRequested | PromoteRequested
