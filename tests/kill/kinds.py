@@ -9,18 +9,8 @@ from canary.cli.taking import LEASE_DURATION
 from canary.core.outcome import ExitCode
 from canary.sandbox.load import newest
 from canary.sandbox.processes import Child
-from tests.kill.stage import (
-    LEASE,
-    RATE,
-    Moment,
-    Round,
-    Stage,
-    hide_metrics,
-    kill_engine,
-    kill_part,
-    moments,
-    stopped,
-)
+from tests.kill.hits import hide_metrics, kill_engine, kill_part, moments, stopped
+from tests.kill.stage import LEASE, RATE, Moment, Round, Stage
 
 NOTHING = 0.01
 """Part of users' requests that may fail whatever is released: stable's own one in a thousand, pods that end."""
