@@ -211,7 +211,7 @@ class Guarded(Simulation):
     def cut_off(self, process: Any) -> bool:
         """See Simulation; what a watchdog's rescue calls is cut off as its watchdog is."""
         who = getattr(process, "dog", process)
-        return any(self.now < until and (cut is None or cut is who) for until, cut in self._outages)
+        return any(self.now < until and (cut is None or cut is who) for until, cut in self.outages)
 
     def _fault(self, call: str, number: int) -> Fault | None:
         if call.startswith("fleets.") and not call.endswith(".watch"):
@@ -228,7 +228,7 @@ class Guarded(Simulation):
 
     def cut(self, who: Any, seconds: float) -> None:
         """Somebody cannot reach the API server for a while."""
-        self._outages.append((self.now + seconds, who))
+        self.outages.append((self.now + seconds, who))
 
     def _alive(self) -> bool:
         return super()._alive() or any(dog.hands for dog in self.dogs) or self._owed()

@@ -23,7 +23,7 @@ from canary.core.moves import LATE_CREATE, PROMOTED
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release
 from canary.ports import Conflict, NotFound, Refused, Stored, Unavailable, WorkloadFailure
-from simulated import people
+from simulated import happenings, people
 from simulated.ledger import Ledger
 from simulated.process import Killed, Process
 from simulated.scenario import Happening, Scenario
@@ -87,9 +87,9 @@ class Simulation:
         self._planned = {fault.number: fault for fault in scenario.calls}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._outages: list[tuple[float, Process | None]] = []
+        self.outages: list[tuple[float, Process | None]] = []
         self.differs_since: float | None = None
-        self._source_down_until = 0.0
+        self.source_down_until = 0.0
         self.answer = self.chance.choice(["approve", "approve", "approve", "reject", "none"])
         for happening in scenario.script:
             self.at(happening.at, lambda one=happening: self._happen(one))  # type: ignore[misc]
@@ -207,13 +207,13 @@ class Simulation:
         return not early and (release.phase, release.stage) not in PROMOTED
 
     def reading(self) -> Reading | Counters:
-        if self.now < self._source_down_until:
+        if self.now < self.source_down_until:
             return Reading(at=self.now, samples=()) if self.scenario.real_judge else Counters(at=self.now, totals=None)
         return self.gateway.reading() if self.scenario.real_judge else self.gateway.counters()
 
     def cut_off(self, process: Process) -> bool:
         """Whether this process cannot reach the API server."""
-        return any(self.now < until and (who is None or who is process) for until, who in self._outages)
+        return any(self.now < until and (who is None or who is process) for until, who in self.outages)
 
     def told(self, process: Process, progress: Any) -> None:
         if progress.message:
@@ -321,84 +321,10 @@ class Simulation:
         finally:
             self.current = before
 
-    # Other people, other things ------------------------------------------------------------------------------
-
     def _happen(self, one: Happening) -> None:
-        if self._finished() and not self._alive():
-            return
-        self.log(f"-- {one.kind} {one.seconds:g} {one.value:g}")
-        if one.kind.startswith("edit:"):
-            people.by_hand(self, one.kind.removeprefix("edit:"), one.value)
-            return
-        live = [process for process in self.processes if not process.ended]
-        match one.kind:
-            case "second-engine":
-                self.start(0.0, live[-1] if live else None)
-            case "outage-all":
-                self._outages.append((self.now + one.seconds, None))
-            case "metrics-outage":
-                self._source_down_until = self.now + one.seconds
-            case "no-traffic":
-                self.gateway.rate = 0.0
-                self.at(one.seconds, lambda: setattr(self.gateway, "rate", self.scenario.rate))
-            case "canary-vanishes":
-                if self.workloads.exists:
-                    self.workloads.set_endpoints(canary=0)
-            case "stable-short":
-                self.workloads.set_endpoints(stable=2)
-                self.at(one.seconds, lambda: self.workloads.set_endpoints(stable=4))
-            case "gateway-refuses":
-                self.gateway.accepts = False
-                self.at(one.seconds, lambda: setattr(self.gateway, "accepts", True))
-            case _ if live:
-                self._to_processes(one, live)
-
-    def _to_process(self, one: Happening, target: Process) -> None:
-        match one.kind:
-            case "outage-engine":
-                self._outages.append((self.now + one.seconds, target))
-                if one.seconds > 30.0:
-                    self.start(35.0, target)
-            case "wall-clock":
-                target.no_looks_until = self.now + 11.0 if one.value < 0 else 0.0
-            case "abort":
-                target.hear(on.AbortRequested(at=self.now, by="ann", reason="I do not like it"))
-            case "pause":
-                target.hear(on.PauseRequested(at=self.now, by="ann"))
-                self.at(one.seconds, self._resume)
-            case "kill" if not target.paused:
-                target.die("is killed from outside")
-                self.start(self.chance.choice([0.0, 3.0, 20.0, 60.0, 120.0]), target)
-            case "stop" if not target.paused:
-                self._sleep(target, one.seconds)
-                if one.seconds > 30.0:
-                    self.start(5.0, target)
-            case "terminate" if not target.paused:
-                target.terminating = True
-                self.start(self.chance.choice([2.0, 20.0]), target)
-            case _:
-                return
-
-    def _to_processes(self, one: Happening, live: list[Process]) -> None:
-        match one.kind:
-            case "decide":
-                people.decide(live, self, approved=one.value < 0.7, by="ann" if one.value < 0.35 else "bob")
-            case "sleep":
-                for process in live:
-                    self._sleep(process, one.seconds)
-            case _:
-                self._to_process(one, live[-1])
-
-    def _sleep(self, target: Process, seconds: float) -> None:
-        if target.paused:
-            return
-        target.paused = True
-        self.at(seconds, lambda: setattr(target, "paused", False))
-
-    def _resume(self) -> None:
-        for process in self.processes:
-            if not process.ended:
-                process.hear(on.ResumeRequested(at=self.now, by="ann"))
+        if self._alive() or not self._finished():
+            self.log(f"-- {one.kind} {one.seconds:g} {one.value:g}")
+            happenings.happen(self, one)
 
     # Audit ---------------------------------------------------------------------------------------------------
 
