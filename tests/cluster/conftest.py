@@ -205,20 +205,31 @@ PACE = Pace(poll=0.05, steady=0.1, stuck=0.3, progress=30.0, grace=5.0, endpoint
 
 
 @pytest.fixture
-def workloads(shop: Place) -> KubernetesWorkloads:
+def incarnation(shop: Place) -> Callable[..., KubernetesWorkloads]:
+    """Each call is another incarnation of one release, with the port on the shop; what is given is for the port."""
+
+    def make(**given: Any) -> KubernetesWorkloads:
+        return KubernetesWorkloads(
+            shop.api(),
+            namespace=shop.namespace,
+            release="f00d",
+            deployment="shop",
+            container="app",
+            image=CANARY_IMAGE,
+            stable_service="shop",
+            canary_service="shop-canary",
+            port=play.PORT,
+            pace=PACE,
+            **given,
+        )
+
+    return make
+
+
+@pytest.fixture
+def workloads(incarnation: Callable[..., KubernetesWorkloads]) -> KubernetesWorkloads:
     """The port on the shop."""
-    return KubernetesWorkloads(
-        shop.api(),
-        namespace=shop.namespace,
-        release="f00d",
-        deployment="shop",
-        container="app",
-        image=CANARY_IMAGE,
-        stable_service="shop",
-        canary_service="shop-canary",
-        port=play.PORT,
-        pace=PACE,
-    )
+    return incarnation()
 
 
 # The commands --------------------------------------------------------------------------------------------------------

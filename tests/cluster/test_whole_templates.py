@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
 from canary.adapters.kubernetes import KubernetesWorkloads
-from tests.cluster import play
-from tests.cluster.conftest import CANARY_IMAGE, PACE, deployment
+from tests.cluster.conftest import CANARY_IMAGE, deployment
 from tests.cluster.place import Place
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -28,26 +28,9 @@ TEMPLATE["spec"]["containers"][0] |= {
 
 
 @pytest.fixture
-def port(shop: Place) -> Callable[..., KubernetesWorkloads]:
-    """Each call is another incarnation of one release."""
-
-    def make(**changes: Any) -> KubernetesWorkloads:
-        given: dict[str, Any] = {"template": TEMPLATE, "versioned": ("ConfigMap",), **changes}
-        return KubernetesWorkloads(
-            shop.api(),
-            namespace=shop.namespace,
-            release="f00d",
-            deployment="shop",
-            container="app",
-            image=CANARY_IMAGE,
-            stable_service="shop",
-            canary_service="shop-canary",
-            port=play.PORT,
-            pace=PACE,
-            **given,
-        )
-
-    return make
+def port(incarnation: Callable[..., KubernetesWorkloads]) -> Callable[..., KubernetesWorkloads]:
+    """Each call is another incarnation of one release of a whole template."""
+    return partial(incarnation, template=TEMPLATE, versioned=("ConfigMap",))
 
 
 def test_it_is_given_once_and_taken_back_as_it_was(shop: Place, port: Callable[..., KubernetesWorkloads]) -> None:
