@@ -21,6 +21,8 @@ from draws import draws
 from judging import bars
 from parts import PARTS as PLAYED
 
+from canary.cli.children import end_like_interrupted, listen_to_ctrl_c
+
 PARTS = PLAYED | {"draws": draws, "table": bars.table, "judging": bars.judging}
 
 LONG = {"memory", "setup", "judging", "table", "draws"}
@@ -34,6 +36,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("-n", "--repeat", type=int, default=5, help="runs of each (5)")
     given = parser.parse_args(words)
     unknown = [part for part in given.parts if part not in PARTS]
+    # A shell that starts it with & has SIGINT ignored, here and in all that is started from here.
+    listen_to_ctrl_c()
+    end_like_interrupted()
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; known: {', '.join(PARTS)}")
     print(machine(), flush=True)

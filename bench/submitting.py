@@ -45,19 +45,21 @@ def submitting(repeat: int) -> Iterator[Figure]:
         )
         command = module("canary", "submit", str(release), "--kubeconfig", str(kubeconfig))
         with (sandbox.places.run / "followed.log").open("w") as sink, _submit(command, sink.fileno()) as first:
-            _until_it_holds(sandbox)
-            attached = [_attach(command) for _ in range(max(repeat, 3))]
-            yield Figure(
-                name="canary submit: attached to the running release, s", values=[a for a, _ in attached], bar=1.0
-            )
-            yield Figure(name="canary submit: processor time of attaching, s", values=[cpu for _, cpu in attached])
-            since = max(int(one["number"]) for one in _asked(sandbox, 0))
-            time.sleep(WINDOW)
-            asked = _asked(sandbox, since)
-            for user, bar in ((ENGINE, 12.01), (CI, None)):
-                rate = 60.0 * sum(one["user"] == user for one in asked) / WINDOW
-                yield Figure(name=f"while a step holds: API requests a minute of {user}", values=[rate], bar=bar)
-            first.send_signal(signal.SIGINT)
+            try:
+                _until_it_holds(sandbox)
+                attached = [_attach(command) for _ in range(max(repeat, 3))]
+                yield Figure(
+                    name="canary submit: attached to the running release, s", values=[a for a, _ in attached], bar=1.0
+                )
+                yield Figure(name="canary submit: processor time of attaching, s", values=[cpu for _, cpu in attached])
+                since = max(int(one["number"]) for one in _asked(sandbox, 0))
+                time.sleep(WINDOW)
+                asked = _asked(sandbox, since)
+                for user, bar in ((ENGINE, 12.01), (CI, None)):
+                    rate = 60.0 * sum(one["user"] == user for one in asked) / WINDOW
+                    yield Figure(name=f"while a step holds: API requests a minute of {user}", values=[rate], bar=bar)
+            finally:
+                first.send_signal(signal.SIGINT)
 
 
 def _submit(command: list[str], sink: int) -> subprocess.Popen[str]:
