@@ -148,7 +148,7 @@ def test_reviews_that_are_none_are_refused(api: Any, spec: Any) -> None:
     api.refuse(400, "POST", REVIEWS, {"spec": spec})
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_only_administrators_command_the_sandbox(api: Any) -> None:
     for method, path in (("GET", "requests"), ("POST", "faults"), ("DELETE", "faults"), ("POST", "users")):
         api.refuse(403, method, f"/sandbox/{path}", {}, **SOMEONE)
@@ -202,7 +202,7 @@ def test_a_service_account_gets_a_token_and_is_who_it_says(api: Any, ns: str) ->
     api.refuse(405, "GET", f"{accounts}/robot/token")
 
 
-@pytest.mark.usefixtures("emulated")  # on a real server whoever asks is impersonated already
+@pytest.mark.emulated  # on a real server whoever asks is impersonated already
 def test_who_may_impersonate_is_answered_as_the_other_and_nobody_else_may(
     api: Any, maps: str, ns: str, restrict: Restrict
 ) -> None:

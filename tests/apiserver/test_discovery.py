@@ -60,12 +60,12 @@ def test_subresources_are_discovered_with_their_verbs(api: Any) -> None:
     assert set(by_name["deployments/status"]["verbs"]) == {"get", "patch", "update"}
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_the_version_says_that_this_is_an_emulator(api: Any) -> None:
     assert "emulator" in api.get("/version")["gitVersion"]
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_openapi_lists_a_document_for_each_group_with_its_schemas(api: Any) -> None:
     paths = api.get("/openapi/v3")["paths"]
     assert {"api/v1", "apis/apps/v1", "apis/gateway.networking.k8s.io/v1"} <= set(paths)
@@ -75,13 +75,13 @@ def test_openapi_lists_a_document_for_each_group_with_its_schemas(api: Any) -> N
         assert document["paths"]
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_a_path_under_which_nothing_is_served_is_not_found(api: Any) -> None:
     for path in ("/apis/apps/v2", "/apis/nothing", "/api/v2", "/openapi/v3/apis/no/v1", "/api/v1/unicorns", "/x", "/"):
         assert api.refuse(404, "GET", path)["reason"] == "NotFound"
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_health_is_told_to_everybody_and_objects_to_nobody_unknown(api: Any) -> None:
     assert api.call("GET", "/healthz", token="").text == "ok"
     assert api.refuse(401, "GET", "/api/v1/configmaps", token="")["reason"] == "Unauthorized"

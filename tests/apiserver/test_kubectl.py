@@ -48,7 +48,7 @@ def test_get_as_yaml_table_wide_and_names(api: Any, deployments: str, routes: st
     assert "(NotFound)" in kubectl("get", "secret", "none", code=1).stderr
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_get_wide_shows_where_pods_are(api: Any, ns: str, make: Any, kubectl: Kubectl) -> None:
     body = make.pod()
     body["spec"]["nodeName"] = "sandbox"
@@ -206,7 +206,7 @@ def test_create_replace_and_delete(api: Any, maps: str, make: Any, kubectl: Kube
     kubectl("delete", "deployment,service", "web")
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_delete_in_the_foreground(api: Any, deployments: str, make: Any, kubectl: Kubectl) -> None:
     api.create(deployments, make.deployment())
     kubectl("delete", "deployment", "shop", "--cascade=foreground")
@@ -235,7 +235,7 @@ def test_wait_for_conditions_values_and_deletion(api: Any, deployments: str, mak
     kubectl("wait", "deployment/shop", "--for=delete", "--timeout=10s")
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_logs_whole_tail_and_followed(
     api: Any,
     ns: str,
@@ -269,7 +269,7 @@ def test_logs_whole_tail_and_followed(
         assert process.wait(20) == 0  # what is followed ends with its pod
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_logs_are_read_from_logs_alone(api: Any, ns: str, make: Any, kubectl: Kubectl, tmp_path: Path) -> None:
     private = tmp_path / "private.key"
     private.write_text("secret")

@@ -240,7 +240,7 @@ def test_every_packaged_definition_is_well_formed_and_serves_an_object(definitio
 # Definitions -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_a_definition_is_served_at_once_and_its_objects_go_with_it(api: Any, ns: str, make: Any) -> None:
     widgets = f"/apis/test.example.com/v1/namespaces/{ns}/widgets"
     api.refuse(404, "GET", widgets)
@@ -257,7 +257,7 @@ def test_a_definition_is_served_at_once_and_its_objects_go_with_it(api: Any, ns:
     api.do("DELETE", f"{CRDS}/widgets.test.example.com")
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_without_a_status_subresource_status_is_like_any_field(api: Any, ns: str, make: Any) -> None:
     body = make.definition("plains")
     version = body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
@@ -304,7 +304,7 @@ def test_definitions_that_cannot_be_served_are_refused(api: Any, make: Any, chan
     api.refuse(404, "GET", f"{CRDS}/broken.test.example.com")
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_a_definition_may_not_take_the_place_of_a_built_in_kind(api: Any, make: Any) -> None:
     body = make.definition("leases", "coordination.k8s.io")
     assert "by the API server itself" in api.refuse(422, "POST", CRDS, body)["message"]

@@ -47,7 +47,7 @@ def test_a_watch_from_no_version_begins_with_what_is_there(api: Any, maps: str, 
         assert seen(events, 1) == [("ADDED", "here")]
 
 
-@pytest.mark.usefixtures("emulated")  # a real server sends bookmarks about once a minute
+@pytest.mark.emulated  # a real server sends bookmarks about once a minute
 def test_a_watch_ends_by_itself_after_timeoutseconds_with_a_bookmark_for_who_wants_one(api: Any, maps: str) -> None:
     version = api.version()
     with api.watch(maps, resourceVersion=version, timeoutSeconds="1", allowWatchBookmarks="true") as events:
@@ -59,7 +59,7 @@ def test_a_watch_ends_by_itself_after_timeoutseconds_with_a_bookmark_for_who_wan
         assert list(events) == []
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_bookmarks_come_while_nothing_changes(api: Any, maps: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("canary.sandbox.apiserver.watching.BOOKMARK_EVERY", 0.01)
     with api.watch(maps, resourceVersion=api.version(), allowWatchBookmarks="true") as events:
@@ -108,7 +108,7 @@ def test_a_version_that_does_not_exist_yet_is_refused(api: Any, maps: str) -> No
     assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
 
 
-@pytest.mark.usefixtures("emulated")  # a real server waits for it, and then ends the watch without a word
+@pytest.mark.emulated  # a real server waits for it, and then ends the watch without a word
 def test_a_watch_from_a_version_that_does_not_exist_yet_is_refused(api: Any, maps: str) -> None:
     with api.watch(maps, resourceVersion=str(int(api.version()) + 10**9)) as events:
         assert next(events)["object"]["code"] == 504
@@ -151,7 +151,7 @@ def test_what_leaves_a_selection_is_deleted_for_its_watchers_and_what_enters_is_
         assert seen(events, 4) == [("ADDED", "it"), ("MODIFIED", "it"), ("DELETED", "it"), ("ADDED", "last")]
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_a_watch_ends_with_its_client(api: Any, ns: str) -> None:
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{ns}/leases"
     key = "leases.coordination.k8s.io"

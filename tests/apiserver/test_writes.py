@@ -223,7 +223,7 @@ def test_a_namespaced_kind_is_only_read_over_all_namespaces(api: Any, maps: str,
 # Dry runs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_dryrun_answers_as_if_and_changes_nothing(
     api: Any, routes: str, maps: str, deployments: str, make: Any
 ) -> None:
@@ -307,7 +307,7 @@ def test_finalizers_keep_an_object_until_the_last_is_taken_off(api: Any, maps: s
     api.refuse(404, "GET", path)
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_what_an_object_owns_goes_with_the_last_of_its_owners(api: Any, maps: str, make: Any) -> None:
     def owned(name: str, *owners: Any) -> None:
         references = [
@@ -327,7 +327,7 @@ def test_what_an_object_owns_goes_with_the_last_of_its_owners(api: Any, maps: st
 
 
 @pytest.mark.parametrize("how", ["body", "query"])
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_orphans_stay(api: Any, maps: str, make: Any, how: str) -> None:
     owner = api.create(maps, make.config_map("owner"))["metadata"]
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
@@ -345,7 +345,7 @@ def test_deletecollection_takes_what_is_selected(api: Any, maps: str, make: Any)
     assert [item["metadata"]["name"] for item in api.get(maps)["items"]] == ["b"]
 
 
-@pytest.mark.usefixtures("emulated")
+@pytest.mark.emulated
 def test_a_namespace_takes_its_objects_along(api: Any, make: Any) -> None:
     api.create("/api/v1/namespaces", {"metadata": {"name": "brief"}})
     api.create("/api/v1/namespaces/brief/configmaps", make.config_map())
