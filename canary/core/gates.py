@@ -309,7 +309,7 @@ def refusal(record: Mapping[str, str], person: Person) -> str:
     users, groups = _list(rule.get("users")), _list(rule.get("groups"))
     if not person.name:
         return "the decision does not say who decided"
-    if (users or groups) and person.name not in users and not set(person.groups) & set(groups):
+    if (users or groups) and person.name not in users and not any(group in groups for group in person.groups):
         listed = Approvers(before=0, users=tuple(map(str, users)), groups=tuple(map(str, groups)))
         return f"{person.name} is not among the approvers: {who(listed)}"
     if rule.get("separationOfDuties") is True:
@@ -331,7 +331,8 @@ def requests_of(found: Mapping[str, Any], *, release: str | None = None, after: 
     for one in _list(listed)[-KEPT:]:
         told = _dict(one)
         number, wish = told.get("number"), told.get("wish")
-        if type(number) is not int or number <= after or wish not in set(Wish):
+        # A wish may be anything, also what no set holds.
+        if type(number) is not int or number <= after or wish not in list(Wish):
             continue
         if release is not None and told.get("release") != release:
             continue
