@@ -42,7 +42,7 @@ def tick_while_gated(release: Release, event: on.Ticked) -> Step:
     if release.gate is None:
         return go_on(release, event.at)
     expires = release.expires
-    if expires is None or event.at < max(expires, release.resumed + UNREAD if release.resumed else 0.0):
+    if expires is None or event.at < max(expires, release.resumed + UNREAD):
         return release, ()
     lasts = f"{expires - release.since:.0f} s"
     match release.policy.on_gate_expiry:
@@ -152,8 +152,7 @@ def _stale(release: Release, event: Asked) -> bool:
 
 
 def _forward(release: Release) -> bool:
-    leaving = release.phase is Phase.CLEANING or (release.phase, release.stage) in PROMOTED
-    return release.outcome is None and not leaving
+    return release.outcome is None and (release.phase, release.stage) not in PROMOTED
 
 
 def _place(release: Release) -> str:
