@@ -78,7 +78,7 @@ def preflights_of(
     from canary.adapters.kubernetes import KubernetesPreflights
     from canary.cli.counters import naming_of, target_of, why_none
     from canary.cli.question import judge_config
-    from canary.core.policy import steps_of
+    from canary.spec.plan import steps_of
 
     config = judge_config(file, looks=1)
     return KubernetesPreflights(
@@ -87,7 +87,7 @@ def preflights_of(
         routes=routes,
         pool=pool_of(file),
         selectors=file.spec.route.rules,
-        shares=[step.share for step in steps_of(file)],
+        shares=[step.share for step in steps_of(file.spec.strategy)],
         metrics=config.metrics,
         rules=config.classical,
         release=release,

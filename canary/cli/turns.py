@@ -125,7 +125,7 @@ def asked_for(file: Release, api: Api, *, now: float) -> tuple[float, str]:
 
 def ours_of(file: Release, identity: str, *, asked: float) -> Ours:
     """The release of a file, as it waits for its turn."""
-    from canary.core.policy import steps_of
+    from canary.spec.plan import steps_of
 
     spec = file.spec
     image = f" of {spec.image}" if spec.image else ""
@@ -135,7 +135,7 @@ def ours_of(file: Release, identity: str, *, asked: float) -> Ours:
         asked=asked,
         does=spec.on_concurrent,
         deadline=spec.deadline,
-        least=spec.bake.min + sum(step.hold_min for step in steps_of(file)),
+        least=spec.bake.min + sum(step.hold_min for step in steps_of(spec.strategy)),
     )
 
 

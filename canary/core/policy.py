@@ -7,32 +7,11 @@ from decimal import Decimal
 
 from canary.core.release import FULL, Approvers, Policy, StepPolicy
 from canary.spec import Release as ReleaseFile
+from canary.spec.plan import steps_of
 from canary.spec.quantities import PROMOTION
-from canary.spec.strategy import Exponential, Linear
-from strategies import Step, explicit, exponential, linear
 
 LAST_CALL = 600.0
 """Seconds after the deadline in which a rollback that does not succeed is retried before it is reported."""
-
-
-def steps_of(file: ReleaseFile) -> tuple[Step, ...]:
-    """The plan's steps."""
-    chosen = file.spec.strategy.chosen
-    match chosen:
-        case Linear():
-            return linear(
-                first=chosen.start, by=chosen.by, last=chosen.to, hold_min=chosen.hold.min, hold_max=chosen.hold.max
-            )
-        case Exponential():
-            return exponential(
-                first=chosen.start,
-                factor=Decimal(str(chosen.factor)),
-                last=chosen.to,
-                hold_min=chosen.hold.min,
-                hold_max=chosen.hold.max,
-            )
-        case _:
-            return explicit(Step(share=step.share, hold_min=step.hold.min, hold_max=step.hold.max) for step in chosen)
 
 
 def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
@@ -46,7 +25,7 @@ def policy_of(file: ReleaseFile, *, exact_split: bool) -> Policy:
     gates: dict[Decimal | str, float] = {gate.before: gate.expires for gate in spec.gates}
     steps = tuple(
         StepPolicy(share=step.share, hold_min=step.hold_min, hold_max=step.hold_max, gate=gates.get(step.share))
-        for step in steps_of(file)
+        for step in steps_of(spec.strategy)
     )
     return Policy(
         steps=steps,
