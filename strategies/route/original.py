@@ -172,7 +172,7 @@ def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, 
     chosen = _select(route, rules, pool, selectors)
     for rule in rules:
         # In a rule that only sends to the canary it is somebody's own; next to stable it would be taken for ours.
-        if rule.every(pool.canary) and (rule in chosen or rule.every(pool.stable)):
+        if rule.every(pool.canary) and rule.every(pool.stable):
             raise Ambiguous(
                 f"{rule} already sends to {pool.canary}; remove that reference, or name another canary Service"
             )
@@ -230,11 +230,10 @@ def _original(rule: Rule, rules: tuple[Rule, ...], pool: Pool, shares: tuple[Dec
         raise NoRoom(f"{rule} has {len(rule.refs)} references and can hold no canary; {REFS_LIMIT} is the most")
     if len({ref.id for ref in rule.refs}) < len(rule.refs):
         raise Ambiguous(f"{rule} names a reference twice; merge the two into one")
-    stable = rule.find(pool.stable)
-    weight = stable.weight if stable else 0
+    (stable,) = rule.every(pool.stable)  # it was chosen for it
     return OriginalRule(
         key=rule.key,
-        factor=factor_for(rule, weight, shares),
+        factor=factor_for(rule, stable.weight, shares),
         weights=tuple((ref.id, ref.weight if ref.explicit else None) for ref in rule.refs),
     )
 

@@ -192,6 +192,16 @@ def test_where_no_token_stands_none_is_revoked(release: Release) -> None:
     assert annotations_of(release.route) == {"team": "shop", ABORT: SAID.text()}
 
 
+def test_where_somebody_took_our_notes_off_and_nothing_is_raised_the_word_is_written_all_the_same(
+    release: Release,
+) -> None:
+    release.route = release.kit.apply(release.route, release.lower().patch)
+    release.route["metadata"]["annotations"] = {"team": "shop"}
+    for more in ({}, {"keep_weights": True}):
+        done = release.kit.apply(release.route, word(release, **more).patch)
+        assert annotations_of(done) == {"team": "shop", ABORT: SAID.text()}
+
+
 def test_the_release_is_tested_once_whatever_is_written(release: Release) -> None:
     for more in ({}, {"keep_weights": True}):
         tested = [each["path"] for each in word(release, **more).patch if each["op"] == "test"]

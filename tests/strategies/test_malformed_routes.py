@@ -42,3 +42,36 @@ def test_a_match_is_known_by_all_that_its_path_says() -> None:
         for path in ({"value": "/a"}, {"type": "PathPrefix", "value": "/a"}, {"value": "/a", "later": "x"})
     ]
     assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("key", ["headers", "queryParams"])
+def test_a_match_is_known_by_all_that_its_headers_and_parameters_say(key: str) -> None:
+    keys = [
+        rules_of(route(matches=[{key: [entry]}]))[0].key
+        for entry in (
+            {"name": "x-user", "value": "ann"},
+            {"type": "Exact", "name": "x-user", "value": "ann"},
+            {"type": "RegularExpression", "name": "x-user", "value": "ann"},
+            {"name": "x-user", "value": "bob"},
+            {"name": "x-team", "value": "ann"},
+        )
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys[1:])) == 4
+
+
+@pytest.mark.parametrize("value", [{}, "", 0, 7, None])
+def test_rules_that_are_no_list_are_refused(value: Any) -> None:
+    with pytest.raises(Malformed, match=r"spec\.rules is not a list"):
+        rules_of({"spec": {"rules": value}})
+
+
+@pytest.mark.parametrize("value", [{"app": 9}, "app", 7])
+def test_references_filters_and_headers_that_are_no_lists_are_refused(value: Any) -> None:
+    for rule in (
+        {"backendRefs": value},
+        {"backendRefs": [{"name": "app", "filters": value}]},
+        {"matches": [{"headers": value}]},
+    ):
+        with pytest.raises(Malformed, match="is not a list"):
+            rules_of(route(**rule))
