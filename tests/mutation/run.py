@@ -39,14 +39,24 @@ ROOT = HERE.parents[1]
 HISTORIES = ("tests/simulation/test_bugs_found.py::test_found_by_seed", "tests/mutation/histories.py")
 CORE = ("tests/core", *HISTORIES)
 ROUTE = ("tests/strategies", *HISTORIES)
+FATE = tuple(
+    f"tests/charts/test_the_job.py::test_{name}"
+    for name in (
+        "the_table_knows_every_code_that_a_process_can_end_with",
+        "codes_after_which_another_pod_can_still_help_never_fail_the_job",
+        "every_verdict_ends_the_job",
+        "the_charts_table_is_the_engines",
+    )
+)
 FILES: dict[str, tuple[str, ...]] = {
     **{
         f"canary/core/{name}.py": CORE
         for name in (
             "machine", "forward", "backward", "ending", "moves", "settling", "vigil", "policy", "absence", "alerts",
-            "leaving", "release", "gates", "gating",
+            "leaving", "release", "gates", "gating", "outcome",
         )
     },
+    "canary/core/aftermath.py": FATE,
     **{
         f"strategies/route/{name}.py": ROUTE
         for name in ("aborting", "compare", "lowering", "model", "operations", "original", "raising", "weights")
@@ -161,7 +171,8 @@ class Mutating:
         chosen = [
             item
             for item in items
-            if mutant.where in known[item.nodeid].ran.get(file, set()) or (_shared(mutant.where) and item.path in rooms)
+            if mutant.where in known[item.nodeid].ran.get(file, set())
+            or (_shared(mutant.where) and (item.path in rooms or not rooms))  # nothing is run in a module of tables
         ]
         chosen.sort(key=lambda item: (-killers[item.nodeid], known[item.nodeid].seconds))
         reading, writing = os.pipe()
