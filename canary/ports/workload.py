@@ -41,6 +41,9 @@ class Mark:
 class Workloads(Protocol):
     """The canary's Deployment and Service, and stable's Deployment at promotion. Calls block; workers make them.
 
+    Whatever returns when endpoints are ready may let traffic follow at once: where the API server was away in the last
+    minute it returns when that minute is over, because a gateway may have missed the endpoints as well.
+
     Only `mark` and `put_mark` are made by the decider itself: the fence is a critical write.
     """
 

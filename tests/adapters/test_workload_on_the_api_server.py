@@ -12,7 +12,7 @@ import pytest
 
 from canary.adapters.kubernetes import KubernetesWorkloads
 from canary.adapters.kubernetes.paths import RELEASE_LABEL, TOKEN_LABEL
-from canary.adapters.kubernetes.waiting import Pace
+from canary.adapters.kubernetes.waiting import Pace, Waiting
 from canary.ports import Conflict, Endpoints, NotFound, Refused, Unavailable, WorkloadFailure
 
 pytestmark = pytest.mark.real
@@ -154,6 +154,26 @@ def test_waiting_has_an_end_of_its_own(shop: Any, controller: Any, workloads: Ma
     controller.deaf.add("shop-canary")
     with pytest.raises(WorkloadFailure, match="not ready within 1 s: the Deployment controller has not seen it"):
         workloads(pace=Pace(poll=0.02, steady=0.1, grace=0.0)).provision(share=FIVE)
+
+
+@pytest.mark.parametrize("call", ["provision", "update_stable", "revert_stable"])
+def test_after_an_outage_nobody_is_sent_to_new_pods_before_gateways_may_know_them(
+    workloads: Make, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
+    port = workloads()
+    port.provision(share=FIVE)
+    if call == "revert_stable":
+        port.update_stable(token=TOKEN)
+    monkeypatch.setattr(Waiting, "until_caught_up", lambda _, __, missed_at: waited.append(missed_at()))
+    port._api.missed_at = 7.0  # the port's own way to the server: what it missed is what counts
+    calls: dict[str, Callable[[], object]] = {
+        "provision": lambda: port.provision(share=FULL),
+        "update_stable": lambda: port.update_stable(token=TOKEN),
+        "revert_stable": port.revert_stable,
+    }
+    calls[call]()
+    assert waited == [7.0]
 
 
 def test_cancel_ends_the_call_that_blocks_and_no_later_one(

@@ -155,6 +155,7 @@ class KubernetesWorkloads:
             self._waiting.until_ready(cancelled, look, within=self._lookout.within(canary), steady=steady)
             self._steady = size
             ready = self._lookout.await_endpoints(cancelled, self._service(), size)
+            self._caught_up(cancelled)
             return Endpoints(stable=self._lookout.endpoints(self.stable_service), canary=ready)
 
     def deploy(self) -> Endpoints:
@@ -191,12 +192,13 @@ class KubernetesWorkloads:
         """
         with self._waiting.call() as cancelled:
             self._promotion.update(cancelled, token=token)
-            self._waiting.until_caught_up(cancelled, lambda: self._api.missed_at)
+            self._caught_up(cancelled)
 
     def revert_stable(self) -> None:
         """See Workloads. A version that somebody else gave stable meanwhile stays; it must be ready all the same."""
         with self._waiting.call() as cancelled:
             self._promotion.revert(cancelled)
+            self._caught_up(cancelled)
 
     def remove(self, *, keep: bool = False) -> None:
         """See Workloads."""
@@ -249,6 +251,10 @@ class KubernetesWorkloads:
         """
         with understood("reading stable's template"):
             return derive.fingerprint(self._objects.get(DEPLOYMENT, self.stable_name))
+
+    def _caught_up(self, cancelled: threading.Event) -> None:
+        """Before anybody is sent to pods that are new: see `Waiting.until_caught_up`."""
+        self._waiting.until_caught_up(cancelled, lambda: self._api.missed_at)
 
     # Making the canary -------------------------------------------------------------------------------------
 

@@ -305,7 +305,8 @@ class Process:
                 event_or_none = task()
                 self.sim.check_answer(event_or_none)
                 if event_or_none is not None:
-                    lane.answer = (self.sim.now + self._chance.choice([0.0, 0.0, 1.0, 5.0]), event_or_none)
+                    due = self.sim.answered_at(self, event_or_none)
+                    lane.answer = (due + self._chance.choice([0.0, 0.0, 1.0, 5.0]), event_or_none)
 
     def _watches(self, now: float) -> None:
         if self.sim.cut_off(self):

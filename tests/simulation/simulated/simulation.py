@@ -75,7 +75,7 @@ class Simulation:
         self.shadow = a_route(scenario)
         self.ledger = Ledger(scenario.policy, lambda: self.now, self.complain)
         self.routes = AuditedRoutes(self.world, a_route(scenario), self._audit)
-        self.gateway = Gateway(self.world, self.routes, scenario)
+        self.gateway = self.a_gateway()
         self.gateway.answer_in_status()
         self.workloads = self.a_workload()
         self.workloads.promoting = self._promoting
@@ -122,6 +122,15 @@ class Simulation:
     def a_workload(self) -> Workloads:
         """Both arms' workloads."""
         return Workloads(self.world)
+
+    def a_gateway(self) -> Gateway:
+        """Who sends requests by the route."""
+        return Gateway(self.world, self.routes, self.scenario)
+
+    def answered_at(self, process: Process, event: on.Event) -> float:
+        """When an adapter returns that did what it was asked for: at once."""
+        del process, event
+        return self.now
 
     def run(self) -> None:
         """Until nobody is left, and then the last that was under way."""
