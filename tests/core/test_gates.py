@@ -97,7 +97,9 @@ def test_the_record_says_what_waits_in_full() -> None:
 
 def test_a_gate_that_was_opened_waits_for_nobody_even_while_something_else_stands_against_the_step() -> None:
     assert gates.record_of(release(approved=1), image=IMAGE) is None
-    assert gates.record_of(release(phase=Phase.JUDGING), image=IMAGE) is None
+    before = release(phase=Phase.JUDGING)
+    assert gates.record_of(before, image=IMAGE) is None
+    assert (before.gate, before.expires) == (None, None), "it is not reached yet"
 
 
 def test_nothing_of_the_last_gate_is_left_in_the_next_ones_record() -> None:

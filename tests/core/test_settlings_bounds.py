@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -33,6 +34,11 @@ def test_silence_lasts_until_a_request_and_begins_anew_after_it() -> None:
     broken = longer.look(start=SINCE + 3, end=SINCE + 4, stable=9, canary=1)
     assert (broken.quiet, broken.last_canary) == (0.0, SINCE + 4)
     assert broken.look(start=SINCE + 4, end=SINCE + 5, stable=9, canary=0).quiet == 1.0
+
+
+@pytest.mark.parametrize("known", [{"quiet_from": SINCE}, {"quiet_to": SINCE + 9}, {}])
+def test_a_silence_of_which_one_end_is_known_is_none(known: dict[str, float]) -> None:
+    assert replace(WRITTEN, **known).quiet == 0.0
 
 
 def test_looks_are_kept_up_to_a_number() -> None:
@@ -72,6 +78,15 @@ def test_traffic_follows_only_where_the_gateway_accepts_and_the_canary_is_seen()
     assert not traffic_followed(unaccepted, share=Decimal(50), exact=True)
     nobody = WRITTEN.look(start=SINCE, end=SINCE + 1, stable=0, canary=0)
     assert not traffic_followed(nobody, share=Decimal(50), exact=True)
+
+
+def test_traffic_of_another_share_than_the_one_asked_for_has_not_followed() -> None:
+    before = WRITTEN.look(start=SINCE, end=SINCE + 1, stable=900, canary=100)
+    assert not traffic_followed(before, share=Decimal(50), exact=False)
+    assert traffic_followed(before, share=Decimal(10), exact=True)
+    after = before.look(start=SINCE + 1, end=SINCE + 2, stable=500, canary=500)
+    assert traffic_followed(after, share=Decimal(50), exact=True), "the newest looks alone agree"
+    assert not traffic_followed(after, share=Decimal(10), exact=True)
 
 
 @pytest.mark.parametrize(
