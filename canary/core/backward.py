@@ -7,7 +7,7 @@ from dataclasses import replace
 from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
-from canary.core.ending import keeps
+from canary.core.ending import sweep
 from canary.core.forward import ask_again, drained, not_lowered, returned
 from canary.core.moves import (
     LAST_ASKED,
@@ -16,7 +16,6 @@ from canary.core.moves import (
     Step,
     ask,
     backoff,
-    chain,
     end,
     enter,
     join,
@@ -175,7 +174,7 @@ def _nothing_to_restore(release: Release, event: on.EffectFailed) -> Step:
         release = enter(release, Phase.CLEANING, event.at, Stage.REMOVING)
     said = tell(release, "RouteGone", left[-1], alarm=True)
     if release.policy.has_workload:
-        return chain(said, do.RemoveWorkload, keep=keeps(release))
+        return join(said, sweep, event.at)
     return join(said, _end_without_route, event.at)
 
 

@@ -25,8 +25,15 @@ def detached(release: Release, event: on.CanaryDetached) -> Step:
         reason = f"the route could not be put back: {' '.join(event.alarms)}"
         return chain(said, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=reason)
     if release.policy.has_workload:
-        return chain(said, do.RemoveWorkload, keep=keeps(release))
+        return join(said, sweep, event.at)
     return join(said, finish, event.at)
+
+
+def sweep(release: Release, at: float) -> Step:
+    """Ask for what was made to be taken away; a sweep that begins when nothing can come any more is the last one."""
+    if at >= release.unsure + LATE_CREATE:
+        release = replace(release, unsure=0.0)
+    return ask(release, do.RemoveWorkload, keep=keeps(release))
 
 
 def keeps(release: Release) -> bool:
@@ -35,11 +42,16 @@ def keeps(release: Release) -> bool:
 
 
 def workload_removed(release: Release, event: on.WorkloadRemoved) -> Step:
-    """Nothing of ours is left; where a create may still come, a second look confirms it."""
-    until = release.unsure + LATE_CREATE
-    if not release.unsure or event.at >= until:
+    """Nothing of ours is left, unless a create came after the sweep had looked: then a second one confirms it.
+
+    However late the answer: what counts is when the sweep began.
+    """
+    if not release.unsure:
         return finish(release, event.at)
-    release, _ = ask(release, do.RemoveWorkload, keep=keeps(release))
+    until = release.unsure + LATE_CREATE
+    release, asked = sweep(release, max(event.at, until))
+    if event.at >= until:
+        return release, asked
     wait = f"a second look in {until - event.at:.0f} s: a request of before may still make something"
     return tell_once(replace(release, retry_at=until), "LookingAgain", wait)
 

@@ -182,7 +182,8 @@ class Release:
         basis: what that word rests on.
         alerted: what people were told in this step of what holds it.
         told: the last reason for waiting that people were told, so that it is told once.
-        unsure: when a create of ours, or a stamp, may last have been left unanswered in a network; 0 for never.
+        unsure: when a create of ours, or a stamp, may last have been left unanswered in a network; 0 for never, and
+            once the sweep was asked for that comes after all of them.
         first: there was no stable version: it is made, and no traffic is moved.
         leftovers: what a finished rollback could not put right or had to leave, one sentence each.
     """

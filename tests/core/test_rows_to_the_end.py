@@ -245,10 +245,10 @@ CASES: dict[str, Case] = {
         answered(on.WorkloadRemoved),
         "CLEANING/removing: tell LookingAgain",
     ),
-    "removed when none can come any more": (
+    "removed, and one may have come since it was looked": (
         at(P.CLEANING, S.REMOVING, "remove", unsure=NOW - 10),
         answered(on.WorkloadRemoved),
-        "SUCCEEDED/none: finish 0",
+        "CLEANING/removing: remove-workload",
     ),
 }
 

@@ -1,7 +1,7 @@
 """Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations.
 
 `--world two`: the histories of two releases on one route; `gates`: those with gates as objects; `watchdogs`: those with
-two watchdogs.
+two watchdogs; `first`: those of a first version, alone, and `guarded-first` with watchdogs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated.desked import gated, play_desked
+from simulated.firsts import first, play_first, play_guarded_first
 from simulated.guarded import play_guarded
 from simulated.oracles import play
 from simulated.rivals import play_rivals, rivalry
@@ -27,6 +28,8 @@ WORLDS: dict[str, tuple[Callable[[int], Scenario], Callable[[int], Simulation]]]
     "one": (drawn, play),
     "two": (rivalry, lambda seed: play_rivals(rivalry(seed))),
     "gates": (gated, lambda seed: play_desked(gated(seed))),
+    "first": (first, lambda seed: play_first(first(seed))),
+    "guarded-first": (first, lambda seed: play_guarded_first(first(seed))),
     "watchdogs": (scenario, lambda seed: play_guarded(scenario(seed))),
 }
 
@@ -36,9 +39,7 @@ def main() -> int:
     parser.add_argument("seeds", nargs="*", type=int)
     parser.add_argument("--from", dest="first", type=int, default=0)
     parser.add_argument("--to", dest="last", type=int, default=0)
-    parser.add_argument(
-        "--world", choices=WORLDS, default="one", help="one release, two, or one with gates or watchdogs"
-    )
+    parser.add_argument("--world", choices=WORLDS, default="one", help="what kind of history; see above")
     given = parser.parse_args()
     drawn_by, play_it = WORLDS[given.world]
     for seed in given.seeds:

@@ -248,11 +248,12 @@ def play_guarded(given: Scenario, *, lonely: bool | None = None) -> Guarded:
     simulation = Guarded(given, lonely=lonely)
     simulation.run()
     if not simulation.violations:
-        _check_end(simulation)
+        check_guarded(simulation)
     return simulation
 
 
-def _check_end(sim: Guarded) -> None:
+def check_guarded(sim: Guarded) -> None:
+    """What must hold when neither an engine nor a watchdog is left to act."""
     final = [code for code in sim.codes if code not in RETRIED]
     stored = sim.journals.stored
     release = decode(stored.text).release if stored else None
