@@ -1,0 +1,67 @@
+"""What people are told in the end, and the rare moments in which a guard is the only one that holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from analysis.model import Verdict
+from canary.core import effects as do
+from canary.core import events as on
+from canary.core.machine import advance
+from canary.core.release import Release
+from tests.core.rows import GATED, NOW, TICK, UNREADY, P, S, at, follows, looked
+
+
+@pytest.mark.parametrize(("first", "who"), [(True, "the first version"), (False, "the canary")])
+def test_whose_pods_did_not_get_ready_is_said(first: bool, who: str) -> None:
+    after, _ = advance(at(P.PROVISIONING, S.BUILDING, "provision", first=first), UNREADY)
+    assert after.outcome is not None
+    assert after.outcome.reason == f"{who} did not become ready: crash loop"
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        (at(P.JUDGING, held=10, fenced=False), "not raised: our token is not on the route yet"),
+        (at(P.BAKING, step=2, held=10, fenced=False), "not promoted: our token is not on the route yet"),
+    ],
+)
+def test_whether_a_raise_or_the_promotion_is_held_up_is_said(release: Release, said: str) -> None:
+    _, (told,) = advance(release, looked(Verdict.HEALTHY))
+    assert isinstance(told, do.Tell)
+    assert told.message == said
+
+
+@pytest.mark.parametrize(
+    ("release", "asked"),
+    [
+        (at(P.ROLLING_BACK, S.DETACHING, "detach"), "ROLLING_BACK/detaching: detach-canary"),
+        (at(P.PROVISIONING, S.FENCING, "fence"), "PROVISIONING/fencing: take-fence"),
+        (at(P.SHIFTING, S.BUILDING, "provision"), "SHIFTING/building: provision-workload 5"),
+    ],
+)
+def test_with_stable_gone_only_the_lowering_is_held(release: Release, asked: str) -> None:
+    follows((replace(release, retry_at=NOW, stable_gone=True), TICK, asked))
+
+
+@pytest.mark.parametrize("known", [{}, {"stable": 0}, {"canary": 0}, {"stable": 0, "canary": None}])
+def test_whoever_takes_over_and_could_not_count_both_arms_goes_by_the_count_before(
+    known: dict[str, Any],
+) -> None:
+    before = at(P.JUDGING)
+    after, _ = advance(before, on.Resumed(at=NOW, incarnation="i2", **known))
+    assert (after.short, after.stable_gone, after.stable_ready) == (False, False, before.stable_ready)
+
+
+def test_at_a_gate_before_the_first_step_a_restart_misses_no_look() -> None:
+    after, _ = advance(at(P.GATED, policy=GATED, step=-1), on.Resumed(at=NOW, incarnation="i2"))
+    assert after.sentence == ""
+    after, _ = advance(at(P.GATED, policy=GATED, verdict=Verdict.HEALTHY), on.Resumed(at=NOW, incarnation="i2"))
+    assert (after.sentence, after.verdict) == ("no look since the restart", Verdict.NO_DATA)
+
+
+def test_a_release_that_has_not_begun_has_no_deadline() -> None:
+    follows((at(P.PENDING, started=0.0), TICK, "PENDING/none: -"))
