@@ -6,7 +6,6 @@ looks only (they are predictable), then the look is judged, then it is remembere
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -14,16 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.judge import rates
-from analysis.judge.accounts import CAP, EFFECTS, FACTORS, HOT, Wealth, heated
-from analysis.judge.config import JudgeConfig
+from analysis.judge.accounts import CAP, EFFECTS, FACTORS, HOT, Wealth, heated, picky
+from analysis.judge.asked import Asked, Counted
 from analysis.judge.dispersion import WINSOR, WINSOR_WORSE, Dispersion
-from analysis.judge.evalue import bound, comparable, log_odds_of, log_ratio, odds_above
+from analysis.judge.evalue import EDGE, bound, comparable, log_odds_of, log_ratio, odds_above
 from analysis.judge.interval import GRID, Interval
 
 Array = NDArray[np.float64]
 
 HEALTH_CAP = 0.25
 """A look's factor towards HEALTHY is at most `(1/beta)**HEALTH_CAP`: at least four looks must agree."""
+
+EASED = 0.6
+"""Of that cap, what a look of an equal canary is expected to bring at most; where its many requests would bring more,
+its factor is taken to a power below 1, which is an e-value too (Jensen). Its scatter shrinks with it: a cap cuts gains
+and no losses, and with thousands of requests a look the losses outweighed what was left of the gains."""
 
 UNKNOWN = 1.0
 """A baseline that nothing can be worse than: nothing was known of stable before the canary had traffic."""
@@ -39,71 +43,6 @@ FLAT = 1e-6
 
 HEADROOM = 3.0
 """What an account that only holds a step back may have above the threshold (nats): it must be able to recover."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """One look as arrays, one entry per test."""
-
-    x_s: Array
-    n_s: Array
-    x_c: Array
-    n_c: Array
-
-    @classmethod
-    def of(cls, table: Array) -> Counted:
-        """From rows of (x_s, n_s, x_c, n_c)."""
-        return cls(*table.T)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of each test.
-
-    Attributes:
-        relative, absolute: the tolerance.
-        prior, worth: stable's rate before anything was seen, and the requests that it counts for; one for all tests,
-            or one for each.
-        phi0: dispersion from stable's own history, one for all tests or one for each.
-        config: the promises.
-        ratio: a canary equal to stable, as a part of stable's rate; 1 where both are counted alike.
-    """
-
-    relative: Array
-    absolute: Array
-    prior: float | Array
-    worth: float | Array
-    phi0: float | Array
-    config: JudgeConfig
-    ratio: Array | float = 1.0
-
-    @classmethod
-    def of(
-        cls,
-        config: JudgeConfig,
-        *,
-        relative: Array,
-        absolute: Array,
-        phi0: Array | None = None,
-        ratio: Array | float = 1.0,
-        priors: Sequence[float | None] = (),
-    ) -> Asked:
-        """With the priors that the config knows, else those of stable's recorded past, one for each test."""
-        told = config.prior_rate
-        prior: float | Array = rates.DEFAULT_PRIOR if told is None else told
-        worth: float | Array = rates.DEFAULT_WORTH if told is None else rates.PRIOR_REQUESTS
-        if told is None and any(one is not None for one in priors):
-            prior = np.array([rates.DEFAULT_PRIOR if one is None else one for one in priors])
-            worth = np.array([rates.DEFAULT_WORTH if one is None else rates.PRIOR_REQUESTS for one in priors])
-        return cls(
-            relative=relative,
-            absolute=absolute,
-            prior=prior,
-            worth=worth,
-            phi0=(config.phi0 or 1.0) if phi0 is None else phi0,
-            config=config,
-            ratio=ratio,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,16 +193,19 @@ class Book:
         factors = self._factors(counts, asked, a, apart, GRID if interval else GRID[:0]) / phi[:, None]
         effects = len(EFFECTS)
         room = comparable(a, asked.relative, asked.absolute)
-        harm, fine, gaps = factors[:, :effects], factors[:, effects], factors[:, effects + 1 :]
-        harm, fine = np.where(room[:, None], harm, 0.0), np.where(room, fine, 0.0)
-        cap = CAP * config.threshold
+        harm, gaps = factors[:, :effects], factors[:, effects + 2 :]
+        cap, step = CAP * config.threshold, HEALTH_CAP * config.health_threshold
+        harm, fine = (
+            np.where(room[:, None], harm, 0.0),
+            np.where(room, _eased(*factors[:, effects : effects + 2].T, step), 0.0),
+        )
         grown, heat = self.harm.look(harm, part=part, log_cap=cap), heated(self.heat, harm, cap)
-        hot = heat >= HOT * config.threshold * phi[:, None]
+        hot = heat >= ((HOT * config.threshold + picky(grown.cash)) * phi)[:, None]
         return replace(
             self._remember(counts, a),
             harm=grown.following(hot) if hot.any() else grown,
             heat=np.where(hot, 0.0, heat),
-            health=self.health + np.minimum(fine, HEALTH_CAP * config.health_threshold),
+            health=self.health + np.minimum(fine, step),
             health_before=self.health,
             interval=self.interval.look(gaps, a=a, c=apart, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
             if interval
@@ -272,17 +214,24 @@ class Book:
         )
 
     def _factors(self, counts: Counted, asked: Asked, a: Array, apart: Array, grid: Array) -> Array:
-        """Logs of e-values, shape (tests, effects + health + interval's grid), in one go because that is fastest."""
-        worse = odds_above(bound(a, asked.relative, asked.absolute), EFFECTS)
-        own = len(EFFECTS) + 1
-        c, relative, absolute = (np.empty((len(a), own + len(grid))) for _ in range(3))
-        c[:, : own - 1], c[:, own - 1], c[:, own:] = worse, a * asked.ratio, apart[:, None]
+        """Logs of e-values, shape (tests, effects + health, health as expected + interval's grid).
+
+        All in one go, because that is fastest. What health is expected to bring is the same of the counts that are
+        expected where the canary is equal; it knows the look's requests, and nothing of how they ended.
+        """
+        own, shape = len(EFFECTS) + 2, (len(a), len(EFFECTS) + 2 + len(grid))
+        c, relative, absolute, x_s, x_c = (np.empty(shape) for _ in range(5))
+        equal = a * asked.ratio
+        c[:, : own - 2] = odds_above(bound(a, asked.relative, asked.absolute), EFFECTS)
+        c[:, own - 2 : own], c[:, own:] = equal[:, None], apart[:, None]
         relative[:, :own], relative[:, own:] = asked.relative[:, None], 0.0
         absolute[:, :own], absolute[:, own:] = asked.absolute[:, None], grid
+        x_s[:], x_c[:] = counts.x_s[:, None], counts.x_c[:, None]
+        x_s[:, own - 1], x_c[:, own - 1] = a * counts.n_s, equal * counts.n_c
         return log_ratio(
-            x_s=counts.x_s[:, None],
+            x_s=x_s,
             n_s=counts.n_s[:, None],
-            x_c=counts.x_c[:, None],
+            x_c=x_c,
             n_c=counts.n_c[:, None],
             a=a[:, None],
             c=c,
@@ -339,7 +288,8 @@ class Book:
         return np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
 
     def _remember(self, counts: Counted, a: Array) -> Book:
-        known = self._expected()
+        known, memory = self._expected(), self._memory(counts)
+        fell = rates.fell(self.memory, memory)
         # Both dispersions in one go: it is the calls that cost, not the rows.
         spread = self.dispersion.joined(self.sway).look(
             x_s=np.concatenate((counts.x_s, a * known)),
@@ -348,16 +298,23 @@ class Book:
             n_c=np.concatenate((counts.n_c, counts.n_s)),
             a=np.concatenate((a, a)),
             worse=np.repeat((WINSOR_WORSE, WINSOR), len(self))[:, None],
+            fell=np.concatenate((fell, np.zeros_like(fell))) if fell.any() else None,
         )
         dispersion, sway = spread.split(len(self))
         return replace(
             self,
-            memory=self._memory(counts),
+            memory=memory,
             dispersion=dispersion,
             sway=sway,
             step=self.step + np.array((counts.x_s, counts.n_s, counts.x_c, counts.n_c)).T,
             quiet=np.where(counts.n_c > 0, 0.0, self.quiet + 1.0),
         )
+
+
+def _eased(fine: Array, expected: Array, cap: float) -> Array:
+    """A look's log e-values towards HEALTHY, to a power that is known before its bad requests are: `EASED`."""
+    power: Array = np.minimum(1.0, EASED * cap / np.maximum(expected, EDGE))
+    return power * fine
 
 
 def _both(mine: Any, theirs: Any) -> Any:

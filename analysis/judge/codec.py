@@ -24,7 +24,7 @@ from analysis.model import Arm
 
 Array = NDArray[np.float64]
 
-VERSION = 8
+VERSION = 9
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12

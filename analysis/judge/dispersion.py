@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.judge.evalue import Mask
+from analysis.judge.rates import KEPT_AFTER_FALL
+
 Array = NDArray[np.float64]
 
 BLOCKS = np.array([1.0, 3.0, 10.0, 30.0])
@@ -97,7 +100,15 @@ class Dispersion:
         return largest
 
     def look(
-        self, *, x_s: Array, n_s: Array, x_c: Array, n_c: Array, a: Array, worse: float | Array = WINSOR_WORSE
+        self,
+        *,
+        x_s: Array,
+        n_s: Array,
+        x_c: Array,
+        n_c: Array,
+        a: Array,
+        worse: float | Array = WINSOR_WORSE,
+        fell: Mask | None = None,
     ) -> Dispersion:
         """After one look; looks without requests on both arms say nothing.
 
@@ -106,6 +117,8 @@ class Dispersion:
             a: stable's rate from past looks.
             worse: `WINSOR_WORSE`, or `WINSOR` where only one arm can burst; one for all rows, or one for each, shape
                 (tests, 1).
+            fell: where an outage of both arms is over: its errors are so many that they would be most of what the
+                ratio is made of for many minutes, in which a real effect would pass for a burst.
         """
         usable = (n_s > 0) & (n_c > 0)
         m = x_s + x_c
@@ -113,7 +126,8 @@ class Dispersion:
         q = weight / np.maximum(weight + n_s, 1e-300)
         seen = np.array((x_c - q * m, q * (1.0 - q) * m * (1.0 - a), np.ones_like(m))) * usable
         block = self.open + seen.T[:, :, None]
-        odds = self.odds * KEEP + np.array((x_c, n_c, x_s, n_s)).T * usable[:, None]
+        keep = KEEP if fell is None else np.where(fell, KEPT_AFTER_FALL, KEEP)[:, None]
+        odds = self.odds * keep + np.array((x_c, n_c, x_s, n_s)).T * usable[:, None]
         z, v = block[:, 0], block[:, 1]
         full = (block[:, 2] >= BLOCKS) & (v >= LEAST_VARIANCE)
         if not full.any():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis import classical
 from analysis.judge import holds, pace, pods, shares, unusual
 from analysis.judge.accounts import STEP_SHARE, Wealth
-from analysis.judge.book import Asked, Counted
+from analysis.judge.asked import Asked, Counted
 from analysis.judge.config import JudgeConfig
 from analysis.judge.explain import HARM_HINT
 from analysis.judge.flow import Flow

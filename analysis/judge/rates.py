@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.judge.evalue import EDGE
+from analysis.judge.evalue import EDGE, Mask
 
 Array = NDArray[np.float64]
 
@@ -76,6 +76,16 @@ def remember(
     fell = nats >= FELL
     keep = np.where(fell, KEPT_AFTER_FALL, np.exp2(-1.0 / half_life(x, looks)))
     return x * keep + x_s, n * keep + n_s, looks * keep + 1.0, np.where(fell, 0.0, nats)
+
+
+def fell(before: Array, after: Array) -> Mask:
+    """Whether a look made the memory fall: an outage of both arms is over, and forgotten.
+
+    Args:
+        before, after: memories as `remember` takes and gives them, one row per test.
+    """
+    cut: Mask = after[:, 2] < 0.5 * before[:, 2] + 1.0
+    return cut
 
 
 def rate(x: Array, n: Array, *, prior: float | Array, worth: float | Array) -> Array:

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.judge.asked import Asked
 from analysis.judge.basis import Basis
-from analysis.judge.book import Asked
 from analysis.judge.config import JudgeConfig
 from analysis.judge.past import history_of
 from analysis.judge.pods import false_rollback

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from analysis import classical
 from analysis.judge import shares
 from analysis.judge.absence import absence_of
-from analysis.judge.book import Asked, upper_end
+from analysis.judge.asked import Asked
+from analysis.judge.book import upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import bound, comparable
 from analysis.judge.explain import HARM_HINT, Bars, limit_finding, overall

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.judge.accounts import STEP_SHARE
-from analysis.judge.book import UNKNOWN, Asked, Book, Counted
+from analysis.judge.asked import Asked, Counted
+from analysis.judge.book import UNKNOWN, Book
 from analysis.judge.evalue import comparable
 from analysis.judge.explain import HARM_HINT
 from analysis.judge.holds import IDLE_LOOKS
@@ -80,6 +81,7 @@ class Block:
         self._runs = runs
         self._configs = [question.config(run) for run in runs]
         rows = [rows_of(run, config) for run, config in zip(runs, self._configs, strict=True)]
+        self._phi0 = np.array([config.phi0 or 1.0 for config in self._configs])
         self._lengths = np.array([len(run.times) for run in runs])
         self._lay_out(rows)
         longest, size = int(self._lengths.max()), len(runs)
@@ -121,6 +123,7 @@ class Block:
             self._configs[0],
             relative=np.array([test.relative for test in tests]),
             absolute=np.array([test.absolute for test in tests]),
+            phi0=self._phi0[self._owner],
         )
         self._confirm = np.array([test.confirm for test in tests], dtype=bool)
         self._deciding = np.bincount(self._owner, self._confirm, len(self._runs))

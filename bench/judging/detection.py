@@ -17,7 +17,7 @@ ALPHA = 0.01
 RELATIVE, ABSOLUTE = 0.5, 0.002
 
 PLAN = 600
-"""Looks that the plan was expected to take: an hour of 6 s."""
+"""Looks that the plan was expected to take, unless said otherwise: an hour of 6 s."""
 
 RATES = (0.001, 0.01, 0.05)
 BEYOND = (1.5, 2.0, 5.0, 20.0)
@@ -145,7 +145,23 @@ LATE = (5.0, 10.0, 30.0)
 """T* of troubles that begin late: an hour is enough for them."""
 
 
-def seen(trouble: Trouble, *, runs: int, seed: Sequence[int], before: Callable[[float], Array] | None = None) -> Seen:
+LONG = {"after 3,000 looks of 3,600 planned": 3_600, "after 3,000 looks where 600 were planned": PLAN}
+"""Looks planned where 3,000 went well."""
+
+
+def after_3000(rate: float) -> Array:
+    """Nearly an hour of looks each second in which both arms are alike."""
+    return np.full(3_000, rate)
+
+
+def seen(
+    trouble: Trouble,
+    *,
+    runs: int,
+    seed: Sequence[int],
+    before: Callable[[float], Array] | None = None,
+    plan: int = PLAN,
+) -> Seen:
     """Play one trouble, in a service whose error rate is known from its history.
 
     Args:
@@ -153,11 +169,12 @@ def seen(trouble: Trouble, *, runs: int, seed: Sequence[int], before: Callable[[
         runs: how many releases.
         seed: of its chance.
         before: rates of both arms until it begins, from stable's; None where it begins with the first look.
+        plan: looks that were planned.
     """
     rates = np.zeros(0) if before is None else before(trouble.rate)
     onset = len(rates)
     stream = trouble.stream(np.random.default_rng(list(seed)), runs, before=rates)
-    question = Known(relative=RELATIVE, absolute=ABSOLUTE, false_rollback=ALPHA, looks=PLAN, prior_rate=trouble.rate)
+    question = Known(relative=RELATIVE, absolute=ABSOLUTE, false_rollback=ALPHA, looks=plan, prior_rate=trouble.rate)
     condemned = judged(stream, question).condemned
     early = condemned < onset
     took = (condemned[~early] - onset + 1.0) / trouble.time

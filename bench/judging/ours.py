@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +11,6 @@ from analysis.judge import JudgeConfig
 from analysis.judge.dispersion import Dispersion
 from analysis.offline import Question, Run, judge
 from judging.streams import BOUNDS, Array, Stream
-
-GROUP = 1.05
-"""Runs whose dispersion from history differs by less than this factor are judged together, by the smaller one: at
-1.25 twice as many were rolled back in bursts as with each run's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +31,18 @@ class Known(Question):
     """A question of a service with a history.
 
     Attributes:
-        phi0: its dispersion.
+        phi0: its dispersion, of each run by its number; 1 of all where there is none.
         prior_rate: stable's error rate; None where unknown.
     """
 
-    phi0: float = 1.0
+    phi0: Sequence[float] = ()
     prior_rate: float | None = None
 
     def config(self, run: Run) -> JudgeConfig:
         """With what history knows."""
         # By name: a dataclass with slots is another class than the one that `super` would mean.
-        return replace(Question.config(self, run), phi0=self.phi0, prior_rate=self.prior_rate)
+        phi0 = self.phi0[int(run.name)] if self.phi0 else 1.0
+        return replace(Question.config(self, run), phi0=phi0, prior_rate=self.prior_rate)
 
 
 def judged(stream: Stream, question: Question) -> Verdicts:
@@ -73,18 +71,6 @@ def _run(stream: Stream, i: int) -> Run:
         counts={"errors": stream.counts[i]},
         buckets=buckets,
     )
-
-
-def judged_with_history(stream: Stream, question: Known, phi0: Array) -> Verdicts:
-    """The same, each run with its own dispersion from history, shape (runs,)."""
-    group = np.floor(np.log(np.maximum(phi0, 1.0)) / np.log(GROUP))
-    found = Verdicts(condemned=np.full(stream.runs, np.inf), healthy=np.full((stream.runs, len(stream.steps)), np.inf))
-    for each in np.unique(group).tolist():
-        mine = np.flatnonzero(group == each)
-        part = replace(stream, counts=stream.counts[mine])
-        said = judged(part, replace(question, phi0=float(GROUP**each)))
-        found.condemned[mine], found.healthy[mine] = said.condemned, said.healthy
-    return found
 
 
 def dispersion(history: Stream) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.offline import Question
-from judging.ours import Known, dispersion, judged, judged_with_history
+from judging.ours import Known, dispersion, judged
 from judging.streams import CANARY, Array, Stream, chunks, draw, gamma_bursts, skewed, waves
 from judging.yardstick import confirming
 
@@ -149,7 +149,7 @@ def condemned_in_bursts(made: Made, *, runs: int, seed: int) -> tuple[float, flo
     known = Known(relative=RELATIVE, absolute=ABSOLUTE, false_rollback=ALPHA, prior_rate=0.01)
     with_history = without = 0
     for past, stream in zip(chunks(runs, seed + 1, made), chunks(runs, seed, made), strict=True):
-        said = judged_with_history(stream, known, dispersion(past))
+        said = judged(stream, replace(known, phi0=tuple(dispersion(past).tolist())))
         with_history += int(np.isfinite(said.condemned).sum())
         without += int(np.isfinite(judged(stream, QUESTION).condemned).sum())
     return with_history / runs, without / runs
@@ -179,6 +179,20 @@ def confirmed(rate: float, share: float, *, runs: int, seed: int) -> tuple[float
     exposed = np.cumsum(stream.total(CANARY), axis=1)
     took = exposed[np.arange(runs), np.minimum(first, looks - 1).astype(np.int64)]
     return float(took.mean() / needed), float(np.isinf(first).mean())
+
+
+def tolerated(times: float, *, runs: int, seed: int) -> float:
+    """Share of canaries worse than stable, within what is tolerated, that 30 looks of 20,000 requests confirm.
+
+    Args:
+        times: stable's error rate of 0.5 %.
+        runs: how many.
+        seed: of their chance.
+    """
+    chance = np.random.default_rng(seed)
+    stream = draw(chance, runs, rps=20_000.0, share=50.0, stable=0.005, canary=0.005 * times, every=1.0, looks=30)
+    question = Known(relative=RELATIVE, absolute=ABSOLUTE, false_healthy=BETA, prior_rate=0.005)
+    return float(np.isfinite(judged(stream, question).healthy[:, 0]).mean())
 
 
 def turning_bad(rps: float) -> Made:

@@ -63,8 +63,9 @@ def test_bursts_are_not_taken_for_a_regression_where_an_hour_of_history_knows_th
     """The bar is 2 %; here it is the 99.9 % quantile of that, of 40 runs, all with a low dispersion of their pasts."""
     made = promises.bursts()["bursts that last (AR 0.8), 2000/s, 50 %"]
     past, now = (made(np.random.default_rng(seed), 40) for seed in (3, 4))
-    question = Known(relative=0.5, absolute=0.002, phi0=float(np.quantile(dispersion(past), 0.2)), prior_rate=0.01)
-    assert question.phi0 > 5
+    low = float(np.quantile(dispersion(past), 0.2))
+    question = Known(relative=0.5, absolute=0.002, phi0=(low,) * 40, prior_rate=0.01)
+    assert low > 5
     condemned = np.isfinite(judged(now, question).condemned)
     assert condemned.sum() <= stats.binom.ppf(0.999, 40, 0.02)
 

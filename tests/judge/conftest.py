@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, book, interval, learn, observe, start
 from analysis.judge.accounts import STEP_SHARE
-from analysis.judge.book import Asked, Book, Counted
+from analysis.judge.asked import Asked, Counted
+from analysis.judge.book import Book
 from analysis.model import Arm, Counts, Judgement, Look
 
 Array = NDArray[np.float64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,9 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.judge import rates
-from analysis.judge.accounts import CAP, EFFECT_WEIGHTS, EFFECTS, HOT, Wealth, heated, move
+from analysis.judge.accounts import CAP, EFFECT_WEIGHTS, EFFECTS, HOT, Wealth, heated, move, picky
+from analysis.judge.asked import Asked, Counted
+from analysis.judge.book import Book
+from analysis.judge.config import JudgeConfig, MetricConfig
 from analysis.judge.dispersion import Dispersion
 
+CONFIG = JudgeConfig(metrics=(MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.002),))
 LOGS = st.floats(-40, 40)
 WEALTH = st.builds(
     lambda cash, held: Wealth(np.array([cash]), np.array([held])),
@@ -70,6 +75,27 @@ def test_whoever_follows_what_chance_won_wins_nothing_on_average() -> None:
     assert followed.any()
 
 
+def test_a_release_five_times_as_long_as_its_plan_has_half_of_its_cash_left_and_never_none() -> None:
+    """So much moves as if a part of 1/600 were asked for; `exp(-5)` would be 0.007 of it."""
+    wealth = Wealth.fresh(1)
+    start, left = wealth.cash[0], []
+    for _ in range(60_000):
+        wealth = Wealth(*move(wealth.cash, wealth.accounts, 1 / 600))
+        left.append(math.exp(wealth.cash[0] - start))
+    assert left[2_999] == pytest.approx(0.467, abs=0.001)
+    assert left[-1] > 0.2
+    assert math.fsum((math.exp(wealth.cash[0]), *np.exp(wealth.accounts[0]))) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_each_time_that_cash_follows_in_vain_the_next_takes_more() -> None:
+    wealth, asked = Wealth.fresh(1), []
+    for _ in range(5):
+        asked.append(float(picky(wealth.cash)[0]))
+        wealth = wealth.following(np.ones((1, len(EFFECTS)), dtype=bool))
+    assert asked[0] == 0
+    assert all(later > earlier + 0.2 for earlier, later in itertools.pairwise(asked))
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(wealth=WEALTH, factors=st.lists(LOGS, min_size=len(EFFECTS), max_size=len(EFFECTS)), cap=st.floats(0.1, 5))
 def test_a_look_multiplies_every_account_by_its_capped_factor_and_leaves_cash_alone(
@@ -107,6 +133,22 @@ def test_neither_a_first_look_nor_a_raise_moves_the_ratio_of_the_rates() -> None
     after = seen._omega(np.full(runs, 10.0), np.full(runs, 10_000.0))
     assert np.mean(before) == pytest.approx(1.0, abs=0.02)
     assert np.mean(after / before) == pytest.approx(1.0, abs=0.005)
+
+
+def test_an_outage_that_is_over_does_not_hide_what_begins_after_it_as_a_burst() -> None:
+    """Its errors are most of what the ratio of the rates is made of: without the fall a regression lifts phi to 2.1."""
+    chance, runs = np.random.default_rng(4), 50
+    asked = Asked.of(CONFIG, relative=np.full(runs, 0.5), absolute=np.full(runs, 0.002))
+    book, found = Book.fresh(runs), {}
+    for look in range(420):
+        stable = 0.6 if 60 <= look < 120 else 0.001
+        canary = 0.05 if look >= 180 else stable
+        x_s, x_c = chance.binomial(1_000, stable, runs), chance.binomial(1_000, canary, runs)
+        n = np.full(runs, 1_000.0)
+        book = book.compare(Counted(x_s * 1.0, n, x_c * 1.0, n), asked, part=0.0, interval=False)
+        found[look] = float(np.mean(book.phi(asked)))
+    assert found[179] < 1.1
+    assert found[419] < 1.1
 
 
 @pytest.mark.parametrize("requests", [5.0, 200.0])

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from analysis.judge.accounts import CAP, EFFECTS
-from analysis.judge.book import HEALTH_CAP
+from analysis.judge.asked import Asked, Counted
+from analysis.judge.book import EASED, HEALTH_CAP, Book
+from analysis.judge.config import JudgeConfig, MetricConfig
 from analysis.judge.evalue import bound, boundary_point, log_evalue, log_evalue_one_arm, odds_above
 
 Array = NDArray[np.float64]
 
+CONFIG = JudgeConfig(metrics=(MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.002),))
 RATES = st.floats(0.0005, 0.9)
 RELATIVE = st.sampled_from([0.0, 0.1, 0.5, 1.0])
 ABSOLUTE = st.sampled_from([0.0, 0.001, 0.01, 0.1])
@@ -98,6 +101,29 @@ def test_no_evidence_is_expected_anywhere_in_the_null(case: Case) -> None:
             assert expectation(log_e, case, **where) <= 1 + 1e-12
             assert expectation(np.minimum(log_e, cap), case, **where) <= 1 + 1e-12
             assert expectation(np.minimum(log_e / 2.5, cap), case, **where) <= 1 + 1e-12, "tempered by a dispersion"
+
+
+@pytest.mark.parametrize(("rate", "relative", "absolute"), [(0.02, 0.5, 0.15), (0.3, 0.2, 0.15), (0.1, 1.0, 0.05)])
+def test_no_health_is_expected_of_a_canary_at_the_bound_or_beyond_by_a_look_of_many_requests(
+    rate: float, relative: float, absolute: float
+) -> None:
+    """By all outcomes of a look whose factor is eased, because an equal canary would be expected to win more."""
+    n = 70
+    x_s, x_c = (grid.ravel() for grid in np.meshgrid(np.arange(n + 1.0), np.arange(n + 1.0), indexing="ij"))
+    size = np.full(len(x_s), float(n))
+    asked = Asked.of(CONFIG, relative=np.full(len(x_s), relative), absolute=np.full(len(x_s), absolute))
+    book = Book.fresh(len(x_s))
+    book.memory[:] = [1e6 * rate, 1e6, 100.0, 0.0]
+    log_e = book.compare(Counted(x_s, size, x_c, size), asked, part=0.0, interval=False).health
+    for theta_s in (1e-3, rate, 0.5):
+        edge = theta_s * (1 + relative) + absolute
+        for theta_c in (edge, 0.5 * (1 + edge)):
+            chance = stats.binom.pmf(x_s, n, theta_s) * stats.binom.pmf(x_c, n, min(1.0, theta_c))
+            assert chance @ np.exp(log_e) <= 1 + 1e-12
+    equal = stats.binom.pmf(x_s, n, rate) * stats.binom.pmf(x_c, n, rate)
+    unmoved = log_e[(x_s == round(n * rate)) & (x_c == round(n * rate))][0]
+    assert unmoved == pytest.approx(EASED * HEALTH_CAP * np.log(20), rel=0.35), "so it is eased"
+    assert equal @ log_e > 0
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

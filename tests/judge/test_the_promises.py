@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.judge.book import Asked, Book
+from analysis.judge.asked import Asked
+from analysis.judge.book import Book
 from analysis.judge.dispersion import Dispersion
 
 RUNS = 500
@@ -56,6 +57,16 @@ def test_a_release_equal_to_stable_is_not_condemned_and_at_enough_traffic_is_hea
     assert plays.rollbacks == 0
     if rps == 200:
         assert plays.healthy[-1].mean() > 0.95
+
+
+@pytest.mark.parametrize("worse", [1.0, 1.2])
+def test_a_tolerated_canary_is_confirmed_within_thirty_looks_of_thousands_of_requests(sim: Any, worse: float) -> None:
+    """A cap on what one look may win, and none on what it may lose, left 6 of 60 and half of them undecided."""
+    traffic = sim.Traffic(
+        rps=4_000.0, stable=sim.steady(0.005), canary=lambda moment: worse * moment.stable, shares=(50.0,), looks=30
+    )
+    plays = sim.play(traffic, sim.config_of(0.5, 0.002), runs=RUNS, seed=7, history=20)
+    assert plays.healthy[0].mean() > 0.98
 
 
 def drifting(moment: Any) -> Any:

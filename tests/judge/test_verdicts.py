@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, encode, learn, observe
-from analysis.judge.book import Asked, Counted
+from analysis.judge.asked import Asked, Counted
 from analysis.model import Arm, Judgement, Verdict
 
 

@@ -16,7 +16,8 @@ from scipy import stats
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, decode, encode, learn, observe, shares, start
 from analysis.judge.accounts import STEP_SHARE, Wealth
-from analysis.judge.book import Asked, Book
+from analysis.judge.asked import Asked
+from analysis.judge.book import Book
 from analysis.model import Arm, Counts, Look, Verdict
 
 ERRORS = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.002, rate_limit=0.5)
@@ -176,7 +177,7 @@ def test_the_interval_covers_a_constant_difference_at_every_look_together(differ
 
 
 def _counted(table: Any) -> Any:
-    from analysis.judge.book import Counted
+    from analysis.judge.asked import Counted
 
     return Counted.of(table)
 
