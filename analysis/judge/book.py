@@ -195,10 +195,8 @@ class Book:
         room = comparable(a, asked.relative, asked.absolute)
         harm, gaps = factors[:, :effects], factors[:, effects + 2 :]
         cap, step = CAP * config.threshold, HEALTH_CAP * config.health_threshold
-        harm, fine = (
-            np.where(room[:, None], harm, 0.0),
-            np.where(room, _eased(*factors[:, effects : effects + 2].T, step), 0.0),
-        )
+        harm = np.where(room[:, None], harm, 0.0)
+        fine = np.where(room, _eased(factors[:, effects], factors[:, effects + 1], step), 0.0)
         grown, heat = self.harm.look(harm, part=part, log_cap=cap), heated(self.heat, harm, cap)
         hot = heat >= ((HOT * config.threshold + picky(grown.cash)) * phi)[:, None]
         return replace(
