@@ -101,7 +101,7 @@ def test_widening_tolerates_what_pods_differ_by_and_is_off_by_default(sim: Any) 
         release.begins()
         for _ in range(60):
             verdicts[widen] = release.given(with_pods(release, stable=stable, canary=canary)).verdict
-    assert verdicts == {False: Verdict.UNHEALTHY, True: Verdict.UNDECIDED}
+    assert verdicts == {False: Verdict.UNHEALTHY, True: Verdict.HEALTHY}
     assert widened(0.5, 0.0, canary=1, stable=4) == pytest.approx(0.5)
     assert widened(0.5, 0.5, canary=1, stable=4) == pytest.approx(1.5 * math.exp(2.33 * 0.5 * math.sqrt(1.25)) - 1)
 
