@@ -231,13 +231,13 @@ def _drain(release: Release, at: float) -> Step:
 
 def tick(release: Release, event: on.Ticked) -> Step:
     """What time does in every phase, before what it does in this one: retries, the deadline, the last call."""
-    late = release.started and event.at - release.started >= release.policy.last_call
+    late = event.at - release.started >= release.policy.last_call
     # A machine that slept past its last call decides then, and has as much time as whoever takes over.
     began = max(release.resumed, release.outcome.decided if release.outcome else 0.0)
     if late and event.at - began >= LEAST_LIFE and _incomplete(release):
         reason = release.outcome.reason if release.outcome else "the release could not be completed"
         return ask(release, do.Finish, code=ExitCode.ROLLBACK_INCOMPLETE, reason=f"incomplete: {reason}")
-    if release.outcome is None and release.started and event.at - release.started >= release.policy.deadline:
+    if release.started and event.at - release.started >= release.policy.deadline:
         passed = f"the deadline of {release.policy.deadline:.0f} s has passed in {release.phase}"
         after, done = roll_back(release, event.at, ExitCode.DEADLINE, passed)
         if done:

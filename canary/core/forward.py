@@ -349,11 +349,11 @@ def returned(release: Release, at: float) -> Step:
 
 
 def tick_while_promoting(release: Release, event: on.Ticked) -> Step:
-    """A drain ends by time, too, and so does the wait for somebody else to update stable."""
+    """A drain ends by time, too, and so does the wait for somebody else to update stable, unless it is put back."""
     if release.stage is Stage.RETURNING:
         return returned(release, event.at)
     hook = release.policy.hook
-    if release.stage is Stage.UPDATING and hook is not None and event.at - release.since >= hook:
+    if hook is not None and event.at - release.since >= hook:
         reason = f"nobody gave stable the new version within {hook:.0f} s"
         return roll_back(release, event.at, ExitCode.GATE_EXPIRED, reason)
     return release, ()
