@@ -16,7 +16,7 @@ from canary.cli.boundary import Failure
 from canary.cli.case import Nothing, Unknown
 from canary.core.gates import moment
 from canary.core.moves import PROMOTED
-from canary.core.outcome import ExitCode
+from canary.core.outcome import MEANING, ExitCode
 from canary.core.release import FINAL, Policy, Release
 from canary.engine.journal import Journal, JournalError, decode
 from canary.ports import Clock, Journals, PortError
@@ -38,6 +38,7 @@ class Ours:
         does: what the release file says of another one.
         deadline: seconds from `asked` after which it must be over.
         least: seconds that it takes at the very least.
+        job: name of the Job that runs it; empty outside of one.
     """
 
     identity: str
@@ -46,6 +47,7 @@ class Ours:
     does: Literal["wait", "refuse", "supersede"]
     deadline: float
     least: float
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,23 @@ def not_over(journal: Journal, *, asked: float) -> None:
     promoted = journal.release.phase in FINAL and outcome is not None and outcome.code is ExitCode.PROMOTED
     if promoted and asked_of(journal) > asked:
         raise superseded(journal)
+
+
+def not_ended(journal: Journal, *, job: str, asked: float) -> None:
+    """A release whose engine died before its Job knew the end is not begun once more when others came since.
+
+    Args:
+        journal: the route's.
+        job: name of our Job; empty outside of one.
+        asked: when ours was asked for.
+
+    Raises:
+        Over: the journal knows how it ended.
+    """
+    for one in journal.subject.before if journal.subject and job else ():
+        if (one.job, one.asked) == (job, asked):
+            ended = f"with {int(one.code)}: {MEANING[one.code]}"
+            raise Over(f"this Job's release has ended already, {ended}", code=one.code)
 
 
 class Line:
@@ -195,6 +214,7 @@ class Line:
             return None  # whoever resumes refuses it, with the reason
         if journal is None or journal.identity == self._ours.identity:
             return None
+        not_ended(journal, job=self._ours.job, asked=self._ours.asked)
         not_over(journal, asked=self._ours.asked)
         return journal if journal.release.phase not in FINAL else None
 

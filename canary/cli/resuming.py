@@ -13,9 +13,12 @@ from canary.core.release import FINAL
 if TYPE_CHECKING:
     from canary.adapters.kubernetes import KubernetesWorkloads
     from canary.engine.journal import Journal
-    from canary.engine.subject import Subject
+    from canary.engine.subject import Ended, Subject
     from canary.ports import Stored
     from canary.spec import Release
+
+ENDED_KEPT = 10
+"""Ends of Jobs' releases that the route's journal knows; as many as a service's past releases are kept."""
 
 
 def readable(stored: Stored | None) -> Journal | None:
@@ -33,7 +36,7 @@ def readable(stored: Stored | None) -> Journal | None:
 
 
 def resumable(
-    stored: Stored | None, identity: str, *, asked: float, seen: tuple[str, ...] = ()
+    stored: Stored | None, identity: str, *, asked: float, seen: tuple[str, ...] = (), job: str = ""
 ) -> tuple[Stored | None, Journal | None]:
     """The journal to go on with, of this very release. One that has ended is written over: the file is run again.
 
@@ -46,20 +49,21 @@ def resumable(
         identity: of the release file.
         asked: when the release was asked for, seconds since the epoch.
         seen: the holders of the lease that were waited for or taken over from.
+        job: name of our Job; empty outside of one.
 
     Raises:
-        Failure: it is of another release that has not ended, or was asked for later and was promoted; or it cannot be
-            read.
+        Failure: it is of another release that has not ended, or was asked for later and was promoted; or it says that
+            ours ended before that one; or it cannot be read.
     """
-    from canary.cli.queueing import not_over
+    from canary.cli.queueing import not_ended, not_over
 
     journal = readable(stored)
     if journal is None:
         return None, None
+    not_ended(journal, job=job, asked=asked)
     if journal.release.phase in FINAL:
         ours = journal.release.incarnation in seen
         # A watchdog may have finished it meanwhile: the same Job's next pod must not begin it once more.
-        job = own_job(os.environ) or ""
         ours = ours or (bool(job) and journal.subject is not None and journal.subject.job == job)
         if journal.identity != identity:
             not_over(journal, asked=asked)
@@ -109,6 +113,7 @@ def subject_of(
     asked: float = 0.0,
     requester: str = "",
     before: Journal | None = None,
+    over: Stored | None = None,
     replaces: str = "",
     template: str = "",
 ) -> Subject:
@@ -117,7 +122,8 @@ def subject_of(
     Args:
         file: the release file.
         asked, requester: when this process says that it was asked for, and by whom.
-        before: the journal that is gone on with: what it says of these two stands.
+        before: the journal that is gone on with: what it says of these two, and of releases before it, stands.
+        over: the journal that is written over where a release begins; None where none stands.
         replaces: the image that stable had when the release began.
         template: the fingerprint of the template that it had then, where a whole one is released.
     """
@@ -147,4 +153,18 @@ def subject_of(
         job=own_job(os.environ) or "",
         asked=(known.asked if known else 0.0) or asked,
         requester=(known.requester if known else "") or requester,
+        before=known.before if known else ended_before(over),
     )
+
+
+def ended_before(stored: Stored | None) -> tuple[Ended, ...]:
+    """What a release that begins keeps of the one whose journal it writes over, and of those before that."""
+    from canary.engine.subject import Ended
+
+    journal = readable(stored)
+    if journal is None or journal.subject is None:
+        return ()
+    subject, outcome = journal.subject, journal.release.outcome
+    if not subject.job or outcome is None or journal.release.phase not in FINAL:
+        return subject.before
+    return (*subject.before, Ended(job=subject.job, asked=subject.asked, code=outcome.code))[-ENDED_KEPT:]

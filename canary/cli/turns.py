@@ -82,7 +82,7 @@ def our_turn(
 
     def resume(seen: tuple[str, ...]) -> tuple[Stored | None, Journal | None]:
         with given_back(leases, holder):
-            stored, journal = resumable(journals.load(), identity, asked=asked, seen=seen)
+            stored, journal = resumable(journals.load(), identity, asked=asked, seen=seen, job=ours.job)
             if stored is not None and journal is None:
                 not_over_already(api, namespace=file.metadata.namespace)
             return stored, journal
@@ -125,6 +125,7 @@ def asked_for(file: Release, api: Api, *, now: float) -> tuple[float, str]:
 
 def ours_of(file: Release, identity: str, *, asked: float) -> Ours:
     """The release of a file, as it waits for its turn."""
+    from canary.adapters.kubernetes.own_job import own_job
     from canary.spec.plan import steps_of
 
     spec = file.spec
@@ -136,6 +137,7 @@ def ours_of(file: Release, identity: str, *, asked: float) -> Ours:
         does=spec.on_concurrent,
         deadline=spec.deadline,
         least=spec.bake.min + sum(step.hold_min for step in steps_of(spec.strategy)),
+        job=own_job(os.environ),
     )
 
 

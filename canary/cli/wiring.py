@@ -115,6 +115,7 @@ def wired(
             asked=turn.asked,
             requester=turn.requester,
             before=journal,
+            over=stored,
             replaces=image_before(journal, workloads),
             template=template_before(file, journal, workloads),
         ),

@@ -242,7 +242,7 @@ def tick(release: Release, event: on.Ticked) -> Step:
         after, done = roll_back(release, event.at, ExitCode.DEADLINE, passed)
         if done:
             return after, done
-    if release.retry_at is not None and event.at >= release.retry_at and release.pending is not None:
+    if release.retry_at is not None and event.at >= release.retry_at:
         return ask_again(release, event.at)
     return release, ()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from canary.core.outcome import ExitCode
+
 
 class Workload(BaseModel):
     """The workload that is released.
@@ -27,6 +29,22 @@ class Workload(BaseModel):
     template_before: str = ""
 
 
+class Ended(BaseModel):
+    """A release that ended on this route: its Job may not know it, if its engine died before it could say so there.
+
+    Attributes:
+        job: name of the Job that ran it.
+        asked: when it was asked for, seconds since the epoch: a Job of the same name may be made again.
+        code: the exit code that it ended with.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    job: str
+    asked: float
+    code: ExitCode
+
+
 class Subject(BaseModel):
     """What a release is about.
 
@@ -40,6 +58,7 @@ class Subject(BaseModel):
         job: name of the Job that runs it; empty outside of one.
         asked: when the release was asked for, seconds since the epoch: the later one may supersede; 0 where unknown.
         requester: who asked for the release; empty where nobody can tell, or nobody needs to.
+        before: the releases of Jobs that ended on this route before this one began, newest last.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,3 +75,4 @@ class Subject(BaseModel):
     job: str = ""
     asked: float = 0.0
     requester: str = ""
+    before: tuple[Ended, ...] = ()

@@ -16,7 +16,7 @@ from canary.cli.resuming import resumable
 from canary.core.outcome import ExitCode, Outcome
 from canary.core.release import Phase, Policy, Release, Stage, StepPolicy
 from canary.engine.journal import Journal, encode
-from canary.engine.subject import Subject
+from canary.engine.subject import Ended, Subject
 from canary.ports import Unavailable
 
 POLICY = Policy(
@@ -42,10 +42,11 @@ class Route:
         self.put_down: list[str] = []
         self.later: list[tuple[float, Callable[[], None]]] = []
 
-    def journal(self, name: str, *, asked: float = START, **release: Any) -> None:
+    def journal(self, name: str, *, asked: float = START, before: tuple[Ended, ...] = (), **release: Any) -> None:
         subject = Subject(
-            name=name, namespace="shop", route="r", stable="s", canary="c", stable_port=1, canary_port=1, asked=asked
-        )
+            name=name, namespace="shop", route="r", stable="s", canary="c", stable_port=1, canary_port=1, asked=asked,
+            before=before,
+        )  # fmt: skip
         given = {"uid": name, "incarnation": "i", "policy": POLICY, "phase": Phase.JUDGING, "step": 0, **release}
         self.journals.overwrite(encode(Journal(release=Release(**given), identity=name, subject=subject)))
 
@@ -59,8 +60,10 @@ class Route:
         for _, do in due:
             do()
 
-    def line(self, does: str, *, name: str = "ours", asked: float = START + 5, deadline: float = 600.0) -> Line:
-        ours: Any = Ours(identity=name, name=name, asked=asked, does=does, deadline=deadline, least=20.0)  # type: ignore[arg-type]
+    def line(
+        self, does: str, *, name: str = "ours", asked: float = START + 5, deadline: float = 600.0, job: str = ""
+    ) -> Line:
+        ours: Any = Ours(identity=name, name=name, asked=asked, does=does, deadline=deadline, least=20.0, job=job)  # type: ignore[arg-type]
         return Line(
             ours,
             journals=self.journals,
@@ -137,6 +140,16 @@ def test_of_two_that_come_at_once_the_later_supersedes_and_the_earlier_gives_up(
         else:
             route.begin(line)
             assert route.put_down == ["ours"]
+
+
+@pytest.mark.parametrize("does", ["wait", "supersede"])
+def test_whose_release_ended_before_the_one_under_way_waits_for_nothing(does: str) -> None:
+    route = Route()
+    over = Ended(job="a-job", asked=START + 5, code=ExitCode.REJECTED)
+    route.journal("theirs", before=(over,))
+    with pytest.raises(Over, match="ended already, with 11") as failed:
+        route.begin(route.line(does, job="a-job"))
+    assert (failed.value.code, route.told, route.put_down) == (ExitCode.REJECTED, [], [])
 
 
 PROMOTED = {

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from canary.adapters.memory import MemoryJournals, MemoryLeases, World
 from canary.cli.boundary import Failure
-from canary.cli.resuming import readable, resumable
+from canary.cli.queueing import Over
+from canary.cli.resuming import ENDED_KEPT, ended_before, readable, resumable
 from canary.cli.taking import given_back, same_release
 from canary.core.outcome import ExitCode, Outcome
 from canary.core.release import Phase, Policy, Release, StepPolicy
 from canary.engine.journal import VERSION, Journal, JournalError, JournalTooNew, decode, encode
+from canary.engine.subject import Subject
 from canary.ports import Stored
 
 POLICY = Policy(
@@ -93,6 +95,41 @@ def test_the_end_is_told_to_whoever_waited_for_it_and_to_nobody_else() -> None:
     assert resumable(ended, "mine", asked=1.0, seen=("i7",))[1] is None
     assert resumable(ended, "mine", asked=1.0)[1] is None
     assert resumable(ended, "another", asked=1.0, seen=("i1",))[1] is None
+
+
+def of_a_job(name: str, *, ended: bool, before: Stored | None = None) -> Stored:
+    """The journal of a Job's release that was asked for at 5, begun over another one's."""
+    subject = Subject(
+        name=name, namespace="shop", route="r", stable="s", canary="c", stable_port=1, canary_port=1, job=name,
+        asked=5.0, before=ended_before(before),
+    )  # fmt: skip
+    return stored(encode(a_journal(ended=ended, identity=name).model_copy(update={"subject": subject})))
+
+
+@pytest.mark.parametrize("later", [True, False], ids=["under way", "ended"])
+def test_a_job_that_does_not_know_its_releases_end_learns_it_also_when_another_came_since(later: bool) -> None:
+    first = of_a_job("one", ended=True)
+    second = of_a_job("two", ended=not later, before=first)
+    with pytest.raises(Over, match="this Job's release has ended already, with 10: rolled back by the judge") as raised:
+        resumable(second, "one", asked=5.0, job="one")
+    assert raised.value.code is ExitCode.JUDGED_BAD
+    third = of_a_job("three", ended=True, before=of_a_job("two", ended=True, before=first))
+    for job in ("one", "two"):
+        with pytest.raises(Over):
+            resumable(third, job, asked=5.0, job=job)
+    for asked, job in ((6.0, "one"), (5.0, "four"), (5.0, "")):
+        assert resumable(third, "one", asked=asked, job=job) == (third, None), "made anew, or nobody's"
+
+
+def test_as_many_ends_are_kept_as_past_releases_and_only_of_jobs() -> None:
+    found: Stored | None = None
+    for number in range(ENDED_KEPT + 3):
+        found = of_a_job(f"job-{number}", ended=True, before=found)
+    assert [one.job for one in ended_before(found)] == [f"job-{number}" for number in range(3, ENDED_KEPT + 3)]
+    by_hand = of_a_job("", ended=True, before=of_a_job("one", ended=True))
+    assert [one.job for one in ended_before(by_hand)] == ["one"]
+    assert ended_before(of_a_job("one", ended=False)) == ()
+    assert ended_before(None) == ended_before(stored(encode(a_journal(ended=True)))) == ()
 
 
 def test_another_release_under_way_is_left_alone_and_the_lease_given_back() -> None:

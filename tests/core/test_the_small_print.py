@@ -12,7 +12,7 @@ from canary.core import effects as do
 from canary.core import events as on
 from canary.core.machine import advance
 from canary.core.release import Release
-from tests.core.rows import GATED, NOW, TICK, UNREADY, P, S, at, follows, looked
+from tests.core.rows import BACK, GATED, NOW, TICK, UNREADY, P, S, at, follows, looked, policy
 
 
 @pytest.mark.parametrize(("first", "who"), [(True, "the first version"), (False, "the canary")])
@@ -65,3 +65,31 @@ def test_at_a_gate_before_the_first_step_a_restart_misses_no_look() -> None:
 
 def test_a_release_that_has_not_begun_has_no_deadline() -> None:
     follows((at(P.PENDING, started=0.0), TICK, "PENDING/none: -"))
+
+
+def test_past_the_deadline_what_failed_on_the_way_back_is_tried_again() -> None:
+    late = policy(deadline=10.0)
+    release = at(P.ROLLING_BACK, S.WRITING, "lower", policy=late, outcome=BACK, retry_at=NOW)
+    follows((release, TICK, "ROLLING_BACK/writing: lower-share"))
+    follows((replace(release, retry_at=NOW + 0.1), TICK, "ROLLING_BACK/writing: -"))
+    told = at(P.PROMOTING, S.RETURNING, "lower", policy=late, step=2, retry_at=NOW)
+    told, _ = advance(told, TICK)
+    follows((replace(told, retry_at=NOW), TICK, "PROMOTING/returning: lower-share"))
+
+
+@pytest.mark.parametrize(
+    ("pending", "gone", "stable", "asked"),
+    [
+        ("lower", True, 1, "lower-share"),
+        ("lower", True, 0, "-"),
+        ("lower", False, 1, "-"),
+        ("detach", True, 1, "-"),
+        ("detach", False, 1, "-"),
+    ],
+)
+def test_only_a_lowering_that_was_held_goes_out_when_somebody_is_there_to_take_it(
+    pending: str, gone: bool, stable: int, asked: str
+) -> None:
+    release = at(P.ROLLING_BACK, S.WRITING, pending, outcome=BACK, stable_gone=gone)
+    counted = on.CapacityChanged(at=NOW, stable=stable, canary=3)
+    follows((release, counted, f"ROLLING_BACK/writing: {asked}"))

@@ -15,12 +15,13 @@ import strategies as cut
 from analysis import judge
 from analysis.judge import JudgeConfig, MetricConfig
 from analysis.model import Arm, Counts, Look, Pod
+from canary.cli.resuming import ENDED_KEPT
 from canary.core import effects as do
 from canary.core.outcome import ExitCode, Outcome
 from canary.core.release import Phase, Policy, Release, StepPolicy
 from canary.core.settling import KEPT_LOOKS, Settling
 from canary.engine.journal import LEFTOVERS, LIMIT, SENTENCE, Journal, JournalError, decode, encode
-from canary.engine.subject import Subject, Workload
+from canary.engine.subject import Ended, Subject, Workload
 
 NAME = "n" * 63
 RULES, METRICS, BOUNDS, PODS, STEPS = 16, 16, 20, 100, 100
@@ -96,6 +97,7 @@ def a_journal(release: Release, *, evidence: dict[str, object], window: int = 12
     subject = Subject(
         name=NAME, namespace=NAME, route=NAME * 4, stable=NAME, canary=NAME, stable_port=65535, canary_port=65535,
         workload=Workload(name=NAME * 4, container=NAME, image=image), job=NAME,
+        before=tuple(Ended(job=NAME, asked=1_800_000_000.0, code=ExitCode.JUDGED_BAD) for _ in range(ENDED_KEPT)),
     )  # fmt: skip
     return Journal(
         release=release, identity="i" * 64, subject=subject, surgery=the_weights(), judge=evidence,

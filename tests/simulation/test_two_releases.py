@@ -15,6 +15,8 @@ FOUND = {
     "the same, of a Job whose other pod was well": 74,
     "a pod that waited until its deadline ended its Job, which had just been promoted by the other": 1676,
     "a pod that slept before it took the lease began its release once more": 78,
+    "a release whose engine died before its Job knew the end was begun once more after another one": 320,
+    "a pod that slept past its own deadline was told so, and counted as superseded": 1649,
 }
 SEEDS, SOAKED = 24, 2_000
 

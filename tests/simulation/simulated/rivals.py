@@ -17,7 +17,7 @@ from canary.cli.aborting import World as Bystander
 from canary.cli.aborting import supersede
 from canary.cli.boundary import Failure
 from canary.cli.queueing import POLL, Line, Ours, Over
-from canary.cli.resuming import resumable
+from canary.cli.resuming import ended_before, resumable
 from canary.cli.taking import given_back
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Policy, Release
@@ -48,7 +48,7 @@ class Rival:
         asked: the same on the server's clock.
         recorded: the end that stands on its Job; None while none does.
         told: it was its engine that said so, and not a pod that could not begin.
-        put_aside: one of its pods was told that a newer release came before it, or that its own was over.
+        put_aside: one of its pods was told that a newer release came before it, or that its own was over by that.
         codes: of its processes.
         begun: how often it was begun from nothing.
         ended: its journal said its end.
@@ -77,7 +77,7 @@ class Contender(Process):
 
     def __init__(self, sim: Rivals, number: int, rival: Rival) -> None:
         self.rival, self.identity = rival, rival.name
-        self.subject = SUBJECT.model_copy(update={"name": rival.name, "asked": rival.asked})
+        self.subject = SUBJECT.model_copy(update={"name": rival.name, "job": rival.name, "asked": rival.asked})
         super().__init__(sim, number)
         self._seen: dict[str, None] = {}
         policy = sim.scenario.policy
@@ -89,6 +89,7 @@ class Contender(Process):
                 does=rival.does,
                 deadline=policy.deadline,
                 least=policy.bake_min + sum(step.hold_min for step in policy.steps),
+                job=rival.name,
             ),
             journals=sim.journals,
             clock=sim.clock,
@@ -105,7 +106,8 @@ class Contender(Process):
             taken = self._line.turn(self._take, self._resume)
         except Failure as failure:
             self.sim.log(f"{self.name} ({self.rival.name}): {failure}")
-            self.rival.put_aside |= isinstance(failure, Over)
+            over = isinstance(failure, Over) and failure.code is ExitCode.HELD_BY_ANOTHER
+            self.rival.put_aside |= over
             self.sim.fails(self, failure.code)
             self._give_up(failure.code)
             return
@@ -121,6 +123,7 @@ class Contender(Process):
             return
         if journal is None:
             self.sim.begins(self, stored)
+            self.subject = self.subject.model_copy(update={"before": ended_before(stored)})
         policy = self._line.shortened(self.sim.scenario.policy)
         fresh = Release(uid=self.rival.name, incarnation=self.name, policy=policy)
         self._begin(journal.release if journal else fresh, stored, journal, now)
@@ -157,7 +160,7 @@ class Contender(Process):
         if journal is not None and journal.identity == self.identity and journal.release.phase in FINAL:
             return stored, journal  # in its journal stands our own Job
         with given_back(self.sim.leases, self.name):
-            found = resumable(stored, self.identity, asked=self.rival.asked, seen=seen)
+            found = resumable(stored, self.identity, asked=self.rival.asked, seen=seen, job=self.rival.name)
             if self.rival.recorded is not None:
                 raise Over("this Job's release has ended already", code=self.rival.recorded)
             return found
@@ -277,8 +280,8 @@ class Rivals(Simulation):
         rival.begun += 1
         if rival.recorded is not None:
             self.complain(f"{rival.name} is released once more")
-        if rival.ended is not None:  # its engine was killed before it could tell the Job, and another was begun since
-            rival.ended, self.ledgers[rival.name] = None, self._a_ledger()
+        if rival.ended is not None:  # also where its engine was killed before it could tell the Job
+            self.complain(f"{rival.name} ended {rival.ended!r}, and is begun once more")
         if rival is self.rivals[0] and self.rivals[1].ended is ExitCode.PROMOTED:
             self.complain("the older release is begun after the newer one was promoted")
         self.ledger, self.records = self.ledger_of(process), MemoryRecords(self.world)
