@@ -157,15 +157,18 @@ class Deployments(_Played):
     def __init__(self, place: Place) -> None:
         self.failing: set[str] = set()
         self._place, self._written = place, dict[str, Any]()
+        self._slices = dict[tuple[str, str], int]()
         super().__init__()
 
     def turn(self) -> None:
-        deployments = self._place.list("deployments")
+        deployments, services = self._place.list("deployments"), self._place.list("services")
         for deployment in deployments:
             self._status(deployment)
-        for service in self._place.list("services"):
+        for service in services:
             if service["spec"].get("selector"):
                 self._endpoints(service, deployments)
+        for name in {name for name, _ in self._slices} - {service["metadata"]["name"] for service in services}:
+            self._leave(name)
 
     def _status(self, deployment: Any) -> None:
         name, template = deployment["metadata"]["name"], deployment["spec"]["template"]
@@ -207,11 +210,17 @@ class Deployments(_Played):
             for each in deployments
             if selector.items() <= each["spec"]["template"]["metadata"]["labels"].items()
         )
-        key = f"slice {service['metadata']['uid']}"
-        if self._written.get(key) == ready:
+        key = (service["metadata"]["name"], service["metadata"]["uid"])
+        if self._slices.get(key) == ready:
             return
         put_endpoints(self._place, service, ready)
-        self._written[key] = ready
+        self._slices[key] = ready
+
+    def _leave(self, service: str) -> None:
+        """A Service is gone, and nobody may be there to collect what belonged to it."""
+        status, answer = self._place.call("DELETE", self._place.path("endpointslices", f"{service}-1"), None)
+        assert status < 300 or status == 404, answer
+        self._slices = {key: ready for key, ready in self._slices.items() if key[0] != service}
 
 
 def put_endpoints(place: Place, service: Any, ready: int) -> None:
