@@ -93,3 +93,18 @@ def test_only_a_lowering_that_was_held_goes_out_when_somebody_is_there_to_take_i
     release = at(P.ROLLING_BACK, S.WRITING, pending, outcome=BACK, stable_gone=gone)
     counted = on.CapacityChanged(at=NOW, stable=stable, canary=3)
     follows((release, counted, f"ROLLING_BACK/writing: {asked}"))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({}, ""),
+        ({"trouble": "pod x: OOMKilled"}, ": pod x: OOMKilled"),
+        ({"missing": "pod y: ErrImagePull"}, ": pod y: ErrImagePull"),
+        ({"trouble": "pod x: OOMKilled", "missing": "pod y: ErrImagePull"}, ": pod y: ErrImagePull"),
+    ],
+)
+def test_why_the_canary_has_no_endpoints_is_said_where_it_is_known(said: dict[str, str], why: str) -> None:
+    after, _ = advance(at(P.JUDGING), on.CapacityChanged(at=NOW, stable=3, canary=0, **said))
+    assert after.outcome is not None
+    assert after.outcome.reason == f"the canary has no ready endpoints left{why}"
