@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -10,8 +9,6 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from canary.core import gates
 from canary.core.release import Approvers, Phase, Policy, Release, StepPolicy
@@ -365,30 +362,3 @@ def test_people_are_told_what_waits_for_whom_until_when_and_how() -> None:
     assert "waits for bob or group oncall before 50 %" in gates.waiting(listed)
     assert "before the promotion" in gates.waiting(release(step=2))
     assert "before the bake" in gates.waiting(release(step=1))
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-KEYS = st.sampled_from(["state", "nonce", "step", "image", "release", *gates.DECIDED, "requests", "approvers", "note"])
-TEXTS = st.sampled_from(
-    ["pending", "approved", "rejected", "closed", record()["nonce"], "r1", "[" * 5000, "[{}]", "1", "{}"]
-)
-
-
-JUNK = st.dictionaries(KEYS, TEXTS | ANYTHING, max_size=9)
-
-
-@given(JUNK | JUNK.map(lambda junk: {**record(), "state": "approved", **junk}) | ANYTHING, ANYTHING)
-@settings(max_examples=300, deadline=None, derandomize=True)
-def test_whatever_stands_in_the_object_is_read_without_an_error(data: Any, metadata: Any) -> None:
-    found = {"data": data, "metadata": metadata}
-    answer = gates.answer(found, record())
-    assert answer is None or answer.void or answer.by
-    gates.requests_of(found, release="r1")
-    gates.opening(found, record())
-    gates.closing(found, "r1", "over")
-    with contextlib.suppress(gates.NoGate, gates.Decided):
-        gates.decision(found, approved=True, person=ANN, at=LATER, reason="")
