@@ -64,7 +64,7 @@ def test_at_a_gate_before_the_first_step_a_restart_misses_no_look() -> None:
 
 
 def test_a_release_that_has_not_begun_has_no_deadline() -> None:
-    follows((at(P.PENDING, started=0.0), TICK, "PENDING/none: -"))
+    follows((at(P.PENDING, started=0.0, policy=policy(deadline=10.0)), TICK, "PENDING/none: -"))
 
 
 def test_past_the_deadline_what_failed_on_the_way_back_is_tried_again() -> None:
