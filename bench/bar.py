@@ -40,7 +40,7 @@ class Figure:
 def show(figure: Figure) -> str:
     """The figure in one line."""
     low, middle, high = min(figure.values), statistics.median(figure.values), max(figure.values)
-    line = f"{figure.name:<78} min {low:8.1f}  median {middle:8.1f}  max {high:8.1f}  of {len(figure.values)}"
+    line = f"{figure.name:<78} min {low:9.2f}  median {middle:9.2f}  max {high:9.2f}  of {len(figure.values)}"
     if figure.bar is None:
         return line
     which = "max" if figure.worst else "median"
