@@ -15,9 +15,10 @@ from analysis.judge.asked import Asked, Counted
 from analysis.judge.config import JudgeConfig
 from analysis.judge.explain import HARM_HINT
 from analysis.judge.flow import Flow
+from analysis.judge.once import once
 from analysis.judge.past import Past, history_of, phi0_of
 from analysis.judge.state import JudgeState, add_latency, learn_histograms
-from analysis.judge.tests import Test, levels
+from analysis.judge.tests import Test, counts_of, levels
 from analysis.judge.verdict import judgement_of
 from analysis.model import Arm, Judgement, Look, Verdict
 
@@ -173,17 +174,22 @@ def _recorded(state: JudgeState) -> Array:
 
 
 def _asked(config: JudgeConfig, state: JudgeState) -> Asked:
-    relative = np.array([_relative(state, test) for test in state.tests])
-    absolute = np.array([test.absolute for test in state.tests])
-    phi0 = np.array([phi0_of(config, state.past, test.metric) for test in state.tests])
-    ratio = np.array([test.ratio for test in state.tests])
-    known = [state.past.metrics.get(test.metric) if not test.bound else None for test in state.tests]
+    return _asked_of(config, state.tests, state.past, state.widening)
+
+
+@once
+def _asked_of(config: JudgeConfig, tests: tuple[Test, ...], past: Past, widening: Mapping[str, float]) -> Asked:
+    relative = np.array([_relative(widening, test) for test in tests])
+    absolute = np.array([test.absolute for test in tests])
+    phi0 = np.array([phi0_of(config, past, test.metric) for test in tests])
+    ratio = np.array([test.ratio for test in tests])
+    known = [past.metrics.get(test.metric) if not test.bound else None for test in tests]
     priors = [one.rate if one else None for one in known]
     return Asked.of(config, relative=relative, absolute=absolute, phi0=phi0, ratio=ratio, priors=priors)
 
 
-def _relative(state: JudgeState, test: Test) -> float:
-    wider = state.widening.get(test.metric, 1.0)
+def _relative(widening: Mapping[str, float], test: Test) -> float:
+    wider = widening.get(test.metric, 1.0)
     return (1.0 + test.relative) * wider - 1.0 if wider > 1.0 else test.relative
 
 
@@ -225,5 +231,4 @@ def _replaced(state: JudgeState) -> None:
 
 
 def _counted(state: JudgeState, look: Look) -> Counted:
-    rows = [(*test.counts(look, Arm.STABLE), *test.counts(look, Arm.CANARY)) for test in state.tests]
-    return Counted.of(np.array(rows, dtype=float).reshape(len(rows), 4))
+    return Counted.of(np.array(counts_of(state.tests, look), dtype=float).reshape(len(state.tests), 4))

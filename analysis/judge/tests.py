@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.classical import FixedTest
 from analysis.judge.config import PARTS, JudgeConfig, MetricConfig
+from analysis.judge.once import once
 from analysis.judge.slower import partner
 from analysis.model import Arm, Counts, Look
 
@@ -109,6 +110,39 @@ def bad_of(counts: Counts | None, bound: float) -> tuple[int, int]:
         return counts.bad, counts.total
     within = _within(counts.buckets, bound)
     return (0, 0) if within is None else (counts.total - within, counts.total)
+
+
+def counts_of(tests: Sequence[Test], look: Look) -> list[tuple[int, int, int, int]]:
+    """(bad, total) of stable and of the canary in a look, for each test: as `Test.counts` gives them, faster."""
+    found, metric = [], None
+    stable = canary = _UNSEEN
+    for test in tests:
+        if test.metric != metric:
+            metric = test.metric
+            arms = look.counts.get(metric, {})
+            stable, canary = (_Arm(arms.get(arm)) for arm in (Arm.STABLE, Arm.CANARY))
+        found.append((*stable.bad_of(test.base or test.bound), *canary.bad_of(test.bound)))
+    return found
+
+
+class _Arm:
+    """Counts of one arm, whose buckets are looked up by the very bound before they are searched."""
+
+    __slots__ = ("_buckets", "_counts")
+
+    def __init__(self, counts: Counts | None) -> None:
+        self._counts = counts
+        self._buckets = dict(counts.buckets) if counts else {}
+
+    def bad_of(self, bound: float) -> tuple[int, int]:
+        counts = self._counts
+        within = self._buckets.get(bound) if bound else None
+        if counts is None or within is None:
+            return bad_of(counts, bound)
+        return counts.total - within, counts.total
+
+
+_UNSEEN = _Arm(None)
 
 
 def _within(buckets: tuple[tuple[float, int], ...], bound: float) -> int | None:
@@ -240,6 +274,7 @@ def limits_of(metric: MetricConfig, histogram: Mapping[float, int]) -> tuple[Lim
     return tuple(replace(limit, weight=part / len(found)) for limit in found)
 
 
+@once
 def normaliser(config: JudgeConfig) -> float:
     """What all weights are divided by, so that they sum to 1 whether or not every test exists yet."""
     parts = [metric.part for metric in config.metrics if not metric.dry_run]

@@ -15,15 +15,16 @@ from analysis.judge.absence import absence_of
 from analysis.judge.asked import Asked
 from analysis.judge.book import upper_end
 from analysis.judge.config import JudgeConfig
-from analysis.judge.evalue import bound, comparable
+from analysis.judge.evalue import Mask, bound, comparable
 from analysis.judge.explain import HARM_HINT, Bars, limit_finding, overall
 from analysis.judge.holds import both_worse, hung, no_data, pod_outlier, share_finding, starved
+from analysis.judge.once import once
 from analysis.judge.pods import outlier
 from analysis.judge.power import detectable_rates
 from analysis.judge.rates import PRIOR_REQUESTS
 from analysis.judge.resting import basis_of, resting, spreads_of
 from analysis.judge.state import JudgeState
-from analysis.judge.tests import levels, normaliser
+from analysis.judge.tests import Test, levels, normaliser
 from analysis.judge.told import Rows
 from analysis.model import Arm, Finding, Judgement, Verdict
 
@@ -66,7 +67,7 @@ def judgement_of(
         left_out: metrics that this look said nothing of, because it is too early for them.
     """
     whole = normaliser(config)
-    weights = np.array([0.0 if test.dry_run else test.weight for test in state.tests]) / whole
+    weights = _weights(config, state.tests)
     limited, over = _limit_findings(config, state, whole)
     beside = classical.word_of(
         config.classical,
@@ -79,7 +80,7 @@ def judgement_of(
     )
     pairs = [*zip(weights.tolist(), harm.tolist(), strict=True), *over, *beside.pairs]
     combined = _combined(pairs)
-    seen = _visible(config, state, asked, a=a, phi=phi, weights=weights)
+    seen = _visible(config, state, asked, a=a, phi=phi)
     spreads = spreads_of(state, asked)
     basis = basis_of(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
     tolerated = _tolerated(state, asked, a)
@@ -150,6 +151,20 @@ def judgement_of(
     )
 
 
+@once
+def _weights(config: JudgeConfig, tests: tuple[Test, ...]) -> Array:
+    """Parts of the one alpha; all of them sum to 1 at most."""
+    return np.array([0.0 if test.dry_run else test.weight for test in tests]) / normaliser(config)
+
+
+@once
+def _levels(config: JudgeConfig, tests: tuple[Test, ...]) -> Array:
+    """Evidence by which each test alone condemns."""
+    weights = _weights(config, tests)
+    levels: Array = config.threshold - np.log(np.where(weights > 0, weights, 1.0))
+    return levels
+
+
 def _outliers(
     config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array, pairs: list[tuple[float, float]]
 ) -> list[Finding]:
@@ -175,9 +190,7 @@ def _guilt(finding: Finding) -> tuple[bool, float]:
     return finding.verdict is Verdict.UNHEALTHY, round(finding.numbers.get("share_of_evidence", float("-inf")), 6)
 
 
-def _visible(
-    config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array, weights: Array
-) -> tuple[float, ...]:
+def _visible(config: JudgeConfig, state: JudgeState, asked: Asked, *, a: Array, phi: Array) -> tuple[float, ...]:
     """What this step's requests would have shown, per test; in a bake, against stable as if it were known exactly."""
     if not len(a):
         return ()
@@ -186,8 +199,7 @@ def _visible(
     rate = (x_s + PRIOR_REQUESTS * a) / (n_s + PRIOR_REQUESTS)
     if state.baking:
         rate, n_s = state.book.frozen, np.full(len(a), EXACTLY)
-    levels = config.threshold - np.log(np.where(weights > 0, weights, 1.0))
-    questions = np.array((rate, n_s, n_c, phi, asked.relative, asked.absolute, levels))
+    questions = np.array((rate, n_s, n_c, phi, asked.relative, asked.absolute, _levels(config, state.tests)))
     questions[:4] = _rounded(questions[:4])
     return _remembered(questions.tobytes())
 
@@ -308,6 +320,7 @@ def _all_healthy(
     return (bool(deciding) or beside.any) and all(deciding) and all(limits)
 
 
+@once
 def _least(config: JudgeConfig) -> dict[str, int]:
     return {metric.name: metric.min_requests for metric in config.metrics}
 
@@ -322,17 +335,38 @@ def _may_proceed(
     config: JudgeConfig, state: JudgeState, asked: Asked, tolerated: Array, beside: classical.Word
 ) -> bool:
     """Whether an undecided step may go on at its maximum hold: every guard of the promise to users holds."""
-    optional = {metric.name for metric in config.metrics if metric.no_data == PASS}
-    unseen = [test.metric in optional and not state.book.step[row, 3] for row, test in enumerate(state.tests)]
-    counted = np.array([not test.dry_run for test in state.tests], dtype=bool) & ~np.array(unseen, dtype=bool)
-    compared = {test.metric for test in state.tests} | optional
-    if any(m.name not in compared and not m.dry_run for m in config.metrics):
+    counted, needed = _guarded(config, state.tests)
+    if not needed:
         return False
+    x_c, n_c = state.book.step[:, 2], state.book.step[:, 3]
+    counted = counted & ~(_optional(config, state.tests) & (n_c == 0))
     if not counted.any():
         return beside.any
+    n = np.maximum(n_c, 1.0)
+    passes = (n_c >= _fewest(config, state.tests)) & (x_c / n <= tolerated)
+    if not passes[counted].all():
+        return False
+    excluded = upper_end(x_c, n, z=ONE_SIDED) <= _step_bound(state, asked, tolerated)
+    return bool(excluded[counted].all())
+
+
+@once
+def _optional(config: JudgeConfig, tests: tuple[Test, ...]) -> Mask:
+    """Tests of metrics that are no part of a step in which nothing of them is seen."""
+    optional = {metric.name for metric in config.metrics if metric.no_data == PASS}
+    return np.array([test.metric in optional for test in tests], dtype=bool)
+
+
+@once
+def _fewest(config: JudgeConfig, tests: tuple[Test, ...]) -> Array:
+    """Canary requests in a step that each test must have seen."""
     least = _least(config)
-    x_c, n_c = state.book.step[:, 2], state.book.step[:, 3]
-    enough = n_c >= np.array([max(1, least[test.metric]) for test in state.tests])
-    n, excluded = np.maximum(n_c, 1.0), _step_bound(state, asked, tolerated)
-    passes = enough & (x_c / n <= tolerated) & (upper_end(x_c, n, z=ONE_SIDED) <= excluded)
-    return bool(passes[counted].all())
+    return np.array([max(1, least[test.metric]) for test in tests], dtype=float)
+
+
+@once
+def _guarded(config: JudgeConfig, tests: tuple[Test, ...]) -> tuple[Mask, bool]:
+    """Which tests decide, and whether each metric that decides has one, or needs none."""
+    known = {test.metric for test in tests} | {metric.name for metric in config.metrics if metric.no_data == PASS}
+    every = all(metric.name in known or metric.dry_run for metric in config.metrics)
+    return np.array([not test.dry_run for test in tests], dtype=bool), every
