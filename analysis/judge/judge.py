@@ -129,7 +129,7 @@ def observe(
     else:
         state.book = state.book.compare(counts, asked, part=part, known=(a, phi))
     if early:
-        state.book = replace(state.book, health=before.health, health_before=before.health_before)
+        state.book = state.book.changed(health=before.health, health_before=before.health_before)
     if left:
         waits = np.array([test.metric in left for test in state.tests], dtype=bool)
         state.book = replace(state.book, quiet=np.where(waits, before.quiet, state.book.quiet))
