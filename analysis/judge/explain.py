@@ -20,7 +20,7 @@ RISEN = ("risen_looks", "risen_stable_bad", "risen_stable_total", "risen_canary_
 """Names of what a finding says of the looks in which evidence has risen."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Numbers:
     """What one test's verdict and sentence are made of.
 
@@ -75,7 +75,7 @@ def name_of(test: Test) -> str:
     return test.metric if not test.bound else f"{test.metric} over {words.time(test.bound)}"
 
 
-def verdict_of(numbers: Numbers, bars: Bars, *, share: float) -> tuple[Verdict, str]:
+def verdict_of(numbers: Numbers, bars: Bars, share: float) -> tuple[Verdict, str]:
     """One test's verdict and its code.
 
     Args:

@@ -6,9 +6,9 @@ is made later is made of values that nothing changes any more, so that it is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from analysis.judge import words
 from analysis.judge.book import Array, Book
@@ -22,11 +22,11 @@ from analysis.model import Finding, Verdict
 class LaterNumbers(Mapping[str, float]):
     """Numbers of which some are known at once; all are made when another one is asked for, or which there are."""
 
-    __slots__ = ("_known", "_make", "_whole")
+    __slots__ = ("_known", "_row", "_rows", "_whole", "made_of")
 
-    def __init__(self, known: Mapping[str, float], make: Callable[[], Mapping[str, float]]) -> None:
-        """With the numbers known at once, and what makes all of them."""
-        self._known, self._make = known, make
+    def __init__(self, rows: Rows, row: int, made_of: Numbers, known: Mapping[str, float]) -> None:
+        """With the numbers known at once, and what all of them are made of."""
+        self._rows, self._row, self.made_of, self._known = rows, row, made_of, known
         self._whole: Mapping[str, float] | None = None
 
     def __getitem__(self, name: str) -> float:
@@ -43,31 +43,37 @@ class LaterNumbers(Mapping[str, float]):
 
     def _all(self) -> Mapping[str, float]:
         if self._whole is None:
-            self._whole = self._make()
+            self._whole = self._rows.data(self._row, self.made_of, self._known)
         return self._whole
 
 
 class LaterFinding(Finding):
-    """A finding whose sentence is made when somebody reads it."""
+    """A finding whose name and sentence are made when somebody reads them."""
 
-    __slots__ = ("_say",)
-    _say: Callable[[], str]
+    __slots__ = ("_row", "_rows")
+    _rows: Rows
+    _row: int
+    numbers: LaterNumbers
 
-    def __init__(
-        self, *, metric: str, verdict: Verdict, code: str, numbers: Mapping[str, float], say: Callable[[], str]
-    ) -> None:
-        """Like a `Finding`, with what makes the sentence."""
-        given = (("metric", metric), ("verdict", verdict), ("code", code), ("numbers", numbers), ("_say", say))
-        for name, value in given:
-            object.__setattr__(self, name, value)
+    def __init__(self, rows: Rows, row: int, verdict: Verdict, code: str, numbers: LaterNumbers) -> None:
+        """Like a `Finding`, with what makes the rest."""
+        put = object.__setattr__
+        put(self, "_rows", rows)
+        put(self, "_row", row)
+        put(self, "verdict", verdict)
+        put(self, "code", code)
+        put(self, "numbers", numbers)
 
     def __getattr__(self, name: str) -> str:
-        """The sentence, while nobody has asked for it."""
-        if name != "sentence":
+        """The metric's name or the sentence, while nobody has asked for it."""
+        if name == "sentence":
+            made = self._rows.sentence(self._row, self.numbers.made_of, self.code)
+        elif name == "metric":
+            made = name_of(self._rows.tests[self._row])
+        else:
             raise AttributeError(name)
-        said = self._say()
-        object.__setattr__(self, "sentence", said)
-        return said
+        object.__setattr__(self, name, made)
+        return made
 
 
 @dataclass(kw_only=True)
@@ -125,21 +131,23 @@ class Rows:
             strict=True,
         )
         found: list[Finding] = []
-        for test, counts, tolerated, excludes, evidence, weight, agreed, quiet, no_room, rise, visible in columns:
+        for row, one in enumerate(columns):
+            test, counts, tolerated, excludes, evidence, weight, agreed, quiet, no_room, rise, visible = one
+            # By place: names would take as long as all the rest of it.
             numbers = Numbers(
-                counts=counts,
-                tolerated=tolerated,
-                evidence=evidence,
-                agreed=agreed,
-                quiet=int(quiet),
-                no_room=no_room,
-                baking=self.baking,
-                rise=rise,
-                requests=self.requests,
-                waits=test.metric in self.left_out,
+                counts,
+                tolerated,
+                evidence,
+                agreed,
+                int(quiet),
+                no_room,
+                self.baking,
+                rise,
+                self.requests,
+                test.metric in self.left_out,
             )
             share = evidence + words.log(weight)
-            verdict, code = verdict_of(numbers, self.bars, share=share)
+            verdict, code = verdict_of(numbers, self.bars, share)
             # What every look needs of every row: its record, the order of the findings, what could have been missed.
             known = {
                 "tolerated": tolerated,
@@ -148,18 +156,14 @@ class Rows:
                 "evidence": evidence,
                 "share_of_evidence": share,
             }
-            found.append(
-                LaterFinding(
-                    metric=name_of(test),
-                    verdict=verdict,
-                    code=code,
-                    numbers=LaterNumbers(known, partial(self._data, len(found), numbers, known)),
-                    say=partial(sentence_of, test, numbers, code),
-                )
-            )
+            found.append(LaterFinding(self, row, verdict, code, LaterNumbers(self, row, numbers, known)))
         return found
 
-    def _data(self, row: int, numbers: Numbers, known: Mapping[str, float]) -> Mapping[str, float]:
+    def sentence(self, row: int, numbers: Numbers, code: str) -> str:
+        """One finding's sentence."""
+        return sentence_of(self.tests[row], numbers, code)
+
+    def data(self, row: int, numbers: Numbers, known: Mapping[str, float]) -> Mapping[str, float]:
         """All numbers of one finding."""
         x_s, n_s, x_c, n_c = numbers.counts
         low, high = self._ends

@@ -41,14 +41,14 @@ def test_what_is_read_late_is_what_was_read_at_once() -> None:
 
 def test_the_record_of_an_ordinary_look_makes_neither_sentences_nor_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    sentence_of, data = told.sentence_of, told.Rows._data
+    sentence_of, data = told.sentence_of, told.Rows.data
     monkeypatch.setattr(told, "sentence_of", lambda *given: made.append("sentence") or sentence_of(*given))
 
     def counted(self: told.Rows, *given: object) -> Mapping[str, float]:
         made.append("numbers")
         return data(self, *given)  # type: ignore[arg-type]  # handed on as it came
 
-    monkeypatch.setattr(told.Rows, "_data", counted)
+    monkeypatch.setattr(told.Rows, "data", counted)
     state = begin_step(CONFIG, start(CONFIG), share=10.0, last_share=50.0)
     for number in range(25):
         state, judgement = observe(CONFIG, state, look(number, bad=0))
