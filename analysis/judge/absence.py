@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from analysis import classical
 from analysis.judge.config import JudgeConfig
+from analysis.judge.once import once
 from analysis.judge.state import JudgeState
 from analysis.model import Finding, Verdict
 
@@ -24,8 +25,7 @@ def absence_of(
         findings: of the tests, in their order.
         beside: what the classical metrics say.
     """
-    compared = {test.metric for test in state.tests}
-    policies = {metric.name: metric.no_data for metric in config.metrics if not metric.dry_run}
+    compared, policies = {test.metric for test in state.tests}, _policies(config)
     absent = [
         (policies[test.metric], finding.sentence)
         for test, finding in zip(state.tests, findings, strict=True)
@@ -37,3 +37,8 @@ def absence_of(
     ruled = [(policy or config.no_data, sentence) for policy, sentence in (*absent, *beside.absent)]
     found = sorted((STRICTEST.index(policy), sentence) for policy, sentence in ruled if policy in STRICTEST)
     return (STRICTEST[found[0][0]], found[0][1]) if found else ("", "")
+
+
+@once
+def _policies(config: JudgeConfig) -> dict[str, str]:
+    return {metric.name: metric.no_data for metric in config.metrics if not metric.dry_run}

@@ -106,6 +106,17 @@ def heated(heat: Array, log_factors: Array, log_cap: float) -> Array:
     return warmer
 
 
+def warmed(before: Array, after: Array, least: Array) -> Mask:
+    """Where the warmest bet of a test has come to this much.
+
+    Args:
+        before, after: a look, what each bet has won.
+        least: that much, one for each test.
+    """
+    crossed: Mask = (np.maximum.reduce(after, axis=1) >= least) & (np.maximum.reduce(before, axis=1) < least)
+    return crossed
+
+
 def evidence(cash: Array, accounts: Array) -> Array:
     """Log of each test's wealth."""
     # The functions themselves: arrays have the same as methods, which take twice as long on few rows.
@@ -151,10 +162,10 @@ class Wealth:
 
     def may_reach(self, level: float) -> bool:
         """Whether the wealth of any could be that much (a log); cheaper than to say how much it is."""
-        most = max(self.cash.max(initial=-math.inf), self.accounts.max(initial=-math.inf))
-        return bool(most >= level - math.log(1 + len(EFFECTS)))
+        least = level - math.log(1 + len(EFFECTS))
+        return bool((self.accounts >= least).any() or (self.cash >= least).any())
 
-    def at_most(self, ceiling: Array) -> Wealth:
+    def at_most(self, ceiling: float | Array) -> Wealth:
         """With what each account holds above a ceiling (a log) thrown away, which is always allowed."""
         return Wealth(self.cash, np.minimum(self.accounts, ceiling))
 

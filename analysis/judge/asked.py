@@ -26,7 +26,12 @@ class Counted:
     @classmethod
     def of(cls, table: Array) -> Counted:
         """From rows of (x_s, n_s, x_c, n_c)."""
-        return cls(*table.T)
+        return cls(*np.ascontiguousarray(table.T))
+
+    @property
+    def table(self) -> Array:
+        """Rows of (x_s, n_s, x_c, n_c)."""
+        return np.array((self.x_s, self.n_s, self.x_c, self.n_c)).T
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.judge import rates
-from analysis.judge.accounts import CAP, EFFECTS, FACTORS, HOT, Wealth, heated, picky
+from analysis.judge.accounts import CAP, EFFECTS, FACTORS, HOT, Wealth, heated, picky, warmed
 from analysis.judge.asked import Asked, Counted
 from analysis.judge.dispersion import WINSOR, WINSOR_WORSE, Dispersion
-from analysis.judge.evalue import EDGE, bound, comparable, log_odds_of, log_ratio, odds_above
+from analysis.judge.evalue import EDGE, Mask, bound, comparable, log_odds_of, log_ratio, odds_above
 from analysis.judge.interval import GRID, Interval
 
 Array = NDArray[np.float64]
@@ -29,6 +29,11 @@ EASED = 0.6
 """Of that cap, what a look of an equal canary is expected to bring at most; where its many requests would bring more,
 its factor is taken to a power below 1, which is an e-value too (Jensen). Its scatter shrinks with it: a cap cuts gains
 and no losses, and with thousands of requests a look the losses outweighed what was left of the gains."""
+
+WARM = 0.5
+"""Of log(1/alpha), what a bet must have won since it was last worth nothing for the ratio of the rates to be learned
+anew: what begins in the middle of a release is then told from the ratio before it, and would pass for a burst. Times
+the dispersion, as `HOT`: bursts themselves warm no more bets than without it. [by simulation: 0.35 does as well]"""
 
 UNKNOWN = 1.0
 """A baseline that nothing can be worse than: nothing was known of stable before the canary had traffic."""
@@ -201,13 +206,13 @@ class Book:
         factors = self._factors(counts, asked, a, apart, GRID if interval else GRID[:0]) / phi[:, None]
         effects = len(EFFECTS)
         room = comparable(a, asked.relative, asked.absolute)
-        harm, gaps = factors[:, :effects], factors[:, effects + 2 :]
+        gaps = factors[:, effects + 2 :]
         cap, step = CAP * config.threshold, HEALTH_CAP * config.health_threshold
-        harm = np.where(room[:, None], harm, 0.0)
-        fine = np.where(room, _eased(factors[:, effects], factors[:, effects + 1], step), 0.0)
+        harm = factors[:, :effects] * room[:, None]
+        fine = _eased(factors[:, effects], factors[:, effects + 1], step) * room
         grown, heat = self.harm.look(harm, part=part, log_cap=cap), heated(self.heat, harm, cap)
         hot = heat >= ((HOT * config.threshold + picky(grown.cash)) * phi)[:, None]
-        return self._remember(counts, a).changed(
+        return self._remember(counts, a, anew=warmed(self.heat, heat, WARM * config.threshold * phi)).changed(
             harm=grown.following(hot) if hot.any() else grown,
             heat=np.where(hot, 0.0, heat),
             health=self.health + np.minimum(fine, step),
@@ -249,7 +254,7 @@ class Book:
         tolerated = bound(self.baseline, asked.relative, asked.absolute)
         phi = np.full(len(self), np.maximum(1.0, asked.phi0))
         grown = _one_arm(self.worse, counts.x_s, counts.n_s, tolerated, part=part, asked=asked, phi=phi)
-        return grown.at_most(np.array(asked.config.threshold + HEADROOM))
+        return grown.at_most(asked.config.threshold + HEADROOM)
 
     def bake(self, counts: Counted, asked: Asked, *, part: float) -> Book:
         """Judge a look without a second arm, against stable as it was when the bake began: outside the promise.
@@ -270,11 +275,10 @@ class Book:
             evidence: of harm after it, logs.
         """
         lowest = evidence <= self.rise[:, 0] + FLAT
-        since = (
-            self.rise
-            + np.array((np.zeros(len(self)), np.ones(len(self)), counts.x_s, counts.n_s, counts.x_c, counts.n_c)).T
-        )
-        since[lowest] = 0.0
+        since = self.rise.copy()
+        since[:, 1] += 1.0
+        since[:, 2:] += counts.table
+        since *= ~lowest[:, None]
         since[:, 0] = np.minimum(evidence, self.rise[:, 0])
         return self.changed(rise=since)
 
@@ -285,16 +289,17 @@ class Book:
         return replace(self, memory=self._memory(counts), sway=sway)
 
     def _memory(self, counts: Counted) -> Array:
-        memory = np.array(rates.remember(*self.memory.T, x_s=counts.x_s, n_s=counts.n_s)).T
-        return np.where((counts.n_s > 0)[:, None], memory, self.memory)
+        memory, seen = np.array(rates.remember(*self.memory.T, x_s=counts.x_s, n_s=counts.n_s)).T, counts.n_s > 0
+        return memory if seen.all() else np.where(seen[:, None], memory, self.memory)
 
     def _expected(self) -> Array:
         """Stable's look is held against what is expected of it, as if that were known from very many requests."""
         return np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
 
-    def _remember(self, counts: Counted, a: Array) -> Book:
+    def _remember(self, counts: Counted, a: Array, *, anew: Mask | None = None) -> Book:
         known, memory = self._expected(), self._memory(counts)
         fell = rates.fell(self.memory, memory)
+        fell = fell if anew is None else fell | anew
         # Both dispersions in one go: it is the calls that cost, not the rows.
         spread = self.dispersion.joined(self.sway).look(
             x_s=np.concatenate((counts.x_s, a * known)),
@@ -303,15 +308,15 @@ class Book:
             n_c=np.concatenate((counts.n_c, counts.n_s)),
             a=np.concatenate((a, a)),
             worse=_winsor(len(self)),
-            fell=np.concatenate((fell, np.zeros_like(fell))) if fell.any() else None,
+            anew=np.concatenate((fell, np.zeros_like(fell))) if fell.any() else None,
         )
         dispersion, sway = spread.split(len(self))
         return self.changed(
             memory=memory,
             dispersion=dispersion,
             sway=sway,
-            step=self.step + np.array((counts.x_s, counts.n_s, counts.x_c, counts.n_c)).T,
-            quiet=np.where(counts.n_c > 0, 0.0, self.quiet + 1.0),
+            step=self.step + counts.table,
+            quiet=(self.quiet + 1.0) * (counts.n_c == 0),
         )
 
 

@@ -108,7 +108,7 @@ class Dispersion:
         n_c: Array,
         a: Array,
         worse: float | Array = WINSOR_WORSE,
-        fell: Mask | None = None,
+        anew: Mask | None = None,
     ) -> Dispersion:
         """After one look; looks without requests on both arms say nothing.
 
@@ -117,8 +117,9 @@ class Dispersion:
             a: stable's rate from past looks.
             worse: `WINSOR_WORSE`, or `WINSOR` where only one arm can burst; one for all rows, or one for each, shape
                 (tests, 1).
-            fell: where an outage of both arms is over: its errors are so many that they would be most of what the
-                ratio is made of for many minutes, in which a real effect would pass for a burst.
+            anew: where the ratio is learned anew, most of it forgotten: an outage of both arms is over, whose errors
+                would be most of what it is made of for many minutes, or an effect has begun to show. A real effect
+                that is not in the ratio yet would pass for a burst.
         """
         usable = (n_s > 0) & (n_c > 0)
         m = x_s + x_c
@@ -126,7 +127,7 @@ class Dispersion:
         q = weight / np.maximum(weight + n_s, 1e-300)
         seen = np.array((x_c - q * m, q * (1.0 - q) * m * (1.0 - a), np.ones_like(m))) * usable
         block = self.open + seen.T[:, :, None]
-        keep = KEEP if fell is None else np.where(fell, KEPT_AFTER_FALL, KEEP)[:, None]
+        keep = KEEP if anew is None else np.where(anew, KEPT_AFTER_FALL, KEEP)[:, None]
         odds = self.odds * keep + np.array((x_c, n_c, x_s, n_s)).T * usable[:, None]
         z, v = block[:, 0], block[:, 1]
         full = (block[:, 2] >= BLOCKS) & (v >= LEAST_VARIANCE)
@@ -148,11 +149,10 @@ class Dispersion:
         neither a first look nor a raise moves the ratio by itself.
         """
         x_c, old_c, x_s, old_s = self.odds.T
-        requests = old_c + n_c + old_s + n_s
-        part = (old_c + n_c) / np.maximum(requests, 1.0)
-        worth = requests / (x_c + x_s + 1.0)
-        canary = (x_c + part) / np.maximum(old_c + part * worth, 1e-300)
-        stable = (x_s + 1.0 - part) / np.maximum(old_s + (1.0 - part) * worth, 1e-300)
+        mine, theirs, errors = old_c + n_c, old_s + n_s, x_c + x_s + 1.0
+        part = mine / np.maximum(mine + theirs, 1.0)
+        canary = (x_c + part) / np.maximum(old_c + mine / errors, 1e-300)
+        stable = (x_s + 1.0 - part) / np.maximum(old_s + theirs / errors, 1e-300)
         ratio: Array = np.minimum(np.maximum(canary / np.maximum(stable, 1e-300), 1e-6), 1e6)
         return ratio
 

@@ -24,7 +24,7 @@ STEPS = 16
 """Halley's steps for the root at most. In 100,000 random cases, up to a million requests on one arm and one on the
 other, twelve were the most that was needed."""
 
-UNWATCHED = 2
+UNWATCHED = 3
 """Steps before it is worth asking whether all have arrived."""
 
 ARRIVED = 1e-6
@@ -56,13 +56,18 @@ def boundary_point(*, a: Array, c: Array, n_s: Array, n_c: Array, relative: Arra
         n_s, n_c: requests on stable and canary.
         relative, absolute: the tolerance.
     """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute)
+
+
+def _boundary_point(*, a: Array, c: Array, n_s: Array, n_c: Array, relative: Array, absolute: Array) -> Array:
+    """`boundary_point`, for whoever ignores what cannot be divided already."""
     slope = 1.0 + relative
     crossing = np.minimum(np.maximum((c - absolute) / slope, 0.0), 1.0)
     # Below the point where b(s) is 0 the equation is negative: the root is above it.
     low, high = np.maximum(np.minimum(a, crossing), -absolute / slope), np.maximum(a, crossing)
     start = np.minimum(np.maximum((n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300), low), high)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _middle_root(_cubic(a=a, c=c, n_s=n_s, n_c=n_c, slope=slope, absolute=absolute), start, low, high)
+    return _middle_root(_cubic(a=a, c=c, n_s=n_s, n_c=n_c, slope=slope, absolute=absolute), start, low, high)
 
 
 def _middle_root(cubic: tuple[Array, ...], s: Array, low: Array, high: Array) -> Array:
@@ -135,9 +140,9 @@ def log_ratio(
         a, c: the alternative; `c` above `b(a)` tests for harm, `c` below it for health.
         relative, absolute: the tolerance; `absolute` may be negative here, down to -1 (the interval's grid).
     """
-    s = np.maximum(boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute), TINY)
-    b = s * (1.0 + relative) + absolute
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        s = np.maximum(_boundary_point(a=a, c=c, n_s=n_s, n_c=n_c, relative=relative, absolute=absolute), TINY)
+        b = s * (1.0 + relative) + absolute
         value = (
             x_s * np.log(a / s)
             + (n_s - x_s) * np.log((1.0 - a) / (1.0 - s))

@@ -79,7 +79,7 @@ class Flow:
         bad, good = log_odds_of((1.0 - least,), FACTORS)
         factors = (every - canary) * bad + canary * good
         # No cap: that no single look decides is seen to by the looks in a row.
-        bets = self.bets.look(factors, part=part, log_cap=level).at_most(np.array(level + HEADROOM))
+        bets = self.bets.look(factors, part=part, log_cap=level).at_most(level + HEADROOM)
         if not every:
             return replace(after, bets=bets)
         if canary >= least * every:

@@ -67,12 +67,11 @@ class Interval:
         """
         up = (c - a)[:, None] > GRID
         x_s, n_s, x_c, n_c = counts
-        both = (n_s > 0) & (n_c > 0)
-        weight = np.where(both, n_s * n_c / np.maximum(n_s + n_c, 1.0), 0.0)
+        weight = n_s * n_c / np.maximum(n_s + n_c, 1.0)
         gap = x_c / np.maximum(n_c, 1.0) - x_s / np.maximum(n_s, 1.0)
         return Interval(
-            np.minimum(self.above + np.where(up, log_factors, 0.0), LARGEST),
-            np.minimum(self.below + np.where(up, 0.0, log_factors), LARGEST),
+            np.minimum(self.above + log_factors * up, LARGEST),
+            np.minimum(self.below + log_factors * ~up, LARGEST),
             self.mean + np.array((weight * gap, weight)).T,
         )
 

@@ -50,8 +50,8 @@ def half_life(x: Array, looks: Array) -> Array:
         x: remembered stable errors.
         looks: remembered looks.
     """
-    per_look = x / np.maximum(looks, 1.0)
-    return np.minimum(np.maximum(ERRORS_REMEMBERED / np.maximum(per_look, 1e-9), HALF_LIFE), LONGEST)
+    # Errors so rare that the cap decides are one each 1e9 looks at most: nothing is divided by nothing.
+    return np.minimum(np.maximum(ERRORS_REMEMBERED * np.maximum(looks, 1.0) / np.maximum(x, 1e-9), HALF_LIFE), LONGEST)
 
 
 def fewer(x: Array, n: Array, nats: Array, *, x_s: Array, n_s: Array) -> Array:
@@ -65,7 +65,7 @@ def fewer(x: Array, n: Array, nats: Array, *, x_s: Array, n_s: Array) -> Array:
     expected = np.maximum(x, 1e-300) * n_s / np.maximum(n, 1.0)
     found = np.maximum(x_s, 1e-300)
     more = expected - x_s + x_s * np.log(found / np.maximum(expected, 1e-300))
-    return np.where(x_s <= FELL_TO * expected, nats + more, 0.0)
+    return (nats + more) * (x_s <= FELL_TO * expected)
 
 
 def remember(
@@ -73,9 +73,10 @@ def remember(
 ) -> tuple[Array, Array, Array, Array]:
     """The remembered errors, requests and looks after one more look, and the nats that speak for a fall."""
     nats = fewer(x, n, nats, x_s=x_s, n_s=n_s)
-    fell = nats >= FELL
-    keep = np.where(fell, KEPT_AFTER_FALL, np.exp2(-1.0 / half_life(x, looks)))
-    return x * keep + x_s, n * keep + n_s, looks * keep + 1.0, np.where(fell, 0.0, nats)
+    fell, keep = nats >= FELL, np.exp2(-1.0 / half_life(x, looks))
+    if fell.any():
+        keep[fell] = KEPT_AFTER_FALL
+    return x * keep + x_s, n * keep + n_s, looks * keep + 1.0, nats * ~fell
 
 
 def fell(before: Array, after: Array) -> Mask:

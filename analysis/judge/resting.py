@@ -85,17 +85,17 @@ def basis_of(
         combined: log evidence of all tests together.
         spreads: of stable's pods, per metric.
     """
-    x_s, n_s, _, n_c = state.book.step.T
+    step = state.book.step.tolist()
     return Basis(
         tests=state.tests,
         visible=visible,
-        stable=np.where(n_s > 0, x_s / np.maximum(n_s, 1.0), a).tolist(),
+        stable=[x_s / n_s if n_s else rate for (x_s, n_s, _, _), rate in zip(step, a.tolist(), strict=True)],
         dispersion=max(phi.tolist(), default=1.0),
         history=history_of(config, state.past),
         told="" if config.phi0 is not None else state.past.told,
         pods=state.pods,
         share=state.share,
-        requests=(max(n_s.tolist(), default=0.0), max(n_c.tolist(), default=0.0)),
+        requests=(max((one[1] for one in step), default=0.0), max((one[3] for one in step), default=0.0)),
         attempt=config.attempt,
         dropped=state.dropped,
         spent=combined / config.threshold,

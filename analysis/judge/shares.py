@@ -56,7 +56,7 @@ def look(wealth: Wealth, *, stable: int, canary: int, share: float, part: float)
     factors = x * bad + x[::-1] * good
     if most >= 1.0 or least <= 0.0:
         factors[[most >= 1.0, least <= 0.0]] = 0.0
-    return wealth.look(factors, part=part, log_cap=CAP * MISMATCH).at_most(np.array(MISMATCH + HEADROOM))
+    return wealth.look(factors, part=part, log_cap=CAP * MISMATCH).at_most(MISMATCH + HEADROOM)
 
 
 def mismatch(wealth: Wealth) -> bool:

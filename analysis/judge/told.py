@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from analysis.judge import words
 from analysis.judge.book import Array, Book
@@ -32,6 +33,10 @@ class LaterNumbers(Mapping[str, float]):
     def __getitem__(self, name: str) -> float:
         """One number; a `KeyError` where there is none of that name."""
         return self._known[name] if name in self._known else self._all()[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """One number; the default where there is none of that name."""
+        return self._known[name] if name in self._known else self._all().get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         """All names."""
