@@ -84,6 +84,12 @@ def move(cash: Array, accounts: Array, part: float | Array) -> tuple[Array, Arra
     if not (part.any() if isinstance(part, np.ndarray) else part):
         return cash, accounts
     # A sum of logs: of a part next to nothing, the product with a weight would be nothing.
+    if isinstance(part, float) and len(cash) and (cash == cash[0]).all():
+        # The cash of most is alike, and numbers are faster than arrays.
+        one = float(cash[0])
+        log_moved = math.log(part) + SPARING * min(one - _CASH, 0.0)
+        left = np.full(len(cash), one + math.log1p(-math.exp(log_moved)))
+        return left, np.logaddexp(accounts, one + log_moved + _LOG_WEIGHTS)
     moved = SPARING * np.minimum(cash - _CASH, 0.0)
     moved += np.log(part) if isinstance(part, np.ndarray) else math.log(part)
     return cash + np.log1p(-np.exp(moved)), np.logaddexp(accounts, (cash + moved)[:, None] + _LOG_WEIGHTS)

@@ -252,7 +252,7 @@ class Book:
     def _worse(self, counts: Counted, asked: Asked, part: float | Array) -> Wealth:
         """Stable against what it was before the canary had traffic, with the same tolerance."""
         tolerated = bound(self.baseline, asked.relative, asked.absolute)
-        phi = np.full(len(self), np.maximum(1.0, asked.phi0))
+        phi = np.maximum(1.0, asked.phi0) * np.ones(len(self))
         grown = _one_arm(self.worse, counts.x_s, counts.n_s, tolerated, part=part, asked=asked, phi=phi)
         return grown.at_most(asked.config.threshold + HEADROOM)
 

@@ -121,12 +121,14 @@ class Dispersion:
                 would be most of what it is made of for many minutes, or an effect has begun to show. A real effect
                 that is not in the ratio yet would pass for a burst.
         """
-        usable = (n_s > 0) & (n_c > 0)
-        m = x_s + x_c
+        usable, m = (n_s > 0) & (n_c > 0), x_s + x_c
         weight = self._omega(n_s, n_c) * n_c
         q = weight / np.maximum(weight + n_s, 1e-300)
-        seen = np.array((x_c - q * m, q * (1.0 - q) * m * (1.0 - a), np.ones_like(m))) * usable
-        block = self.open + seen.T[:, :, None]
+        expected = q * m
+        block = self.open.copy()
+        block[:, 0] += ((x_c - expected) * usable)[:, None]
+        block[:, 1] += (expected * (1.0 - q) * (1.0 - a) * usable)[:, None]
+        block[:, 2] += usable[:, None]
         keep = KEEP if anew is None else np.where(anew, KEPT_AFTER_FALL, KEEP)[:, None]
         odds = self.odds * keep + np.array((x_c, n_c, x_s, n_s)).T * usable[:, None]
         z, v = block[:, 0], block[:, 1]

@@ -151,6 +151,17 @@ def test_an_outage_that_is_over_does_not_hide_what_begins_after_it_as_a_burst() 
     assert found[419] < 1.1
 
 
+def test_an_effect_that_begins_in_the_middle_of_a_release_does_not_pass_for_a_burst() -> None:
+    """The ratio that was remembered is the one before it: 1.9 after 30 looks, were it not learned anew."""
+    chance, runs = np.random.default_rng(4), 100
+    asked = Asked.of(CONFIG, relative=np.full(runs, 0.5), absolute=np.full(runs, 0.002))
+    book, n = Book.fresh(runs), np.full(runs, 10_000.0)
+    for look in range(67):
+        x_s, x_c = (chance.binomial(10_000, rate, runs) * 1.0 for rate in (0.001, 0.005 if look >= 37 else 0.001))
+        book = book.compare(Counted(x_s, n, x_c, n), asked, part=0.0, interval=False)
+    assert np.mean(book.phi(asked)) < 1.2
+
+
 @pytest.mark.parametrize("requests", [5.0, 200.0])
 def test_the_end_of_an_outage_is_forgotten_within_a_minute_at_any_traffic(requests: float) -> None:
     """Sixty looks of 60 % errors, then none: at a few requests a look no single look can tell."""
