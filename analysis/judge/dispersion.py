@@ -121,7 +121,8 @@ class Dispersion:
                 would be most of what it is made of for many minutes, or an effect has begun to show. A real effect
                 that is not in the ratio yet would pass for a burst.
         """
-        usable, m = (n_s > 0) & (n_c > 0), x_s + x_c
+        # A number: an array of numbers is not multiplied by one of truths without being converted.
+        usable, m = ((n_s > 0) & (n_c > 0)).astype(float), x_s + x_c
         weight = self._omega(n_s, n_c) * n_c
         q = weight / np.maximum(weight + n_s, 1e-300)
         expected = q * m

@@ -214,8 +214,10 @@ def _remembered(questions: bytes) -> tuple[float, ...]:
 
 def _rounded(values: Array) -> Array:
     """To within 13 %: finer than "could have seen" ever needs, and much the same from look to look."""
-    some = values > 0
-    near: Array = np.exp(np.round(np.log(np.where(some, values, 1.0)) / COARSE) * COARSE) * some
+    logs = np.log(np.maximum(values, 1e-300))
+    logs /= COARSE
+    near: Array = np.exp(np.rint(logs, out=logs) * COARSE)
+    near[values <= 0] = 0.0
     return near
 
 
