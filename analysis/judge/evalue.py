@@ -24,7 +24,7 @@ STEPS = 16
 """Halley's steps for the root at most. In 100,000 random cases, up to a million requests on one arm and one on the
 other, twelve were the most that was needed."""
 
-UNWATCHED = 3
+UNWATCHED = 2
 """Steps before it is worth asking whether all have arrived."""
 
 ARRIVED = 1e-6
@@ -66,7 +66,11 @@ def _boundary_point(*, a: Array, c: Array, n_s: Array, n_c: Array, relative: Arr
     crossing = np.minimum(np.maximum((c - absolute) / slope, 0.0), 1.0)
     # Below the point where b(s) is 0 the equation is negative: the root is above it.
     low, high = np.maximum(np.minimum(a, crossing), -absolute / slope), np.maximum(a, crossing)
-    start = np.minimum(np.maximum((n_s * a + n_c * crossing) / np.maximum(n_s + n_c, 1e-300), low), high)
+    # Where both rates are small the cubic is nearly a quadratic, whose larger root this is.
+    bad = n_s * absolute
+    square, half = slope * (n_s + n_c * slope), 0.5 * (n_s * slope * a - bad + n_c * slope * (c - absolute))
+    start = (half + np.sqrt(np.maximum(half * half + square * bad * a, 0.0))) / square
+    start = np.minimum(np.maximum(start, low), high)
     return _middle_root(_cubic(a=a, c=c, n_s=n_s, n_c=n_c, slope=slope, absolute=absolute), start, low, high)
 
 
