@@ -105,11 +105,9 @@ def _middle_root(cubic: tuple[Array, ...], s: Array, low: Array, high: Array) ->
         rise -= bow
         value /= rise
         s -= value
-        np.maximum(s, low, out=s)
-        np.minimum(s, high, out=s)
         if step >= UNWATCHED and not (np.abs(value) > ARRIVED * s).any():
             break
-    return s
+    return np.minimum(np.maximum(s, low), high)
 
 
 def _cubic(*, a: Array, c: Array, n_s: Array, n_c: Array, slope: Array, absolute: Array) -> tuple[Array, ...]:
