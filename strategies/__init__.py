@@ -10,6 +10,7 @@ from strategies.route.compare import (
     Change,
     Direction,
     Parent,
+    baseline_moved,
     compare,
     last_writer,
     parents,
@@ -38,7 +39,7 @@ from strategies.route.model import (
 from strategies.route.operations import Patch
 from strategies.route.original import Original, OriginalRule, Pool, choose
 from strategies.route.raising import attach, set_share, stamp, swap_token
-from strategies.route.weights import canary_weight
+from strategies.route.weights import baseline_weight, canary_weight
 
 __all__ = [
     "ABORT",
@@ -68,6 +69,8 @@ __all__ = [
     "abort_of",
     "annotations_of",
     "attach",
+    "baseline_moved",
+    "baseline_weight",
     "canary_weight",
     "choose",
     "compare",

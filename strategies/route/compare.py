@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from strategies.route.model import TOKEN, Malformed, Object, Rule, annotations_of, canonical, mapping, rules_of, uid_of
+from strategies.route.model import (
+    TOKEN,
+    Malformed,
+    Object,
+    RefId,
+    Rule,
+    annotations_of,
+    canonical,
+    mapping,
+    rules_of,
+    uid_of,
+)
 from strategies.route.original import Original, Pool
+from strategies.route.weights import baseline_weight, canary_weight
 
 
 class Direction(StrEnum):
@@ -63,8 +76,13 @@ def share_of(rule: Rule, pool: Pool) -> Fraction:
 
     References that somebody wrote twice count together, as they do for the gateway.
     """
-    canary, stable = (sum(ref.weight for ref in rule.every(wanted)) for wanted in (pool.canary, pool.stable))
-    return Fraction(canary, canary + stable) if canary else Fraction(0)
+    canary = weight_of(rule, pool.canary)
+    return Fraction(canary, canary + weight_of(rule, *pool.old)) if canary else Fraction(0)
+
+
+def weight_of(rule: Rule, *wanted: RefId) -> int:
+    """The weight of every reference with one of these identities together."""
+    return sum(ref.weight for ref in rule.refs if ref.id in wanted)
 
 
 def compare(before: Object, after: Object | None, *, pool: Pool, original: Original, token: str) -> Change | None:
@@ -88,9 +106,12 @@ def compare(before: Object, after: Object | None, *, pool: Pool, original: Origi
         for change in changes:
             if change.direction is direction:
                 return change
-    if canonical(before.get("spec")) != canonical(after.get("spec")):
-        return Change(direction=Direction.FOREIGN, sentence="something else in the route changed; the shares stand")
-    return None
+    if canonical(before.get("spec")) == canonical(after.get("spec")):
+        return None
+    moved = _baseline_changed(before, after, pool, original)
+    return Change(
+        direction=Direction.FOREIGN, sentence=moved or "something else in the route changed; the shares stand"
+    )
 
 
 def _raised(before: Object, after: Object, pool: Pool) -> list[Change]:
@@ -125,7 +146,7 @@ def _changed(before: Object, after: Object, pool: Pool, original: Original) -> l
 
 
 def _less(before: Rule, after: Rule, pool: Pool) -> Change | None:
-    was, now = share_of(before, pool), share_of(after, pool)
+    was, now = share_of(before, pool), share_of(_with_baseline_of(before, after, pool), pool)
     if before.every(pool.stable) and not after.every(pool.stable):
         return Change(direction=Direction.GONE, sentence=f"{after} no longer sends to stable {pool.stable}")
     if before.every(pool.canary) and not after.every(pool.canary):
@@ -133,6 +154,56 @@ def _less(before: Rule, after: Rule, pool: Pool) -> Change | None:
     if now < was:
         return Change(direction=Direction.LOWERED, sentence=_moved(after, was, now))
     return None
+
+
+def _with_baseline_of(before: Rule, after: Rule, pool: Pool) -> Rule:
+    """A rule as it would be if nobody had moved the baseline, whose traffic the old version serves in any case."""
+    if pool.baseline is None:
+        return after
+    kept = tuple(ref for ref in after.refs if ref.id != pool.baseline)
+    return replace(after, refs=(*kept, *before.every(pool.baseline)))
+
+
+def baseline_moved(route: Object, *, pool: Pool, original: Original, shares: Iterable[Decimal]) -> str:
+    """Where somebody moved the baseline: a rule in which its weight fits none of the shares that were written.
+
+    Args:
+        route: as it is now.
+        pool, original: the release's.
+        shares: that the release may have written, percent.
+
+    Returns:
+        A sentence; empty where nobody did, or where there is no baseline.
+
+    Raises:
+        Malformed: the object is not a route.
+    """
+    if pool.baseline is None:
+        return ""
+    chosen, written = {rule.key for rule in original.rules}, tuple(shares)
+    for rule in rules_of(route):
+        if rule.key not in chosen:
+            continue
+        canary, baseline = weight_of(rule, pool.canary), weight_of(rule, pool.baseline)
+        whole = canary + weight_of(rule, *pool.old)
+        ways = [canary_weight(whole, share) for share in written]
+        if not rule.every(pool.baseline):
+            return f"{rule} no longer sends to the baseline {pool.baseline}"
+        if (canary, baseline) not in [(weight, baseline_weight(whole, weight)) for weight in ways]:
+            return f"{rule}: the baseline {pool.baseline} has a weight of {baseline} beside the canary's {canary}"
+    return ""
+
+
+def _baseline_changed(before: Object, after: Object, pool: Pool, original: Original) -> str:
+    """Where the baseline's weight is another one than before; empty where it is not, or there is no baseline."""
+    was, now = (_by_key(before), _by_key(after)) if pool.baseline is not None else ({}, {})
+    for known in original.rules:
+        if pool.baseline is None or known.key not in was or known.key not in now:
+            continue
+        old, new = (weight_of(rules[known.key], pool.baseline) for rules in (was, now))
+        if old != new or len(was[known.key].every(pool.baseline)) != len(now[known.key].every(pool.baseline)):
+            return f"{now[known.key]}: the baseline's weight went from {old} to {new}, so no raise follows"
+    return ""
 
 
 def _moved(rule: Rule, was: Fraction, now: Fraction) -> str:

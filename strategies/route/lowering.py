@@ -30,7 +30,7 @@ class Lowering:
     """How to take the canary's traffic off.
 
     Attributes:
-        patch: the operations; empty when no rule sends to the canary.
+        patch: the operations; empty when no rule sends to the canary or to the baseline.
         alarms: rules that could not be lowered, one sentence each.
     """
 
@@ -54,7 +54,7 @@ class Restore:
 
 
 def lower(route: Object, *, pool: Pool, original: Original, release: str) -> Lowering:
-    """Take all traffic off the canary in every rule that sends to it, chosen or not.
+    """Take all traffic off the canary, and off the baseline, in every rule that sends to them, chosen or not.
 
     The pool's weight as it is now goes to stable. A rule without stable is left alone and told: sending its share to
     nobody would turn it into errors. A chosen rule in which nothing has a weight any more answers every request with
@@ -81,10 +81,12 @@ def _lower_rule(
     rule: Rule, known: OriginalRule | None, pool: Pool, route: Object
 ) -> tuple[list[Operation], tuple[str, ...]]:
     stable = next(iter(rule.every(pool.stable)), None)
-    sending = [ref for ref in rule.every(pool.canary) if ref.weight > 0]
+    sending = [ref for ours in pool.ours for ref in rule.every(ours) if ref.weight > 0]
     if stable is None:
+        which = "canary" if any(ref.id == pool.canary for ref in sending) else "baseline"
         what = (
-            f"{rule} of {name_of(route)} sends to the canary but not to stable {pool.stable}; nothing was written there"
+            f"{rule} of {name_of(route)} sends to the {which} but not to stable {pool.stable}; nothing was written "
+            f"there"
         )
         return [], (what,) if sending else ()
     weight = stable.weight + sum(ref.weight for ref in sending)
@@ -100,7 +102,7 @@ def _lower_rule(
 
 
 def detach(route: Object, *, pool: Pool, original: Original, release: str, keep: bool = False) -> Restore:
-    """Take our reference and annotations out, and put the weights back where nobody else changed them.
+    """Take our references and annotations out, and put the weights back where nobody else changed them.
 
     A rule that somebody gave another name or other matches is known again by its references and weights. Where even
     those were changed, our reference goes and the weights stay as they are. A route that another release has taken
@@ -151,7 +153,7 @@ def _pairs(
     pairs: list[tuple[Rule, OriginalRule | None]] = []
     for rule in here:
         was = known.get(rule.key)
-        if was is None and rule.every(pool.canary) and rule.every(pool.stable):
+        if was is None and any(rule.every(ref) for ref in pool.ours) and rule.every(pool.stable):
             was = next((one for one in missing if _untouched(rule, one, pool)), None)
             missing = [one for one in missing if one is not was]
         elif was is None:
@@ -162,8 +164,8 @@ def _pairs(
 
 def _untouched(rule: Rule, known: OriginalRule, pool: Pool) -> bool:
     """Whether the weights are those that this release left, whatever it gave the canary."""
-    whole = sum(ref.weight for ref in (*rule.every(pool.stable), *rule.every(pool.canary)))
-    now = Counter((ref.id, ref.weight) for ref in rule.refs if ref.id not in (pool.stable, pool.canary))
+    whole = sum(ref.weight for ref in rule.refs if ref.id in pool.parts)
+    now = Counter((ref.id, ref.weight) for ref in rule.refs if ref.id not in pool.parts)
     now.update((pool.stable, whole) for _ in rule.every(pool.stable))
     unscaled = Counter((ref, 1 if weight is None else weight) for ref, weight in known.weights)
     scaled = Counter((ref, (1 if weight is None else weight) * known.factor) for ref, weight in known.weights)
@@ -181,14 +183,14 @@ def _restore_rule(
     operations: list[Operation] = []
     kept: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
-    canaries = rule.every(pool.canary)
+    ours = tuple(ref for ref in rule.refs if ref.id in pool.ours)
     if known is not None and _untouched(rule, known, pool):
         before = dict(known.weights)
         for ref in rule.refs:
-            if ref.id != pool.canary:
+            if ref.id not in pool.ours:
                 operations += _put_back(rule, ref, before[ref.id])
     else:
-        weight = stable.weight + sum(ref.weight for ref in canaries)
+        weight = stable.weight + sum(ref.weight for ref in ours)
         if rule.total == 0:
             kept = (f"{rule}: somebody took every weight in it; stable got its own back",)
             operations += _put_back(rule, stable, dict(known.weights).get(pool.stable, 1) if known else 1)
@@ -198,8 +200,8 @@ def _restore_rule(
                 operations.append(weigh(rule, stable, min(weight, WEIGHT_LIMIT)))
             elif weight == 0:
                 alarms = (f"{where} gives stable {pool.stable} no weight; if nobody means it so, give it one",)
-    for canary in reversed(canaries):
-        operations.append({"op": "remove", "path": f"/spec/rules/{rule.index}/backendRefs/{canary.index}"})
+    for ref in reversed(ours):
+        operations.append({"op": "remove", "path": f"/spec/rules/{rule.index}/backendRefs/{ref.index}"})
     return ([*strict(rule), *operations] if operations else []), kept, alarms
 
 

@@ -32,10 +32,32 @@ ANNOTATION_LIMIT = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """The two references that a release moves traffic between."""
+    """The references that a release moves traffic between.
+
+    Attributes:
+        stable: has all the traffic before the release.
+        canary: the new version.
+        baseline: a fresh copy of stable's version, which is compared with the canary; None where there is none.
+    """
 
     stable: RefId
     canary: RefId
+    baseline: RefId | None = None
+
+    @property
+    def ours(self) -> tuple[RefId, ...]:
+        """What a release adds to a rule, in the order in which it does."""
+        return (self.canary,) if self.baseline is None else (self.canary, self.baseline)
+
+    @property
+    def old(self) -> tuple[RefId, ...]:
+        """What serves the old version."""
+        return (self.stable,) if self.baseline is None else (self.stable, self.baseline)
+
+    @property
+    def parts(self) -> tuple[RefId, ...]:
+        """All of them."""
+        return (self.stable, *self.ours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +98,7 @@ class Original:
     def encode(self) -> dict[str, Any]:
         """As JSON-able data."""
         pool = self.pool
-        return ({"pool": [_encode_ref(pool.stable), _encode_ref(pool.canary)]} if pool else {}) | {
+        return ({"pool": [_encode_ref(ref) for ref in pool.parts]} if pool else {}) | {
             "rules": [
                 {
                     "key": rule.key,
@@ -117,8 +139,10 @@ def _encode_ref(ref: RefId) -> list[Any]:
 
 
 def _decode_pool(data: Any) -> Pool:
-    stable, canary = (_decode_ref(entry) for entry in _typed(data, list))
-    return Pool(stable=stable, canary=canary)
+    stable, canary, *more = (_decode_ref(entry) for entry in _typed(data, list))
+    if len(more) > 1:
+        raise ValueError("a pool has three parts at most")
+    return Pool(stable=stable, canary=canary, baseline=more[0] if more else None)
 
 
 def _decode_ref(entry: Any) -> RefId:
@@ -172,10 +196,10 @@ def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, 
     chosen = _select(route, rules, pool, selectors)
     for rule in rules:
         # In a rule that only sends to the canary it is somebody's own; next to stable it would be taken for ours.
-        if rule.every(pool.canary) and rule.every(pool.stable):
-            raise Ambiguous(
-                f"{rule} already sends to {pool.canary}; remove that reference, or name another canary Service"
-            )
+        for part, ref in zip(("canary", "baseline"), pool.ours, strict=False):
+            if rule.every(ref) and rule.every(pool.stable):
+                instead = "or name another canary Service" if part == "canary" else "or leave out the baseline"
+                raise Ambiguous(f"{rule} already sends to {ref}; remove that reference, {instead}")
     plan = tuple(shares)
     return Original(rules=tuple(_original(rule, rules, pool, plan) for rule in chosen), pool=pool)
 
@@ -226,14 +250,15 @@ def _targets(rules: tuple[Rule, ...]) -> str:
 def _original(rule: Rule, rules: tuple[Rule, ...], pool: Pool, shares: tuple[Decimal, ...]) -> OriginalRule:
     if sum(other.key == rule.key for other in rules) > 1:
         raise Ambiguous(f"{rule} cannot be told apart from another rule with the same {_kind(rule)}; give it a name")
-    if len(rule.refs) >= REFS_LIMIT:
-        raise NoRoom(f"{rule} has {len(rule.refs)} references and can hold no canary; {REFS_LIMIT} is the most")
+    if len(rule.refs) + len(pool.ours) > REFS_LIMIT:
+        more = "canary" if pool.baseline is None else "canary and baseline"
+        raise NoRoom(f"{rule} has {len(rule.refs)} references and can hold no {more}; {REFS_LIMIT} is the most")
     if len({ref.id for ref in rule.refs}) < len(rule.refs):
         raise Ambiguous(f"{rule} names a reference twice; merge the two into one")
     (stable,) = rule.every(pool.stable)  # it was chosen for it
     return OriginalRule(
         key=rule.key,
-        factor=factor_for(rule, stable.weight, shares),
+        factor=factor_for(rule, stable.weight, shares, baseline=pool.baseline is not None),
         weights=tuple((ref.id, ref.weight if ref.explicit else None) for ref in rule.refs),
     )
 

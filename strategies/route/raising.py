@@ -6,6 +6,7 @@ since makes them fail, and the engine reads again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +30,7 @@ from strategies.route.model import (
 )
 from strategies.route.operations import Operation, Patch, must_be, note, strict, weigh
 from strategies.route.original import Original, OriginalRule, Pool
-from strategies.route.weights import ERROR_LIMIT, canary_weight, rounding_error
+from strategies.route.weights import ERROR_LIMIT, baseline_weight, canary_weight, rounding_error
 
 
 def stamp(route: Object, *, token: str, release: str, original: Original) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def swap_token(route: Object, *, token: str, release: str) -> Patch:
 
 
 def attach(route: Object, *, pool: Pool, original: Original, token: str) -> Patch:
-    """Append the canary's reference with weight 0 to each chosen rule, and multiply the weights by the factor.
+    """Append the canary's reference, then the baseline's, with weight 0, and multiply the weights by the factor.
 
     A reference that stands already is left alone. Filters of stable's reference are copied to the canary's, so that
     both arms' requests are treated alike.
@@ -60,21 +61,24 @@ def attach(route: Object, *, pool: Pool, original: Original, token: str) -> Patc
     operations: list[Operation] = []
     for rule, known in _chosen(route, original):
         stable = _stable(rule, pool)
-        if rule.every(pool.canary):
+        missing = [ref for ref in pool.ours if not rule.every(ref)]
+        if not missing:
             continue
-        _has_room(rule, stable, known, route)
+        first = len(missing) == len(pool.ours)
+        _has_room(rule, stable, known if first else replace(known, factor=1), route, more=len(missing))
         operations += strict(rule)
-        if known.factor > 1:
+        if known.factor > 1 and first:
             operations += [weigh(rule, ref, ref.weight * known.factor) for ref in rule.refs]
-        reference = _reference(pool.canary, stable, namespace_of(route))
-        operations.append({"op": "add", "path": f"/spec/rules/{rule.index}/backendRefs/-", "value": reference})
+        for ref in missing:
+            reference = _reference(ref, stable, namespace_of(route))
+            operations.append({"op": "add", "path": f"/spec/rules/{rule.index}/backendRefs/-", "value": reference})
     return (must_be(note(TOKEN), token), *operations) if operations else ()
 
 
-def _has_room(rule: Rule, stable: Ref, known: OriginalRule, route: Object) -> None:
+def _has_room(rule: Rule, stable: Ref, known: OriginalRule, route: Object, *, more: int) -> None:
     if stable.weight == 0:
         raise NoRoom(f"{rule} of {name_of(route)} gives stable no weight by now; give it one, then start again")
-    if len(rule.refs) >= REFS_LIMIT:
+    if len(rule.refs) + more > REFS_LIMIT:
         raise NoRoom(f"{rule} of {name_of(route)} has {len(rule.refs)} references by now; {REFS_LIMIT} is the most")
     largest = max(ref.weight for ref in rule.refs) * known.factor
     if largest > WEIGHT_LIMIT:
@@ -85,7 +89,7 @@ def _has_room(rule: Rule, stable: Ref, known: OriginalRule, route: Object) -> No
 
 
 def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, token: str) -> Patch:
-    """Give the canary a share of the pool in each chosen rule.
+    """Give the canary a share of the pool in each chosen rule, the baseline as much of the rest, stable what is left.
 
     Args:
         route: the route just read.
@@ -94,7 +98,7 @@ def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, 
         token: ours; the write holds only while it stands on the route.
 
     Raises:
-        NoSuchRule: a chosen rule, stable or the canary in it, is gone.
+        NoSuchRule: a chosen rule, stable, the canary or the baseline in it, is gone.
         NoRoom: somebody changed the pool's weight, and what it is now cannot express the share.
     """
     operations: list[Operation] = [must_be(note(TOKEN), token)]
@@ -102,24 +106,40 @@ def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, 
         stable, canary = _stable(rule, pool), rule.find(pool.canary)
         if canary is None:
             raise NoSuchRule(f"{rule} of {name_of(route)} no longer sends to the canary {pool.canary}")
-        whole = stable.weight + canary.weight
+        baseline = _baseline(rule, pool, route)
+        whole = stable.weight + canary.weight + (baseline.weight if baseline else 0)
         weight = canary_weight(whole, share)
-        _expresses(rule, whole, share, route)
+        _expresses(rule, whole, share, route, pool)
         operations += strict(rule)
-        operations += [weigh(rule, canary, weight), weigh(rule, stable, whole - weight)]
+        operations.append(weigh(rule, canary, weight))
+        if baseline is not None:
+            beside = baseline_weight(whole, weight)
+            operations += [weigh(rule, baseline, beside), weigh(rule, stable, whole - weight - beside)]
+            continue
+        operations.append(weigh(rule, stable, whole - weight))
     return tuple(operations)
 
 
-def _expresses(rule: Rule, whole: int, share: Decimal, route: Object) -> None:
+def _baseline(rule: Rule, pool: Pool, route: Object) -> Ref | None:
+    if pool.baseline is None:
+        return None
+    found = rule.find(pool.baseline)
+    if found is None:
+        raise NoSuchRule(f"{rule} of {name_of(route)} no longer sends to the baseline {pool.baseline}")
+    return found
+
+
+def _expresses(rule: Rule, whole: int, share: Decimal, route: Object, pool: Pool) -> None:
     """A pool that somebody made coarser than the plan needs would give the canary a multiple of its share."""
-    where = f"stable and canary in {rule} of {name_of(route)} have a weight of {whole} together by now"
+    whose = "stable and canary" if pool.baseline is None else "stable, canary and baseline"
+    where = f"{whose} in {rule} of {name_of(route)} have a weight of {whole} together by now"
     if whole < 1:
         raise NoRoom(f"{where}; give stable its weight back, then start the release again")
     if whole > WEIGHT_LIMIT:
         raise NoRoom(
             f"{where}, and weights end at {WEIGHT_LIMIT}; give them smaller ones, then start the release again"
         )
-    if rounding_error(whole, share) > ERROR_LIMIT:
+    if rounding_error(whole, share, baseline=pool.baseline is not None) > ERROR_LIMIT:
         raise NoRoom(
             f"{where}, which cannot express {share.normalize():f} % to within 1 % of it; "
             f"somebody changed them during the release: start it again"
@@ -145,12 +165,12 @@ def _stable(rule: Rule, pool: Pool) -> Ref:
     return stable
 
 
-def _reference(canary: RefId, stable: Ref, namespace: str) -> dict[str, Any]:
-    reference: dict[str, Any] = {"group": canary.group, "kind": canary.kind, "name": canary.name}
-    if canary.namespace != namespace:
-        reference["namespace"] = canary.namespace
-    if canary.port is not None:
-        reference["port"] = canary.port
+def _reference(ours: RefId, stable: Ref, namespace: str) -> dict[str, Any]:
+    reference: dict[str, Any] = {"group": ours.group, "kind": ours.kind, "name": ours.name}
+    if ours.namespace != namespace:
+        reference["namespace"] = ours.namespace
+    if ours.port is not None:
+        reference["port"] = ours.port
     if stable.filters:
         reference["filters"] = list(stable.filters)
     return {**reference, "weight": 0}

@@ -3,6 +3,8 @@
 The canary's share is a percentage of the weight that stable had in a rule before the release (the pool). Where the
 pool's weight is too coarse for a share, every weight of the rule is multiplied by one common factor, which changes
 nobody's share. The factor is chosen once, for all steps of the plan, so that a step afterwards changes two integers.
+
+A fresh baseline gets what the canary gets, as long as stable has as much left: its share is min(share, 100 - share).
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from strategies.route.model import WEIGHT_LIMIT, NoRoom, Rule
 
 ERROR_LIMIT = Fraction(1, 100)
 """Largest relative rounding error of the canary's share (invariant 1)."""
+
+HALF = Decimal(50)
+"""Percent up to which a baseline can have as much as the canary."""
 
 FINE = 50
 """From a weight of 50 on, rounding to the nearest integer errs by 1 % at most, whatever the share."""
@@ -36,26 +41,39 @@ def canary_weight(pool: int, share: Decimal) -> int:
     return min(max(weight, 1), pool - 1)
 
 
-def rounding_error(pool: int, share: Decimal) -> Fraction:
+def baseline_weight(pool: int, canary: int) -> int:
+    """The baseline's weight beside a canary's in a pool: the same, or what is left."""
+    return min(canary, pool - canary)
+
+
+def rounding_error(pool: int, share: Decimal, *, baseline: bool = False) -> Fraction:
     """Relative error of the share that the weights express, against the one asked for; 0 for 0 and 100.
 
     A pool without weight expresses no share above 0: the error is 1.
+
+    Args:
+        pool: the pool's weight.
+        share: percent asked for.
+        baseline: there is one: the larger of its error and the canary's.
     """
     if share <= 0:
         return Fraction(0)
     if pool == 0:
         return Fraction(1)
-    wanted = Fraction(share) / 100 * pool
-    return abs(canary_weight(pool, share) - wanted) / wanted
+    wanted, weight = Fraction(share) / 100 * pool, canary_weight(pool, share)
+    error = abs(weight - wanted) / wanted
+    beside = min(wanted, pool - wanted) if baseline else 0
+    return max(error, abs(baseline_weight(pool, weight) - beside) / beside) if beside > 0 else error
 
 
-def factor_for(rule: Rule, pool: int, shares: Iterable[Decimal]) -> int:
+def factor_for(rule: Rule, pool: int, shares: Iterable[Decimal], *, baseline: bool = False) -> int:
     """The smallest common factor with which every share is kept to 1 % of itself.
 
     Args:
         rule: the rule; its largest weight bounds the factor.
         pool: stable's weight in it, at least 1.
         shares: the plan's shares, percent.
+        baseline: there is one, whose shares are kept likewise.
 
     Raises:
         NoRoom: no factor is small enough; the message names the smallest share, the hardest to express.
@@ -63,16 +81,18 @@ def factor_for(rule: Rule, pool: int, shares: Iterable[Decimal]) -> int:
     wanted = sorted(share for share in set(shares) if 0 < share < 100)
     largest = max([pool, *(ref.weight for ref in rule.refs)])
     most = WEIGHT_LIMIT // largest
-    for factor in _candidates(pool, wanted, most):
-        if all(rounding_error(pool * factor, share) <= ERROR_LIMIT for share in wanted):
+    expressed = sorted({*wanted, *(100 - share for share in wanted if share > HALF)}) if baseline else wanted
+    for factor in _candidates(pool, expressed, most):
+        if all(rounding_error(pool * factor, share, baseline=baseline) <= ERROR_LIMIT for share in wanted):
             return factor
     if most < 1:
         raise NoRoom(f"{rule} has a weight of {largest}; weights end at {WEIGHT_LIMIT}. Write smaller weights.")
-    smallest = min(wanted, default=Decimal(0))
+    smallest = min(expressed, default=Decimal(0))
+    instead = "Start with a larger share" if smallest in wanted else "End with a smaller share, leave out the baseline"
     raise NoRoom(
         f"{rule} cannot express {smallest.normalize():f} % of a pool of weight {pool}: its largest weight, {largest}, "
         f"may be multiplied by {most} at most (weights end at {WEIGHT_LIMIT}). "
-        f"Start with a larger share, or write smaller weights in the same proportions."
+        f"{instead}, or write smaller weights in the same proportions."
     )
 
 

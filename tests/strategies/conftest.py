@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -209,9 +209,9 @@ def harmless(draw: Any) -> Edit:
 
 
 @st.composite
-def weighing(draw: Any) -> Edit:
+def weighing(draw: Any, more: tuple[str, ...] = ()) -> Edit:
     """Somebody sets the weight of references of one name in one rule."""
-    index, name = draw(st.integers(0, 3)), draw(st.sampled_from(["app", "app-canary", "help", "static"]))
+    index, name = draw(st.integers(0, 3)), draw(st.sampled_from(["app", "app-canary", "help", "static", *more]))
     weight = draw(st.one_of(st.just(0), WEIGHTS))
 
     def edit(route: dict[str, Any]) -> None:
@@ -222,10 +222,10 @@ def weighing(draw: Any) -> Edit:
 
 
 @st.composite
-def meddling(draw: Any) -> Edit:
+def meddling(draw: Any, more: tuple[str, ...] = ()) -> Edit:
     """Edits of the lists of references themselves, and of our annotations."""
     index, weight = draw(st.integers(0, 3)), draw(st.one_of(st.none(), st.just(0), WEIGHTS))
-    name = draw(st.sampled_from(["app", "app-canary", "help"]))
+    name = draw(st.sampled_from(["app", "app-canary", "help", *more]))
 
     def add(route: dict[str, Any], at: int) -> None:
         refs = _refs(route, index)
@@ -259,10 +259,10 @@ def meddling(draw: Any) -> Edit:
 
 
 def bare(route: dict[str, Any], pool: Pool) -> str:
-    """The route's bytes without what is ours to change: weights, the canary's reference, our annotations."""
+    """The route's bytes without what is ours to change: weights, references of ours, our annotations."""
     plain = copy.deepcopy(route)
     for rule, read in zip(plain["spec"]["rules"], rules_of(route), strict=True):
-        kept = [raw for raw, ref in zip(rule["backendRefs"], read.refs, strict=True) if ref.id != pool.canary]
+        kept = [raw for raw, ref in zip(rule["backendRefs"], read.refs, strict=True) if ref.id not in pool.ours]
         rule["backendRefs"] = [{key: value for key, value in raw.items() if key != "weight"} for raw in kept]
     notes = plain["metadata"].pop("annotations", None) or {}
     plain["metadata"] = {key: value for key, value in plain["metadata"].items() if key != "resourceVersion"}
@@ -270,10 +270,10 @@ def bare(route: dict[str, Any], pool: Pool) -> str:
 
 
 def parts(rule: Rule, pool: Pool) -> dict[Any, Fraction]:
-    """What each reference's part of the rule is, stable and canary taken together."""
+    """What each reference's part of the rule is, the pool's taken together."""
     found: dict[Any, Fraction] = {}
     for ref in rule.refs:
-        key = "pool" if ref.id in (pool.stable, pool.canary) else ref.id
+        key = "pool" if ref.id in pool.parts else ref.id
         found[key] = found.get(key, Fraction(0)) + Fraction(ref.weight, rule.total or 1)
     return found
 
@@ -288,7 +288,7 @@ def check_write(before: dict[str, Any], after: dict[str, Any], pool: Pool) -> No
         assert now.total > 0
         assert all(ref.weight <= max([LIMIT, *(old.weight for old in was.every(ref.id))]) for ref in now.refs)
         # Two exceptions: a rule in which nothing had a weight, and a pool heavier than a weight may be.
-        if was.total > 0 and sum(ref.weight for ref in (*was.every(pool.stable), *was.every(pool.canary))) <= LIMIT:
+        if was.total > 0 and sum(ref.weight for ref in was.refs if ref.id in pool.parts) <= LIMIT:
             left, right = parts(was, pool), parts(now, pool)
             assert {key: part for key, part in left.items() if part} == {
                 key: part for key, part in right.items() if part
@@ -301,6 +301,20 @@ def check_share(rules: Iterable[Rule], pool: Pool, share: Decimal) -> None:
         assert abs(share_of(rule, pool) - wanted) <= wanted / 100
         # Neither arm is starved by rounding.
         assert (share_of(rule, pool) == 1) == (share == 100)
+        check_baseline(rule, pool, wanted)
+
+
+def check_baseline(rule: Rule, pool: Pool, share: Fraction) -> None:
+    """As much as the canary, or what is left: within 1 % of it, and stable has the rest."""
+    if pool.baseline is None:
+        return
+    weights = {ref.id: ref.weight for ref in rule.refs if ref.id in pool.parts}
+    whole, wanted = sum(weights.values()), min(share, 1 - share)
+    assert abs(Fraction(weights[pool.baseline], whole) - wanted) <= wanted / 100
+    if share <= Fraction(1, 2) and weights[pool.stable]:
+        assert weights[pool.baseline] == weights[pool.canary]
+    if share > Fraction(1, 2):
+        assert weights[pool.stable] == 0
 
 
 def apply_both(document: Any, operations: Any) -> Any:
@@ -341,9 +355,31 @@ class Kit:
     nodes = staticmethod(nodes)
 
 
+BASELINE = "app-baseline"
+
+
+def with_baseline(case: Case) -> Case:
+    return replace(case, pool=replace(case.pool, baseline=replace(case.pool.stable, name=BASELINE)))
+
+
+class Fresh(Kit):
+    """The same for releases with a fresh baseline, which others know by its name as well."""
+
+    cases = cases().map(with_baseline)
+    weighing, meddling = weighing(more=(BASELINE,)), meddling(more=(BASELINE,))
+    edits = st.one_of(Kit.harmless, weighing, meddling)
+
+
 @pytest.fixture(scope="session")
 def kit() -> type[Kit]:
     return Kit
+
+
+@pytest.fixture(scope="session", params=[Kit, Fresh], ids=["alone", "beside a baseline"])
+def kits(request: pytest.FixtureRequest) -> type[Kit]:
+    """Releases without a baseline, and with one."""
+    chosen: type[Kit] = request.param
+    return chosen
 
 
 @pytest.fixture(params=[NAMED, UNNAMED, BARE], ids=["named", "unnamed", "bare"])

@@ -40,6 +40,11 @@ SUCCESSOR = "r1/i2"
 SAID = Abort(by="ops@acme", reason="checkout is slow", at="2026-01-01T03:00:00Z", release="r1")
 
 
+@pytest.fixture(scope="module")
+def kit(kits: Any) -> Any:
+    return kits
+
+
 def begun(kit: Any, case: Any) -> tuple[dict[str, Any], Original] | None:
     """A route on which a release has attached its canary; None where this one has no room for it."""
     try:

@@ -10,8 +10,8 @@ NAMES = {
     "strategies": """
         ABORT Abort Ambiguous Change Direction Lowering Malformed NoRoom NoSuchRule ORIGINAL Original OriginalRule
         Parent Patch Plan Pool RELEASE RefId Restore Rule Step SurgeryError TOKEN abort abort_of annotations_of attach
-        canary_weight choose compare detach explicit exponential generation_of last_writer linear lower parents rules_of
-        set_share share_of stamp swap_token uid_of version_of weights_shown
+        baseline_moved baseline_weight canary_weight choose compare detach explicit exponential generation_of
+        last_writer linear lower parents rules_of set_share share_of stamp swap_token uid_of version_of weights_shown
     """,
     "analysis.judge": """
         JudgeConfig JudgeState Known MetricConfig Past VERSION begin_step decode detectable drop encode learn levels
