@@ -135,7 +135,8 @@ def prospect(config: JudgeConfig, traffic: Traffic, *, share: float, hold_min: f
         hold_min, hold_max: seconds.
     """
     per_second = traffic.rate * share / 100.0
-    others = traffic.rate - per_second
+    share = config.compared(share)
+    others = per_second * (100.0 - share) / share if config.baseline else traffic.rate - per_second
     questions = list(_questions(config, traffic))
     sights = tuple(
         _sight(

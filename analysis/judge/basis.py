@@ -28,7 +28,8 @@ class Basis:
         history: dispersion from stable's history; None where none is known.
         told: where stable's history is from, or why nothing is known of it; empty where nobody asked.
         pods: of stable and canary; 0 where nobody counts them.
-        share: percent asked for; 0 where unknown.
+        share: percent of what is compared that was asked for; 0 where unknown.
+        other: what the arm beside the canary is called.
         requests: of stable and canary in this step.
         attempt: which attempt of this release, each with a falseRollback of its own.
         dropped: looks of this step that were not judged, by reason.
@@ -44,6 +45,7 @@ class Basis:
     told: str
     pods: tuple[int, int]
     share: float
+    other: str
     requests: tuple[float, float]
     attempt: int
     dropped: Mapping[str, int]
@@ -120,7 +122,7 @@ class Basis:
 
     def _arms(self) -> list[str]:
         stable, canary = self.pods
-        found = [f"{stable} stable and {canary} canary pods"] if any(self.pods) else []
+        found = [f"{stable} {self.other} and {canary} canary pods"] if any(self.pods) else []
         for metric, (sigma, chance) in self.spreads.items():
             found.append(
                 f"pods of stable differ by sigma {sigma:.2f} in {metric}, which alone would roll back "

@@ -82,6 +82,8 @@ class JudgeConfig:
         attempt: which attempt of this release; each is a falseRollback of its own.
         warmup: seconds from the canary's first request in which whoever looks leaves its latency out; a cold start
             that lasts longer is told.
+        baseline: in a step the stable arm of a look is a fresh baseline, stable's version with the canary's age, which
+            has as much traffic as the canary as long as there is as much.
     """
 
     metrics: tuple[MetricConfig, ...]
@@ -98,6 +100,17 @@ class JudgeConfig:
     widen_pods: bool = False
     attempt: int = 1
     warmup: float = 0.0
+    baseline: bool = False
+
+    def compared(self, share: float) -> float:
+        """The canary's share of what is compared, percent, where it has this share of the pool."""
+        if not self.baseline or not 0.0 < share < 100.0:
+            return share
+        return 100.0 * share / (share + min(share, 100.0 - share))
+
+    def other(self, *, baking: bool) -> str:
+        """What the arm beside the canary is called: stable, or baseline."""
+        return "baseline" if self.baseline and not baking else "stable"
 
     @property
     def latency(self) -> frozenset[str]:

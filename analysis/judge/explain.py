@@ -32,6 +32,7 @@ class Numbers:
         quiet: newest looks in a row without a canary request for this test.
         no_room: stable fails so often, or so little is known of it, that nothing can be worse.
         baking: stable's numbers are from before the bake.
+        other: what the arm beside the canary is called: stable, or baseline.
         rise: of the looks in which the evidence has risen to what it is, their number and (x_s, n_s, x_c, n_c).
         requests: of the canary in this step, by whichever test counted most.
         waits: this look said nothing of it, because it is too early for it.
@@ -44,6 +45,7 @@ class Numbers:
     quiet: int
     no_room: bool
     baking: bool
+    other: str
     rise: Sequence[float]
     requests: float
     waits: bool
@@ -114,9 +116,10 @@ def sentence_of(test: Test, numbers: Numbers, code: str) -> str:
     if numbers.baking:
         against = "against stable before the bake (observational)"
     elif n_s:
-        against = f"against stable {words.percent(x_s / n_s)}{base} ({words.count(x_s)} of {words.count(n_s)})"
+        stable = f"{words.percent(x_s / n_s)}{base} ({words.count(x_s)} of {words.count(n_s)})"
+        against = f"against {words.the(numbers.other)} {stable}"
     else:
-        against = "with no stable requests to compare"
+        against = f"with no {numbers.other} requests to compare"
     said = f"{canary} {against}; tolerated up to {words.percent(numbers.tolerated)}; "
     said += f"evidence {words.odds(numbers.evidence)}{_risen(numbers)}"
     if code == "QUIET":
@@ -124,7 +127,7 @@ def sentence_of(test: Test, numbers: Numbers, code: str) -> str:
     if code == "STABLE_UNKNOWN":
         said += "; too little was known of stable when the bake began, or it was too bad to compare with"
     if code == "STABLE_TOO_BAD":
-        said += "; stable is too bad to compare with"
+        said += f"; {words.the(numbers.other)} is too bad to compare with"
     return said
 
 
@@ -136,7 +139,7 @@ def _uncounted(test: Test, numbers: Numbers) -> str:
         return (
             f"none of the canary's {words.count(numbers.requests)} requests in this step was counted for "
             f"{test.metric}: "
-            "see that its series have the labels and buckets that stable's have"
+            f"see that its series have the labels and buckets that {words.the(numbers.other)}'s have"
         )
     return f"no canary requests for {test.metric} in this step"
 
@@ -146,7 +149,7 @@ def _risen(numbers: Numbers) -> str:
     if not numbers.risen:
         return ""
     looks, x_s, n_s, x_c, n_c = numbers.rise
-    stable = f", stable {_part(x_s, n_s)}" if n_s else ""
+    stable = f", {words.the(numbers.other)} {_part(x_s, n_s)}" if n_s else ""
     return f", risen in the last {looks:.0f} looks: canary {_part(x_c, n_c)}{stable}"
 
 

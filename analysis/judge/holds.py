@@ -65,14 +65,14 @@ def both_worse(test: Test, *, bad: float, total: float, baseline: float, evidenc
     )
 
 
-def no_data(idle: tuple[int, int], *, baking: bool, requests: int) -> Finding | None:
+def no_data(idle: tuple[int, int], *, baking: bool, requests: int, other: str) -> Finding | None:
     """A finding when an arm has been without requests for too long; None otherwise."""
     stable, canary = idle
     if canary >= IDLE_LOOKS or (not requests and canary):
         sentence = f"no request on the canary for {canary} looks"
         return _silent("NO_REQUESTS", sentence, canary)
     if stable >= IDLE_LOOKS and not baking:
-        sentence = f"no request on stable for {stable} looks, so there is nothing to compare with"
+        sentence = f"no request on {words.the(other)} for {stable} looks, so there is nothing to compare with"
         return _silent("NO_STABLE_REQUESTS", sentence, stable)
     return None
 

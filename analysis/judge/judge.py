@@ -116,7 +116,8 @@ def observe(
     )
     keeps = config.check_share and not state.baking and 0 < state.share < 100
     part = STEP_SHARE if state.first else 1.0 / max(config.planned_looks, 2)
-    state.flow = state.flow.look(look, share=state.share, keeps=keeps, part=part, threshold=config.threshold)
+    share = config.compared(state.share)
+    state.flow = state.flow.look(look, share=share, keeps=keeps, part=part, threshold=config.threshold)
     if left_out:
         look = replace(look, counts={name: arms for name, arms in look.counts.items() if name not in left_out})
     look, state.held, left = pace.paced(config, state.held, look, began=state.began)
@@ -137,7 +138,7 @@ def observe(
         known = max(1.0, history_of(config, state.past) or 1.0)
         state.over = state.over.look(state.limits, look, part=part, threshold=config.threshold, phi=known)
     if keeps:
-        state.split = shares.look(state.split, stable=stable, canary=canary, share=state.share, part=part)
+        state.split = shares.look(state.split, stable=stable, canary=canary, share=share, part=part)
     state.idle = (0 if stable else state.idle[0] + 1, 0 if canary else state.idle[1] + 1)
     state.looks, state.first = state.looks + (not early), False
     harm = state.book.harm.evidence()

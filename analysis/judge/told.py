@@ -97,6 +97,7 @@ class Rows:
         visible: the smallest canary rate that this step's requests would have shown with chance 90 %.
         no_room: stable fails so often, or so little is known of it, that nothing can be worse.
         baking: stable's numbers are from before the bake.
+        other: what the arm beside the canary is called.
         requests: of the canary in this step, by whichever test counted most.
         left_out: metrics that this look said nothing of, because it is too early for them.
         shared: numbers of what all findings rest on.
@@ -114,6 +115,7 @@ class Rows:
     visible: Sequence[float]
     no_room: Mask
     baking: bool
+    other: str
     requests: float
     left_out: Collection[str]
     shared: Mapping[str, float]
@@ -147,6 +149,7 @@ class Rows:
                 int(quiet),
                 no_room,
                 self.baking,
+                self.other,
                 rise,
                 self.requests,
                 test.metric in self.left_out,

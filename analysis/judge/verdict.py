@@ -99,15 +99,16 @@ def judgement_of(
         visible=seen,
         no_room=~comparable(state.book.frozen if state.baking else a, asked.relative, asked.absolute),
         baking=state.baking,
+        other=config.other(baking=state.baking),
         requests=float(requests),
         left_out=left_out,
         shared=shared,
         spreads=spreads,
     ).findings()
     rests = partial(resting, shared=shared, spreads=spreads)
-    idle = no_data(state.idle, baking=state.baking, requests=requests)
+    idle = no_data(state.idle, baking=state.baking, requests=requests, other=config.other(baking=state.baking))
     holds = _holds(config, state, requests)
-    starving = [starved(state.flow, asked=state.share)] if state.flow.starved(config.threshold) else []
+    starving = [starved(state.flow, asked=config.compared(state.share))] if state.flow.starved(config.threshold) else []
     others = rests([*limited, *beside.findings])
     everything = [*rests(starving), *sorted([*findings, *others], key=_guilt, reverse=True)]
     verdict, guilty = Verdict.UNDECIDED, bool(starving) or beside.condemned or combined >= config.threshold
@@ -273,7 +274,7 @@ def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Findin
     found = []
     if config.check_share and not state.baking and requests and shares.mismatch(state.split):
         most = state.book.step[int(np.argmax(state.book.step[:, 3]))]
-        found.append(share_finding(asked=state.share, stable=float(most[1]), canary=float(most[3])))
+        found.append(share_finding(asked=config.compared(state.share), stable=float(most[1]), canary=float(most[3])))
     if state.flow.hung:
         found.append(hung(state.flow))
     if state.baking:

@@ -33,3 +33,8 @@ def odds(evidence: float) -> str:
     if evidence <= 0:
         return "none"
     return f"1 in {math.exp(min(evidence, 60.0)):,.0f}" if evidence > math.log(2) else "next to none"
+
+
+def the(other: str) -> str:
+    """The arm beside the canary in a sentence: stable, which is a name, or the baseline."""
+    return other if other == "stable" else f"the {other}"

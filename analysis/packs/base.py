@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Template
 
 from analysis.model import Arm
@@ -30,6 +30,7 @@ class Target:
         workloads: Deployment of each arm, for counters of pods; an arm that is not named is called like its Service.
         places: for each arm, where its references stand, as (index of the rule, index of the reference); some
             gateways call their counters by these numbers. Empty when not known.
+        baseline: the same with a fresh baseline in stable's place; None where there is none.
     """
 
     namespace: str
@@ -40,6 +41,12 @@ class Target:
     ports: Mapping[Arm, int] = field(default_factory=dict)
     workloads: Mapping[Arm, str] = field(default_factory=dict)
     places: Mapping[Arm, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    baseline: Target | None = None
+
+    @property
+    def alone(self) -> Target:
+        """The same without a baseline."""
+        return replace(self, baseline=None)
 
     def port_of(self, arm: Arm) -> int:
         """The port of this arm's Service."""

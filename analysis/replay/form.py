@@ -31,7 +31,8 @@ def begun(config: JudgeConfig, *, last_share: float, state: Mapping[str, Any] | 
         last_share: percent of the plan's last step.
         state: the judge's state from the journal, as `analysis.judge.encode` gave it; None for a fresh one.
     """
-    return {"version": VERSION, "config": asdict(config), "last_share": last_share, "state": state or None}
+    asked = {name: value for name, value in asdict(config).items() if name != "baseline" or value}
+    return {"version": VERSION, "config": asked, "last_share": last_share, "state": state or None}
 
 
 def question_of(row: Mapping[str, Any]) -> JudgeConfig:

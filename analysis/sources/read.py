@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from analysis.packs.base import Feed, selector
 from analysis.packs.expressions import LONGEST_VALUE
+from analysis.sources.baseline import MARK
 from analysis.sources.model import MOST, Key, Role, Sample
 
 _PLAIN = re.compile(r"[-\w.@/:+]*")
@@ -157,7 +158,8 @@ def _plain(value: str) -> str:
 def _refuse_both(family: str, labels: Mapping[str, str], keys: Iterable[Key]) -> None:
     arms: dict[tuple[str, Role], set[str | None]] = {}
     for key in keys:
-        arms.setdefault((key.metric, key.role), set()).add(key.arm)
+        who = MARK if key.metric.startswith(MARK) else key.arm
+        arms.setdefault((key.metric.removeprefix(MARK), key.role), set()).add(who)
     for (metric, _), both in arms.items():
         if len(both) > 1:
             shown = ", ".join(f"{name}={value!r}" for name, value in sorted(labels.items()) if name != "le")

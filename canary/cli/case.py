@@ -42,8 +42,9 @@ class Case:
     journal: Release | None
 
     def share_left(self, route: JsonObject) -> bool:
-        """Whether any rule still sends to the canary."""
-        return any(ref.weight > 0 for rule in cut.rules_of(route) for ref in rule.every(self.pool.canary))
+        """Whether any rule still sends to the canary, or to its fresh baseline."""
+        refs = (ref for rule in cut.rules_of(route) for ref in rule.refs)
+        return any(ref.weight > 0 for ref in refs if ref.id in self.pool.ours)
 
     @property
     def updating(self) -> bool:

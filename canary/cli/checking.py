@@ -30,6 +30,7 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
         image=file.spec.image,
         stable_service=file.spec.stable.service,
         canary_service=file.canary_service,
+        baseline_service=file.baseline_service,
         port=file.spec.stable.port,
         copies=workload.copies,
         floor=workload.floor == "hold",
@@ -41,12 +42,13 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
 
 
 def pool_of(file: Release) -> Pool:
-    """Stable's and the canary's reference."""
+    """Stable's reference, the canary's, and the fresh baseline's where there is one."""
     from strategies import Pool, RefId
 
-    namespace = file.metadata.namespace
+    namespace, fresh = file.metadata.namespace, file.baseline_service
     return Pool(
         stable=RefId("Service", "", namespace, file.spec.stable.service, file.spec.stable.port),
+        baseline=RefId("Service", "", namespace, fresh, file.spec.stable.port) if fresh else None,
         canary=RefId("Service", "", namespace, file.canary_service, file.canary_port),
     )
 

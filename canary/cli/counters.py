@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from analysis.model import Arm
     from analysis.packs import Target
     from canary.ports import Routes, Sources
-    from strategies import Pool
+    from strategies import Pool, Rule
 
 NAMED_WITHIN = 5.0
 """Seconds for the list of what a gateway counts."""
@@ -24,14 +24,16 @@ def target_of(file: Release) -> Target:
     from analysis.packs import Target
 
     spec = file.spec
-    workloads = {}
+    workloads: dict[Arm, str] = {}
+    fresh: dict[Arm, str] = {}
     if spec.workload is not None:
         from canary.adapters.kubernetes.derive import DEPLOYMENT_NAME_LIMIT
         from canary.adapters.kubernetes.paths import named
 
         stable = spec.workload.name
         workloads = {Arm.STABLE: stable, Arm.CANARY: named(stable, "canary", limit=DEPLOYMENT_NAME_LIMIT)}
-    return Target(
+        fresh = {**workloads, Arm.STABLE: named(stable, "baseline", limit=DEPLOYMENT_NAME_LIMIT)}
+    target = Target(
         namespace=file.metadata.namespace,
         route=spec.route.name,
         services={Arm.STABLE: spec.stable.service, Arm.CANARY: file.canary_service},
@@ -39,6 +41,10 @@ def target_of(file: Release) -> Target:
         ports={Arm.CANARY: file.canary_port},
         workloads=workloads,
     )
+    if not file.baseline_service:
+        return target
+    services = {**target.services, Arm.STABLE: file.baseline_service}
+    return replace(target, baseline=replace(target, services=services, workloads=fresh))
 
 
 def seen_on(routes: Routes, target: Target, *, pool: Pool, selectors: tuple[str | int, ...] | None) -> Target:
@@ -58,9 +64,15 @@ def told_by(route: Mapping[str, Any], target: Target, *, pool: Pool, selectors: 
     Raises:
         SurgeryError, KeyError, AttributeError, TypeError: the object is no route.
     """
-    return replace(
+    from analysis.model import Arm
+
+    seen = replace(
         target, gateways=_gateways(route, target.namespace), places=places_on(route, pool=pool, selectors=selectors)
     )
+    if target.baseline is None:
+        return seen
+    places = {**seen.places, Arm.STABLE: places_of_baseline(route, pool=pool, selectors=selectors)}
+    return replace(seen, baseline=replace(target.baseline, gateways=seen.gateways, places=places))
 
 
 def _gateways(route: Mapping[str, Any], namespace: str) -> tuple[tuple[str, str], ...]:
@@ -84,17 +96,42 @@ def places_on(
         SurgeryError: the object is no route, or names an arm twice in one rule.
     """
     from analysis.model import Arm
-    from strategies.route.model import rules_of
 
     stable, canary = [], []
-    for rule in rules_of(route):
-        if selectors is not None and rule.index not in selectors and rule.name not in selectors:
-            continue
+    for rule in _chosen(route, selectors):
         known, ours = rule.find(pool.stable), rule.find(pool.canary)
         if known is not None:
             stable.append((rule.index, known.index))
             canary.append((rule.index, ours.index if ours else len(rule.refs)))
     return {Arm.STABLE: tuple(stable), Arm.CANARY: tuple(canary)}
+
+
+def places_of_baseline(
+    route: Mapping[str, Any], *, pool: Pool, selectors: tuple[str | int, ...] | None
+) -> tuple[tuple[int, int], ...]:
+    """Where a fresh baseline's references stand in the chosen rules; behind the canary's where the engine appends it.
+
+    Args:
+        route, pool, selectors: as for `places_on`; the pool has a baseline.
+
+    Raises:
+        SurgeryError: the object is no route, or names an arm twice in one rule.
+    """
+    found = []
+    for rule in _chosen(route, selectors):
+        if pool.baseline is None or rule.find(pool.stable) is None:
+            continue
+        fresh, canary = rule.find(pool.baseline), rule.find(pool.canary)
+        found.append((rule.index, fresh.index if fresh else len(rule.refs) + (canary is None)))
+    return tuple(found)
+
+
+def _chosen(route: Mapping[str, Any], selectors: tuple[str | int, ...] | None) -> Iterator[Rule]:
+    from strategies.route.model import rules_of
+
+    for rule in rules_of(route):
+        if selectors is None or rule.index in selectors or rule.name in selectors:
+            yield rule
 
 
 def why_none(file: Release) -> str:

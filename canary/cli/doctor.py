@@ -75,7 +75,7 @@ def _checks(file: Release, api: Api) -> Iterator[Check]:
         KubernetesRoutes(api, namespace=file.metadata.namespace, name=file.spec.route.name),
     )
     workloads = workloads_of(file, api, release=uid)
-    sources = source_of(file, target_on(file, routes), now=ServerClock(api).now)
+    sources = source_of(file, target_on(file, routes).alone, now=ServerClock(api).now)
     checks = preflights_of(file, api, release=uid, routes=routes, workloads=workloads, sources=sources)
     for name, found in checks.sections():
         yield Check(name=name, found=tuple(dict.fromkeys(found)))

@@ -111,7 +111,8 @@ def plan(
         hint = "the engine's preflight would refuse the release for this; nothing was touched"
         raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint=hint) from error
     if output is Output.JSON:
-        typer.echo(json.dumps(_finite(dataclasses.asdict(result)), default=str, indent=2))
+        data = {key: value for key, value in dataclasses.asdict(result).items() if key != "fresh" or value}
+        typer.echo(json.dumps(_finite(data), default=str, indent=2))
     else:
         typer.echo(text(result), nl=False)
 

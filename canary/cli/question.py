@@ -41,6 +41,7 @@ def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
         widen_pods=analysis.pods == "widen",
         attempt=attempt,
         warmup=analysis.warmup,
+        baseline=bool(file.baseline_service),
     )
 
 

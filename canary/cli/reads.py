@@ -44,8 +44,22 @@ def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
     return tuple(feeds)
 
 
+def _of_baseline(file: Release, target: Target) -> tuple[Feed, ...]:
+    """What a fresh baseline counts, under numbers of its own.
+
+    Args:
+        file: the release.
+        target: with the baseline in stable's place.
+    """
+    from analysis.model import Arm
+    from analysis.sources.baseline import marked
+
+    mine = (feed for feed in feeds_of(file, target) if feed.key.arm is Arm.STABLE)
+    return tuple(replace(feed, key=marked(feed.key)) for feed in mine)
+
+
 def gauges_of(file: Release, target: Target) -> tuple[GaugeFeed, ...]:
-    """Everything that is read and counts nothing."""
+    """Everything that is read and counts nothing; of a fresh baseline, where there is one, in place of stable."""
     from analysis.packs import gauge
     from canary.cli.question import gauge_every
 
@@ -55,7 +69,9 @@ def gauges_of(file: Release, target: Target) -> tuple[GaugeFeed, ...]:
         feed
         for query in queries
         if query.gauge is not None
-        for feed in gauge(query.name, query=query.gauge, every=gauge_every(analysis, query), target=target)
+        for feed in gauge(
+            query.name, query=query.gauge, every=gauge_every(analysis, query), target=target.baseline or target
+        )
     )
 
 
@@ -70,6 +86,8 @@ def source_of(file: Release, target: Target, *, now: Callable[[], float]) -> Sou
     from canary.cli.credentials import bound, trust_of
 
     feeds = feeds_of(file, target)
+    if target.baseline is not None:
+        feeds += _of_baseline(file, target.baseline)
     source = file.spec.analysis.source
     if source.scrape is not None:
         return ScrapeSource(urls=source.scrape.urls, feeds=feeds, now=now)

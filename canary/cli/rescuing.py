@@ -135,5 +135,6 @@ def _workloads(api: Api, journal: Journal) -> Workloads | None:
         hook=subject.workload.hook,
         stable_service=subject.stable,
         canary_service=subject.canary,
+        baseline_service=subject.workload.baseline,
         port=subject.stable_port,
     )

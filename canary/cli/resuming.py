@@ -139,6 +139,7 @@ def subject_of(
             hook=spec.promote.by == "hook",
             before=replaces,
             template_before=template,
+            baseline=file.baseline_service,
         )
     return Subject(
         name=file.metadata.name,

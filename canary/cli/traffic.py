@@ -204,7 +204,7 @@ def _look(file: Release, target: Target) -> Look:
     from canary.cli.calibrating import kinds_of
     from canary.cli.reads import source_of
 
-    source, window = source_of(file, target, now=time.time), Window(metrics=kinds_of(file), every=WATCHED)
+    source, window = source_of(file, target.alone, now=time.time), Window(metrics=kinds_of(file), every=WATCHED)
     for pause in (0.0, WATCHED):
         time.sleep(pause)
         found = window.advance(source.read(timeout=WATCHED))

@@ -73,13 +73,15 @@ def wired(
     workloads = workloads_of(file, api, release=release.uid)
     target = target_on(file, routes)
     sources = source_of(file, target, now=clock.now)
+    # Before the release there is no baseline to be read.
+    before = sources if target.baseline is None else source_of(file, target.alone, now=clock.now)
     ports = Ports(
         clock=clock,
         routes=routes,
         leases=leases,
         journals=journals,
         records=KubernetesRecords(api, namespace=namespace, name=named("canary", route, release.uid), labels=labels),
-        preflights=preflights_of(file, api, release=release.uid, routes=routes, workloads=workloads, sources=sources),
+        preflights=preflights_of(file, api, release=release.uid, routes=routes, workloads=workloads, sources=before),
         sources=sources,
         workloads=workloads,
         gates=KubernetesGates(api, namespace=namespace, route=route),

@@ -26,7 +26,7 @@ from canary.core.moves import (
     tell_once,
 )
 from canary.core.outcome import ExitCode
-from canary.core.release import NONE, Phase, Release, Stage
+from canary.core.release import FULL, NONE, Phase, Release, Stage
 from canary.core.settling import Settling
 
 LIVES = 3
@@ -297,11 +297,15 @@ def stable_changed(release: Release, event: on.StableChanged) -> Step:
 
 
 def capacity_changed(release: Release, event: on.CapacityChanged) -> Step:
-    """A canary without endpoints fails everybody sent to it; a short stable forbids raising."""
+    """A canary or a baseline without endpoints fails everybody sent to it; a short stable forbids raising."""
     known = release.stable_gone
     release = counted(release, stable=event.stable, canary=event.canary)
     if why := _canary_fails(release, event):
         return roll_back(release, event.at, ExitCode.JUDGED_BAD, why)
+    if event.baseline == 0 and NONE < release.share < FULL:
+        # Users are sent to it as well, and it says nothing of the new version.
+        gone = "the fresh baseline has no ready endpoints left, so there is nothing to compare the canary with"
+        return roll_back(release, event.at, ExitCode.NO_EVIDENCE, gone)
     if release.stable_gone and not known:
         return tell(
             release, "StableGone", "stable has no ready endpoint left; no traffic is moved meanwhile", alarm=True

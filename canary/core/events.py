@@ -134,19 +134,29 @@ class FenceLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadReady:
-    """The canary's pods, Service and endpoints are there, ready and steady, at the size asked for."""
+    """The canary's pods, Service and endpoints are there, ready and steady, at the size asked for.
+
+    Attributes:
+        baseline: ready endpoints of the fresh baseline; None where there is none.
+    """
 
     at: float
     effect: str
+    baseline: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadFailed:
-    """The canary's workload will not become ready; the reason is the cluster's own."""
+    """The canary's workload will not become ready; the reason is the cluster's own.
+
+    Attributes:
+        baseline: it is the fresh baseline that will not, which says nothing of the new version.
+    """
 
     at: float
     effect: str
     reason: str
+    baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +302,7 @@ class CapacityChanged:
         stable, canary: how many are ready.
         trouble: why a pod of the canary will not become ready again; empty while each may.
         missing: why the canary's pods are not ready, where none is; empty when nobody knows.
+        baseline: how many of the fresh baseline are ready; None where there is none.
     """
 
     at: float
@@ -299,6 +310,7 @@ class CapacityChanged:
     canary: int
     trouble: str = ""
     missing: str = ""
+    baseline: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,10 @@ from canary.core.outcome import ExitCode
 from canary.core.release import FULL, Phase, Release, Stage
 from canary.core.settling import Settling, timeout, traffic_followed
 
+BASELINE = (
+    "in each step the canary is compared with a fresh baseline: stable's version in pods of the canary's age and size"
+)
+
 FIRST = "there is no stable version yet: this one is deployed directly, without a canary and without a comparison"
 
 
@@ -80,7 +84,8 @@ def workload_ready(release: Release, event: on.WorkloadReady) -> Step:
         step = ask(enter(release, Phase.CLEANING, event.at, Stage.DETACHING), do.DetachCanary)
         return chain(step, do.Tell, reason="FirstReady", message="the first version is ready; the route sends to it")
     if release.phase is Phase.PROVISIONING:
-        return ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
+        step = ask(enter(release, Phase.PROVISIONING, event.at, Stage.ATTACHING), do.AttachCanary)
+        return step if event.baseline is None else chain(step, do.Tell, reason="BaselineReady", message=BASELINE)
     return write_share(release, event.at)
 
 
@@ -112,7 +117,14 @@ def shift(release: Release, at: float, step: int) -> Step:
 
 
 def workload_failed(release: Release, event: on.WorkloadFailed) -> Step:
-    """A canary that does not become ready is a verdict with the cluster's reason, not a wait."""
+    """A canary that does not become ready is a verdict with the cluster's reason, not a wait.
+
+    A fresh baseline that does not is none on the new version: there is nothing to compare it with.
+    """
+    if event.baseline:
+        return roll_back(
+            release, event.at, ExitCode.NO_EVIDENCE, f"the fresh baseline did not become ready: {event.reason}"
+        )
     what = "the first version" if release.first else "the canary"
     return roll_back(release, event.at, ExitCode.JUDGED_BAD, f"{what} did not become ready: {event.reason}")
 

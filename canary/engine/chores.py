@@ -9,11 +9,22 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.outcome import ExitCode
-from canary.ports import Clock, Conflict, NotFound, PortError, Preflights, Refused, WorkloadFailure, Workloads
+from canary.ports import (
+    BaselineFailure,
+    Clock,
+    Conflict,
+    NotFound,
+    PortError,
+    Preflights,
+    Refused,
+    WorkloadFailure,
+    Workloads,
+)
 
 Chore = do.ProvisionWorkload | do.UpdateStable | do.RevertStable | do.RemoveWorkload
 
@@ -53,8 +64,8 @@ def workload(workloads: Workloads, effect: Chore, *, token: str, clock: Clock, o
                 workloads.deploy()
                 done = on.WorkloadReady
             case do.ProvisionWorkload():
-                workloads.provision(share=effect.share)
-                done = on.WorkloadReady
+                ready = workloads.provision(share=effect.share)
+                done = partial(on.WorkloadReady, baseline=ready.baseline)
             case do.UpdateStable():
                 workloads.update_stable(token=token)
                 done = on.StableUpdated
@@ -66,7 +77,8 @@ def workload(workloads: Workloads, effect: Chore, *, token: str, clock: Clock, o
                 done = on.WorkloadRemoved
         return done(at=clock.now(), effect=effect.id)
     except WorkloadFailure as error:
-        return on.WorkloadFailed(at=clock.now(), effect=effect.id, reason=str(error))
+        fresh = isinstance(error, BaselineFailure)
+        return on.WorkloadFailed(at=clock.now(), effect=effect.id, reason=str(error), baseline=fresh)
     except PortError as error:
         return failed(effect.id, error, at=clock.now())
     except Exception as error:  # noqa: BLE001 - an effect without an answer would be waited for for ever

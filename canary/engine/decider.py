@@ -114,6 +114,7 @@ class Decider:
                 self._queue.extend(self._surgeon.examine(item.route, release=self.release, at=item.at))
             case EndpointsObserved():
                 self._observer.pods = {Arm.STABLE: item.endpoints.stable, Arm.CANARY: item.endpoints.canary}
+                self._observer.fresh = item.endpoints.baseline
                 self._queue.append(on.CapacityChanged(at=item.at, **asdict(item.endpoints)))
             case ReadingTaken():
                 event = self._observer.take(item.reading, release=self.release, at=item.at)

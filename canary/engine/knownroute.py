@@ -7,6 +7,7 @@ machine's.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +24,7 @@ class KnownRoute:
 
     Args:
         routes, clock: the ports.
-        pool: stable's and the canary's reference.
+        pool: the references that traffic is moved between.
         manager: our field manager, so that we do not blame ourselves.
         state: as `encode` gave it; None before the first touch.
 
@@ -84,6 +85,22 @@ class KnownRoute:
         """
         if self._uid and cut.uid_of(route) != self._uid:
             raise NotFound("the route was deleted and made again by somebody else; nothing of ours is in the new one")
+
+    def must_not_have_moved_the_baseline(self, route: JsonObject, written: Collection[Decimal]) -> None:
+        """Invariant 8: a weight of the baseline that somebody changed stops the release before the next raise.
+
+        Args:
+            route: as it is known.
+            written: shares that this release may have written, percent.
+
+        Raises:
+            NotFound: somebody did, with the name.
+        """
+        moved = cut.baseline_moved(route, pool=self._pool, original=self.required(), shares=written)
+        if moved:
+            raise NotFound(
+                f"{self._writer(route) or 'somebody'} changed the baseline's weight during the release: {moved}"
+            )
 
     def examine(self, route: JsonObject | None, *, release: Release, at: float) -> list[on.Event]:
         """What a version of the route, as a watch showed it, amounts to.

@@ -14,10 +14,10 @@ from typing import Any
 from analysis import judge
 from analysis.model import Arm, Judgement, Look
 from analysis.replay import form
-from analysis.sources import NoLook, Reading, Window, gauges
+from analysis.sources import NoLook, Reading, Window, baseline, gauges
 from canary import __version__
 from canary.core import events as on
-from canary.core.release import Phase, Release, Stage
+from canary.core.release import FULL, NONE, Phase, Release, Stage
 from canary.engine.warming import Warming
 
 GAUGES = "gauges"
@@ -29,7 +29,7 @@ JUDGED = frozenset({Phase.JUDGING, Phase.GATED, Phase.BAKING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Requests counted since the canary was attached."""
+    """Requests counted since the canary was attached; stable's with those of a baseline, which is its version."""
 
     stable: int = 0
     canary: int = 0
@@ -63,6 +63,7 @@ class Observer:
     Attributes:
         totals: requests counted since the canary was attached.
         pods: ready pods of each arm, as far as somebody counts them.
+        fresh: ready pods of the baseline; None where there is none.
 
     Raises:
         ValueError: a state is damaged.
@@ -81,15 +82,18 @@ class Observer:
         latency = question.config.latency
         metrics = {metric.name: metric.name in latency for metric in question.config.metrics}
         metrics |= {metric.name: False for metric in question.config.classical if metric.counts}
+        if question.config.baseline:
+            metrics = baseline.with_baseline(metrics)
         counted = {key: value for key, value in (window or {}).items() if key != GAUGES}
         self._window = Window(metrics=metrics, every=question.every, state=counted or None)
         self._gauges = gauges.decode((window or {}).get(GAUGES, {}))
         self._judge = judge.decode(state) if state else judge.start(question.config)
         self.pods: Mapping[Arm, int] = {}
+        self.fresh: int | None = None
         self._missed: dict[str, int] = {}
         self._seen = (0, 0)
         self._skew = 0.0
-        self._last: Look | None = None
+        self._last: tuple[Look, int] | None = None
         self._warming = Warming(warmup=question.config.warmup, latency=question.config.latency)
         begun = form.begun(question.config, last_share=question.last_share, state=state)
         self._entries: list[tuple[str, dict[str, Any]]] = [("judge", {"engine": __version__, **begun})]
@@ -133,15 +137,16 @@ class Observer:
             if result.missed or result.code == "UNALIGNED":
                 self._missed[result.code] = self._missed.get(result.code, 0) + 1
             return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
-        result = replace(result, gauges=self._gauges.take(), pods=self.pods, missed=self._missed)
+        result, old = self._arms(result, release)
+        result = replace(result, gauges=self._gauges.take(), missed=self._missed)
         self._missed = {}
         self._warming.learn(result)
         judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
         if judged and not self._knows(release):
             self.restart(share=release.share, baking=release.baking, at=at)
             result = replace(result, spans_change=True)
-        self._count(result, wanted=release.share)
-        self._last = None if result.spans_change else result
+        self._count(result, old, wanted=release.share)
+        self._last = None if result.spans_change else (result, old)
         judgement = None
         if result.spans_change:
             self._judge = judge.drop(self._judge, result)
@@ -151,7 +156,19 @@ class Observer:
         else:
             self._judge = judge.learn(self._question.config, self._judge, result)
             self._keep(result, "learned", at)
-        return self._looked(result, judgement, at)
+        return self._looked(result, old, judgement, at)
+
+    def _arms(self, look: Look, release: Release) -> tuple[Look, int]:
+        """A look's two arms, with their pods, and the requests that the old version had.
+
+        While the canary's share is in a step, it is compared with the baseline, where there is one.
+        """
+        if not self._question.config.baseline:
+            return replace(look, pods=self.pods), look.requests(Arm.STABLE)
+        compared = NONE < release.share < FULL
+        look, old = baseline.apart(look, compared=compared)
+        fresh = {} if self.fresh is None or not compared else {Arm.STABLE: self.fresh}
+        return replace(look, pods={**self.pods, **fresh}), old
 
     def _knows(self, release: Release) -> bool:
         """Whether the judge is in this step: a journal written before the step was judged holds an older one.
@@ -162,10 +179,11 @@ class Observer:
 
     def judge_last(self, at: float) -> on.Event | None:
         """Judge the look that proved that traffic followed: it is a whole look at the new share."""
-        look, self._last = self._last, None
-        if look is None:
+        last, self._last = self._last, None
+        if last is None:
             return None
-        return self._looked(look, self._judge_look(look, "again", at), at)
+        look, old = last
+        return self._looked(look, old, self._judge_look(look, "again", at), at)
 
     def _judge_look(self, look: Look, treated: form.Treated, at: float) -> Judgement:
         if self._warming.changed < 0:  # another life of the engine wrote the raise, and nobody knows when
@@ -194,8 +212,8 @@ class Observer:
             row["said"] = self._said.row(judgement)
         self._entries.append(("look", {"at": at, **row}))
 
-    def _count(self, look: Look, *, wanted: Decimal) -> None:
-        stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
+    def _count(self, look: Look, stable: int, *, wanted: Decimal) -> None:
+        canary = look.requests(Arm.CANARY)
         bad = self.totals.route_bad
         if look.route is not None:
             bad = (bad or 0) + look.route.bad
@@ -232,13 +250,13 @@ class Observer:
             "attempt": self._question.config.attempt,
         }
 
-    def _looked(self, look: Look, judgement: Judgement | None, at: float) -> on.Looked:
+    def _looked(self, look: Look, old: int, judgement: Judgement | None, at: float) -> on.Looked:
         """A look's times are the source's; what happened when is said in the server's, as everything else is."""
         return on.Looked(
             at=at,
             start=look.start - self._skew,
             end=look.end - self._skew,
-            stable=look.requests(Arm.STABLE),
+            stable=old,
             canary=look.requests(Arm.CANARY),
             judgement=judgement,
         )

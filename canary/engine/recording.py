@@ -47,6 +47,8 @@ class Recording:
         if isinstance(event, on.Ticked | on.LeaseRenewed | on.Looked):
             return
         values = {name: getattr(event, name) for name in event.__dataclass_fields__}
+        if "baseline" in values and (values["baseline"] is None or values["baseline"] is False):
+            del values["baseline"]  # what most releases do not have
         self._recorder.add("event", name=type(event).__name__, phase=before.phase, **values)
 
     def told(self, effect: do.Tell) -> None:

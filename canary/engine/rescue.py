@@ -241,8 +241,9 @@ def _pool(journal: Journal) -> cut.Pool:
     subject = journal.subject
     if subject is None:
         raise NotFound("the journal does not say what the release is about")
-    here = subject.namespace
+    here, fresh = subject.namespace, subject.workload.baseline if subject.workload else ""
     return cut.Pool(
         stable=cut.RefId("Service", "", here, subject.stable, subject.stable_port),
+        baseline=cut.RefId("Service", "", here, fresh, subject.stable_port) if fresh else None,
         canary=cut.RefId("Service", "", here, subject.canary, subject.canary_port),
     )

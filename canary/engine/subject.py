@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from canary.core.outcome import ExitCode
 
@@ -17,6 +19,7 @@ class Workload(BaseModel):
         hook: somebody else gives stable the new version; its Deployment is not written.
         before: the image that stable had when the release began, for whoever wants it back; empty where nobody read it.
         template_before: the fingerprint of stable's pod template then, where a whole template is released; else empty.
+        baseline: name of the fresh baseline's Service; empty where there is none, and then it is not written either.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +30,12 @@ class Workload(BaseModel):
     hook: bool = False
     before: str = ""
     template_before: str = ""
+    baseline: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = whole(self)
+        return {key: value for key, value in data.items() if key != "baseline" or value}
 
 
 class Ended(BaseModel):

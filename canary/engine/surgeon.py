@@ -28,7 +28,7 @@ class Surgeon:
     Args:
         routes: the port.
         clock: the clock.
-        pool: stable's and the canary's reference.
+        pool: the references that traffic is moved between.
         selectors: rules chosen by name or index; None for every rule that sends to stable.
         manager: our field manager, so that we do not blame ourselves.
         state: as `encode` gave it; None before the first touch.
@@ -146,6 +146,7 @@ class Surgeon:
 
     def _raise(self, effect: do.RaiseShare, release: Release) -> list[on.Event]:
         def plan(route: JsonObject) -> cut.Patch:
+            self._known.must_not_have_moved_the_baseline(route, {release.share, effect.share})
             return cut.set_share(
                 route, pool=self._pool, original=self._known.required(), share=effect.share, token=release.token
             )

@@ -12,7 +12,7 @@ release in an adapter belongs in the machine. Every call is bounded in time by t
     reporting   what people are told
 """
 
-from canary.ports.errors import Conflict, NotFound, PortError, Refused, Unavailable, WorkloadFailure
+from canary.ports.errors import BaselineFailure, Conflict, NotFound, PortError, Refused, Unavailable, WorkloadFailure
 from canary.ports.reporting import Progress, Reporters
 from canary.ports.route import JsonObject, Operations, Routes
 from canary.ports.sources import Clock, Pasts, Preflights, Problem, Sources
@@ -20,6 +20,7 @@ from canary.ports.stores import Fleets, Gates, Journals, LeaseNews, Leases, Leas
 from canary.ports.workload import Endpoints, Mark, Workloads
 
 __all__ = [
+    "BaselineFailure",
     "Clock",
     "Conflict",
     "Endpoints",

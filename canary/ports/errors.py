@@ -33,3 +33,7 @@ class Unavailable(PortError):
 
 class WorkloadFailure(PortError):
     """The workload will not get there; the message is the cluster's own reason (crash loop, image pull, ...)."""
+
+
+class BaselineFailure(WorkloadFailure):
+    """It is the fresh baseline, stable's own version, that will not: no word on the new one."""

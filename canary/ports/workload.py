@@ -17,12 +17,14 @@ class Endpoints:
         stable, canary: how many are ready.
         trouble: why a pod of the canary will not become ready again, such as a crash loop, in the cluster's words.
         missing: why the canary's pods are not ready, where none is.
+        baseline: ready endpoints of the fresh baseline; None where there is none.
     """
 
     stable: int
     canary: int
     trouble: str = ""
     missing: str = ""
+    baseline: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +70,13 @@ class Workloads(Protocol):
         ...
 
     def provision(self, *, share: Decimal) -> Endpoints:
-        """Make or grow the canary's workload and Service until its endpoints are ready and steady.
+        """Make or grow the canary's workload and Service, and a baseline's, until endpoints are ready and steady.
 
         Args:
             share: percent of the pool it must be able to carry; 100 means as many replicas as stable.
 
         Raises:
+            BaselineFailure: the baseline will not become ready, with the reason.
             WorkloadFailure: it will not become ready, with the reason.
         """
         ...

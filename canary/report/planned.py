@@ -79,6 +79,7 @@ class Planned:
         rules: how the metrics are judged that are not judged at every look, one sentence each.
         template: the file that the pod template comes from; empty where it is the running Deployment's.
         changes: what that file changes; None where the running Deployment was not told.
+        fresh: what a fresh baseline is and costs, in one sentence; empty where there is none.
     """
 
     release: str
@@ -94,6 +95,7 @@ class Planned:
     rules: tuple[str, ...] = ()
     template: str = ""
     changes: tuple[Change, ...] | None = None
+    fresh: str = ""
 
 
 def planned(
@@ -113,7 +115,7 @@ def planned(
         apply: what a JSON Patch makes of a document.
         sight: the judge's config and the traffic to expect; adds what each step can see.
         config: the judge's; adds how metrics are judged that are not judged at every look.
-        workload: stable's Deployment as it is; adds what a pod template from a file changes.
+        workload: stable's Deployment as it is; adds what a pod template from a file changes, and a baseline's pods.
 
     Raises:
         SurgeryError: the route has no room for this plan, or does not send to stable.
@@ -131,13 +133,13 @@ def planned(
         for i, step in enumerate(steps, start=1)
     ]
     bake = Write(what="bake", share=ALL, hold_min=spec.bake.min, hold_max=spec.bake.max)
-    nothing = Decimal(0)
+    nothing, ours = Decimal(0), "the canary and its baseline" if release.baseline_service else "the canary"
     writes = [
-        Write(what="attach the canary", share=nothing),
+        Write(what=f"attach {ours}", share=nothing),
         *bare,
         bake,
         Write(what="back to stable, which runs the new version", share=nothing),
-        Write(what="detach the canary", share=nothing),
+        Write(what=f"detach {ours}", share=nothing),
     ]
     restored = None
     if route is not None and apply is not None:
@@ -158,7 +160,23 @@ def planned(
         rules=tuple(beside.rules(config)) if config else (),
         template=template.file if template else "",
         changes=_changes(spec.workload, workload) if template and workload is not None else None,
+        fresh=_fresh(release, steps, workload) if release.baseline_service else "",
     )
+
+
+def _fresh(release: Release, steps: Sequence[Step], deployment: Mapping[str, Any] | None) -> str:
+    """What a fresh baseline is, and the pods that it costs beside the canary's."""
+    said = f"In each step the canary is compared with a fresh baseline behind {release.baseline_service}: it gets what "
+    said += "the canary gets, or what is left, "
+    if deployment is None:
+        return f"{said}in as many pods as that needs, two at least where stable has several. How many: --workload FILE."
+    from canary.adapters.kubernetes.derive import replicas_for, replicas_of
+
+    stable, pods, most = replicas_of(deployment), list[int](), 0
+    for step in steps:
+        most = max(most, replicas_for(min(step.share, ALL - step.share), stable=stable))
+        pods.append(most)
+    return f"{said}in {', '.join(map(str, pods))} pods, step by step (stable has {stable})."
 
 
 def _changes(workload: Workload | None, deployment: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -202,8 +220,10 @@ def _pool(release: Release) -> Pool:
     def service(name: str, port: int) -> RefId:
         return RefId(kind="Service", group="", namespace=namespace, name=name, port=port)
 
+    fresh = release.baseline_service
     return Pool(
         stable=service(spec.stable.service, spec.stable.port),
+        baseline=service(fresh, spec.stable.port) if fresh else None,
         canary=service(release.canary_service, release.canary_port),
     )
 
@@ -256,12 +276,15 @@ def text(plan: Planned) -> str:
             lines.append(f"{'':11}{weights}  ({percent:.4g} % of this rule)")
         if write.sees is not None and write.hold_min is not None and write.hold_max is not None:
             told = prospects.lines(write.sees, hold_min=write.hold_min, hold_max=write.hold_max)
-            lines += [f"{'':11}{line}" for line in told]
+            other = "on the baseline" if plan.fresh else "on stable"
+            lines += [f"{'':11}{line.replace('on stable', other)}" for line in told]
     seeing = [write.sees for write in plan.writes if write.sees is not None]
     lines += ["", *(prospects.closing(plan.traffic, seeing) if plan.traffic and seeing else [prospects.HOW])]
     if plan.unseen:
         lines += ["", f"What {plan.gateway}'s counters cannot see:", *(f"  - {each}" for each in plan.unseen)]
         lines += [f"  ({plan.verified})"]
+    if plan.fresh:
+        lines += ["", plan.fresh]
     if plan.rules:
         lines += ["", "Beside the test at every look:", *(f"{'':2}{rule}" for rule in plan.rules)]
     if plan.template:

@@ -37,6 +37,7 @@ class Scenario:
         slower: how many more requests, relatively, may be slower than each bound: the machine that plays this is no
             quiet data centre.
         steps: (share, shortest hold, longest hold).
+        baseline: the new version is compared with a fresh baseline.
         gates: as a release file lists them; how it ends is then a person's word, `ends` with a yes.
     """
 
@@ -56,6 +57,7 @@ class Scenario:
     slower: float = 0.5
     seed: int = 0
     steps: tuple[tuple[float, str, str], ...] = FAST_STEPS
+    baseline: bool = False
     gates: str = ""
 
 
@@ -170,6 +172,26 @@ SCENARIOS: dict[str, Scenario] = {
             streams=8,
         ),
         Scenario(
+            name="baseline",
+            title="a good release beside a fresh baseline",
+            story="Fresh pods of the old version get what the new one gets, and are what it is compared with.",
+            ends=ExitCode.PROMOTED,
+            every="250ms",
+            steps=((20, "3s", "6s"), (60, "3s", "8s")),
+            tolerance=0.02,
+            slower=2.0,
+            baseline=True,
+        ),
+        Scenario(
+            name="baseline-errors",
+            title="15 % errors beside a fresh baseline",
+            story="The new version fails one request in seven, its fresh baseline does not: it is rolled back.",
+            ends=ExitCode.JUDGED_BAD,
+            because="against the baseline",
+            canary=Faults(errors=0.15),
+            baseline=True,
+        ),
+        Scenario(
             name="gate",
             title="a person decides",
             story="A good version waits at a gate before the promotion: you decide, from a second terminal.",
@@ -221,7 +243,7 @@ metadata: {{name: shop, namespace: {NAMESPACE}}}
 spec:
   route: {{name: shop}}
   stable: {{service: shop, port: {PORT}}}
-  workload: {{name: shop, container: app}}
+  workload: {{name: shop, container: app{", baseline: true" if scenario.baseline else ""}}}
   image: {image("v2")}
   strategy:
     steps:

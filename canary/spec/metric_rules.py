@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canary.spec.objection import Objection, Path, exactly_one
@@ -124,7 +125,7 @@ def _query(query: Query, path: Path, *, spec: Spec, holds: list[float]) -> Itera
         missing, given = ("total", "bad") if query.total is None else ("bad", "total")
         yield Objection((*path, given), f"without {missing} this counts nothing", f"write {missing} as well")
     yield from _judged_by(query, path)
-    yield from _selectors(query, path)
+    yield from _selectors(query, path, fresh=bool(spec.workload and spec.workload.baseline))
     if query.gauge is not None and spec.analysis.source.scrape is not None:
         yield Objection((*path, "gauge"), "a proxy answers no PromQL", "read from source: {prometheus: ...}")
     if query.limit:
@@ -221,15 +222,19 @@ def _score(score: Score, spec: Spec, path: Path, holds: list[float]) -> Iterator
         yield Objection((*path, "after"), "a step would end before its score is computed", _less(shortest))
 
 
-def _selectors(query: Query, path: Path) -> Iterator[Objection]:
+def _selectors(query: Query, path: Path, *, fresh: bool) -> Iterator[Objection]:
     """Queries that could not be asked; the packs know which, and need to be asked with any Services at all."""
     from analysis.model import Arm
     from analysis.packs import Feed, PackError, Target, custom, gauge, histogram
 
     services = {Arm.STABLE: "stable", Arm.CANARY: "canary"}
     target: Target = Target(namespace="namespace", route="route", services=services, port=1)
+    # A fresh baseline is called after stable: what takes both would count it twice.
+    beside = replace(target, services={Arm.STABLE: "stable", Arm.CANARY: "stable-baseline"})
 
     def feeds(key: str, text: str) -> tuple[Feed, ...]:
+        if fresh and key != "gauge":
+            custom(query.name, bad=text, total=text, target=beside)
         if key == "gauge":
             gauge(query.name, query=text, every=1.0, target=target)
             return ()

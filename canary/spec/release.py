@@ -155,6 +155,12 @@ class Release(Part):
         return self.spec.canary.service or f"{self.spec.stable.service}-canary"
 
     @property
+    def baseline_service(self) -> str:
+        """Name of the fresh baseline's Service; empty where there is none."""
+        fresh = self.spec.workload is not None and self.spec.workload.baseline
+        return f"{self.spec.stable.service}-baseline" if fresh else ""
+
+    @property
     def canary_port(self) -> int:
         """Port of the canary's Service, given or stable's."""
         return self.spec.canary.port or self.spec.stable.port
@@ -168,5 +174,7 @@ def normalised(release: Release) -> dict[str, Any]:
     """
     data = release.model_dump(mode="json", by_alias=True, exclude_none=True)
     data["spec"]["canary"] = {"service": release.canary_service, "port": release.canary_port}
+    if "workload" in data["spec"] and not release.baseline_service:
+        del data["spec"]["workload"]["baseline"]  # a file from before there was one is the same release as ever
     data["spec"]["analysis"]["every"] = format_duration(release.spec.analysis.interval)
     return data

@@ -40,6 +40,7 @@ def objections(spec: Spec) -> Iterator[Objection]:
     yield from _gates(spec, (*at, "gates"))
     yield from _promotion(spec, (*at, "promote", "by"))
     yield from _versioned(spec, (*at, "workload", "versioned"))
+    yield from _baseline(spec, at)
     yield from _first(spec, (*at, "firstRelease"))
     yield from _times(spec, at)
     yield from _waits(spec, (*at, "analysis"))
@@ -224,6 +225,30 @@ def _versioned(spec: Spec, path: Path) -> Iterator[Objection]:
             path,
             "the running Deployment names the copies that it was last promoted with, and not what they were made from",
             "write template: FILE, whose file names the originals; or leave versioned out",
+        )
+
+
+def _baseline(spec: Spec, at: Path) -> Iterator[Objection]:
+    workload, stable = spec.workload, spec.stable.service
+    if workload is None or not workload.baseline:
+        return
+    if len(stable) > 63 - len("-baseline"):
+        yield Objection(
+            (*at, "workload", "baseline"),
+            "the name of stable's Service is too long to append -baseline to",
+            "leave baseline out",
+        )
+    if spec.canary.service == f"{stable}-baseline":
+        yield Objection(
+            (*at, "canary", "service"),
+            "the fresh baseline's Service has this name",
+            f"name another Service, such as {stable}-canary",
+        )
+    if scaling := {"HorizontalPodAutoscaler", "ScaledObject"} & set(workload.copies):
+        yield Objection(
+            (*at, "workload", "copy"),
+            "an autoscaler of the canary's own would give it another size than the fresh baseline's",
+            f"leave {' and '.join(sorted(scaling))} out, or baseline",
         )
 
 

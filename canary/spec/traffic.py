@@ -83,6 +83,14 @@ class Workload(Part):
         description="Kinds of objects that cover stable's pods and of which the canary gets a copy for the release. "
         "Default: none; a NetworkPolicy that would not cover the canary is refused, the others are told.",
     )
+    # It costs as many pods as the canary and another arm on the route: whoever wants the fairer comparison says so.
+    baseline: bool = Field(
+        default=False,
+        description="Whether the canary is compared with a fresh baseline, stable's version in pods of the canary's "
+        "age and size behind a Service of their own, instead of with stable itself: a process that has run for weeks "
+        "is warm, or leaks. It gets as much traffic as the canary, as far as there is as much, and costs as many pods. "
+        "Default: false.",
+    )
     floor: Literal["hold", "leave"] = Field(
         default="hold",
         description="Whether the minimum of stable's autoscaler is held at the pods that stable has while the release "

@@ -13,7 +13,6 @@ KEYS: dict[str, str] = {
     "spec.notify": "nobody is told yet; follow the release with canary run",
     "spec.gates.approvers.slack": "users and groups exist, as the API server knows them",
     "spec.gates.approvers.min": "the first decision counts; leave min out",
-    "spec.workload.baseline": "the canary is compared with stable as it runs; leave it out",
     "spec.routes": "one route: {kind: HTTPRoute, name: ...} exists",
     "spec.analysis.metrics.query.value": "gauge exists",
     "spec.analysis.boundary": "the boundary is the one with the guarantee",

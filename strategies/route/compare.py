@@ -102,16 +102,15 @@ def compare(before: Object, after: Object | None, *, pool: Pool, original: Origi
     if stands is not None and stands != token:
         return Change(direction=Direction.RESTAMPED, sentence=f"another engine's token stands on the route: {stands}")
     changes = [*_raised(before, after, pool), *_changed(before, after, pool, original)]
+    moved = _baseline_changed(before, after, pool, original)
     for direction in (Direction.RAISED, Direction.GONE, Direction.LOWERED):
         for change in changes:
             if change.direction is direction:
-                return change
+                return replace(change, sentence=f"{change.sentence}; {moved}") if moved else change
     if canonical(before.get("spec")) == canonical(after.get("spec")):
         return None
-    moved = _baseline_changed(before, after, pool, original)
-    return Change(
-        direction=Direction.FOREIGN, sentence=moved or "something else in the route changed; the shares stand"
-    )
+    other = f"{moved}, so no raise follows" if moved else "something else in the route changed; the shares stand"
+    return Change(direction=Direction.FOREIGN, sentence=other)
 
 
 def _raised(before: Object, after: Object, pool: Pool) -> list[Change]:
@@ -146,7 +145,7 @@ def _changed(before: Object, after: Object, pool: Pool, original: Original) -> l
 
 
 def _less(before: Rule, after: Rule, pool: Pool) -> Change | None:
-    was, now = share_of(before, pool), share_of(_with_baseline_of(before, after, pool), pool)
+    was, now = share_of(before, pool), share_of(after, pool)
     if before.every(pool.stable) and not after.every(pool.stable):
         return Change(direction=Direction.GONE, sentence=f"{after} no longer sends to stable {pool.stable}")
     if before.every(pool.canary) and not after.every(pool.canary):
@@ -154,14 +153,6 @@ def _less(before: Rule, after: Rule, pool: Pool) -> Change | None:
     if now < was:
         return Change(direction=Direction.LOWERED, sentence=_moved(after, was, now))
     return None
-
-
-def _with_baseline_of(before: Rule, after: Rule, pool: Pool) -> Rule:
-    """A rule as it would be if nobody had moved the baseline, whose traffic the old version serves in any case."""
-    if pool.baseline is None:
-        return after
-    kept = tuple(ref for ref in after.refs if ref.id != pool.baseline)
-    return replace(after, refs=(*kept, *before.every(pool.baseline)))
 
 
 def baseline_moved(route: Object, *, pool: Pool, original: Original, shares: Iterable[Decimal]) -> str:
@@ -202,7 +193,7 @@ def _baseline_changed(before: Object, after: Object, pool: Pool, original: Origi
             continue
         old, new = (weight_of(rules[known.key], pool.baseline) for rules in (was, now))
         if old != new or len(was[known.key].every(pool.baseline)) != len(now[known.key].every(pool.baseline)):
-            return f"{now[known.key]}: the baseline's weight went from {old} to {new}, so no raise follows"
+            return f"{now[known.key]}: the baseline's weight went from {old} to {new}"
     return ""
 
 

@@ -81,7 +81,10 @@ def _lower_rule(
     rule: Rule, known: OriginalRule | None, pool: Pool, route: Object
 ) -> tuple[list[Operation], tuple[str, ...]]:
     stable = next(iter(rule.every(pool.stable)), None)
-    sending = [ref for ours in pool.ours for ref in rule.every(ours) if ref.weight > 0]
+    ours = [ref for wanted in pool.ours for ref in rule.every(wanted)]
+    sending = [ref for ref in ours if ref.weight > 0]
+    if sending and pool.baseline is not None:
+        sending = ours  # somebody may give the other one a weight between this reading and the write
     if stable is None:
         which = "canary" if any(ref.id == pool.canary for ref in sending) else "baseline"
         what = (

@@ -62,7 +62,7 @@ def rounding_error(pool: int, share: Decimal, *, baseline: bool = False) -> Frac
         return Fraction(1)
     wanted, weight = Fraction(share) / 100 * pool, canary_weight(pool, share)
     error = abs(weight - wanted) / wanted
-    beside = min(wanted, pool - wanted) if baseline else 0
+    beside = min(wanted, pool - wanted) if baseline else Fraction(0)
     return max(error, abs(baseline_weight(pool, weight) - beside) / beside) if beside > 0 else error
 
 

@@ -124,7 +124,11 @@ def preflight(cluster: Any, arm: str, **more: Any) -> list[Problem]:
         api,
         namespace=space,
         routes=KubernetesRoutes(api, namespace=space, name="shop"),
-        pool=Pool(stable=RefId("Service", "", space, "shop", 8080), canary=RefId("Service", "", space, canary, 8080)),
+        pool=Pool(
+            stable=RefId("Service", "", space, "shop", 8080),
+            canary=RefId("Service", "", space, canary, 8080),
+            baseline=RefId("Service", "", space, fresh, 8080) if (fresh := more.get("baseline_service")) else None,
+        ),
         selectors=None,
         shares=(Decimal(5), Decimal(50)),
         release="f00d",
@@ -308,3 +312,29 @@ def test_a_submitter_applies_a_release_as_the_readme_says_and_can_touch_no_other
     ):
         ran = kubectl(*refused)
         assert "orbidden" in ran.stderr, (refused, ran)
+
+
+def test_a_fresh_baseline_needs_each_of_its_names(shop: Any, cleaned: Any, controller: Any, objects: Objects) -> None:
+    controller.close()
+    arm = "workload: {name: shop, container: app, baseline: true}"
+    rendered = objects(RELEASE.format(namespace=shop.namespace, arm=arm), namespace=shop.namespace)
+    for each in rendered.values():
+        install(shop, each)
+    log_in(shop, "chart", f"system:serviceaccount:{shop.namespace}:canary-shop")
+    more = {"baseline_service": "shop-baseline"}
+    assert preflight(shop, "workload", **more) == []
+    role, tried = rendered["Role", "canary-shop"], []
+    for number, rule in enumerate(role["rules"]):
+        if "shop-baseline" not in rule.get("resourceNames", ()):
+            continue
+        rest = [each for each in rule["resourceNames"] if each != "shop-baseline"]
+        found = _without(shop, role, number, "workload", more=more, resourceNames=rest)
+        assert any(each.code is ExitCode.NOT_PERMITTED and "shop-baseline" in each.what for each in found), rule
+        tried += [f"{verb} {plural}" for verb in rule["verbs"] for plural in rule["resources"]]
+    assert sorted(tried) == [
+        "delete deployments",
+        "delete services",
+        "get deployments",
+        "get services",
+        "patch deployments",
+    ]

@@ -35,6 +35,34 @@ def test_capacity_is_enough_for_every_share_and_never_goes_down(port: Workloads)
     assert before == 4
 
 
+@pytest.fixture(params=["memory", pytest.param("kubernetes", marks=pytest.mark.real)])
+def fresh(request: pytest.FixtureRequest) -> Workloads:
+    """The port of a release with a fresh baseline."""
+    if request.param == "memory":
+        return MemoryWorkloads(World(), replicas=4, fresh=True)
+    made: Workloads = request.getfixturevalue("incarnation")(baseline_service="shop-baseline")
+    return made
+
+
+def test_a_baseline_has_what_it_needs_beside_every_share_never_less_and_is_removed(fresh: Workloads) -> None:
+    before = 0
+    for share in [*SHARES, *reversed(SHARES)]:
+        seen = fresh.provision(share=share)
+        assert (seen.stable, seen.baseline) == (4, fresh.ready().baseline)
+        assert seen.baseline is not None
+        assert max(before, 1, 4 * min(share, 100 - share) / 100) <= seen.baseline <= 4
+        before = seen.baseline
+    fresh.put_mark(OURS, over=fresh.mark())
+    fresh.update_stable(token=OURS)
+    fresh.remove()
+    until(lambda: fresh.ready() == Endpoints(stable=4, canary=0, baseline=0))
+
+
+def test_without_one_nothing_is_said_of_a_baseline(port: Workloads) -> None:
+    assert port.provision(share=Decimal(50)).baseline is None
+    assert port.ready().baseline is None
+
+
 def test_everything_may_be_asked_for_twice(port: Workloads) -> None:
     for _ in range(2):
         port.provision(share=Decimal(100))

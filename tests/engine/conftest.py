@@ -15,6 +15,7 @@ import pytest
 from analysis.judge import JudgeConfig, MetricConfig
 from analysis.model import Arm
 from analysis.sources import ROUTE, Key, Measured, Reading, Role, Sample
+from analysis.sources.baseline import marked
 from canary.adapters.memory import (
     MemoryGates,
     MemoryJournals,
@@ -71,6 +72,9 @@ class Gateway:
         self.gauges: dict[str, dict[Arm, float | str]] = {}
         self.counted: dict[str, dict[Arm, float]] = {}
         """Of every metric of one's own, what part of each arm's requests it counts as bad; an arm may lack it."""
+        self.fresh_errors: float | None = None
+        """What part of a fresh baseline's requests fails; None where there is no baseline."""
+        self.fresh = [0.0, 0.0]
         self.accepts = True
         self.down = False
         self._world, self._routes, self._chance = world, routes, chance
@@ -79,11 +83,25 @@ class Gateway:
         self._carry = 0.0
         self._at = world.clock.now()
 
-    def share(self) -> float:
+    def weights(self) -> dict[str, int]:
         route = self._routes.current
-        refs = {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][0]["backendRefs"]} if route else {}
-        pool = refs.get("shop", 0) + refs.get("shop-canary", 0)
+        return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][0]["backendRefs"]} if route else {}
+
+    def share(self) -> float:
+        refs = self.weights()
+        pool = refs.get("shop", 0) + refs.get("shop-canary", 0) + refs.get("shop-baseline", 0)
         return refs.get("shop-canary", 0) / pool if pool else 0.0
+
+    def _to_baseline(self, old: int) -> int:
+        """How many of the old version's requests a fresh baseline gets, and counts."""
+        refs = self.weights()
+        both = refs.get("shop", 0) + refs.get("shop-baseline", 0)
+        if self.fresh_errors is None or not both:
+            return 0
+        number = round(old * refs.get("shop-baseline", 0) / both)
+        self.fresh[0] += number
+        self.fresh[1] += sum(self._chance.random() < self.fresh_errors for _ in range(number))
+        return number
 
     def serve(self) -> None:
         """The requests since the last call, at the weights as they are now."""
@@ -93,7 +111,9 @@ class Gateway:
         self._carry += requests * self.share()
         canary = int(self._carry + 1e-6)
         self._carry -= canary
-        for arm, number in ((Arm.CANARY, canary), (Arm.STABLE, round(requests) - canary)):
+        stable = round(requests) - canary
+        stable -= self._to_baseline(stable)
+        for arm, number in ((Arm.CANARY, canary), (Arm.STABLE, stable)):
             bad = sum(self._chance.random() < self.errors[arm] for _ in range(max(0, number)))
             self._totals[arm][0] += max(0, number)
             self._totals[arm][1] += bad
@@ -109,6 +129,9 @@ class Gateway:
                 continue
             for role, value in ((Role.TOTAL, total), (Role.BAD, bad)):
                 samples.append(Sample(Key("errors", arm, role), "svc", at, value))
+        if self.fresh[0]:
+            for role, value in ((Role.TOTAL, self.fresh[0]), (Role.BAD, self.fresh[1])):
+                samples.append(Sample(marked(Key("errors", Arm.STABLE, role)), "fresh", at, value))
         for (metric, arm), (total, bad) in self._own.items():
             if arm in self.counted[metric]:
                 samples.append(Sample(Key(metric, arm, Role.TOTAL), "svc", at, total))
@@ -166,16 +189,21 @@ class Play:
         pasts: Pasts | None = None,
         warmup: float = 0.0,
         absent: bool = False,
+        fresh: bool = False,
         **policy: Any,
     ) -> None:
         errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
-        self.asked = asked or JudgeConfig(metrics=(errors,), planned_looks=90, warmup=warmup, **(judged or {}))
+        judged = {**(judged or {}), "baseline": fresh}
+        self.asked = asked or JudgeConfig(metrics=(errors,), planned_looks=90, warmup=warmup, **judged)
+        baseline = RefId("Service", "", NAMESPACE, "shop-baseline", 8080)
+        self.pool = replace(POOL, baseline=baseline) if fresh else POOL
         self.world = World()
         self.routes = MemoryRoutes(self.world, a_route())
         self.gateway = Gateway(self.world, self.routes, Random(seed))
         self.gateway.answer_in_status()
         self.before = copy.deepcopy(self.routes.current)
-        self.workloads = MemoryWorkloads(self.world, absent=absent)
+        self.gateway.fresh_errors = 0.002 if fresh else None
+        self.workloads = MemoryWorkloads(self.world, absent=absent, fresh=fresh)
         self.journals, self.records = MemoryJournals(self.world), MemoryRecords(self.world)
         self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
         self.preflights, self.gates = MemoryPreflights(self.world), MemoryGates(self.world)
@@ -229,7 +257,7 @@ class Play:
             surgeon=Surgeon(
                 routes=self.routes,
                 clock=self.world.clock,
-                pool=POOL,
+                pool=self.pool,
                 selectors=None,
                 manager="canary-engine",
                 state=journal.surgery if journal else None,

@@ -65,6 +65,12 @@ def _others(name: str, account: dict[str, Any]) -> None:
         case "streaming":
             told = " ".join(moment["message"] for moment in account["moments"]) + account["reason"]
             assert "all traffic is back on stable" in told
+        case "baseline" | "baseline-errors":
+            told = [moment["message"] for moment in account["moments"] if "fresh baseline" in moment["message"]]
+            assert len(told) == 1
+            assert (
+                any("against the baseline" in reason["sentence"] for reason in account["reasons"]) or max(shares) == 100
+            )
         case "outage":
             assert users["failed"] > 100
         case _:
@@ -85,6 +91,8 @@ def test_the_codes_that_scenarios_end_with_are_those_of_the_design() -> None:
         "outage": ExitCode.PROMOTED,
         "reverter": ExitCode.CHANGED_BY_OTHERS,
         "streaming": ExitCode.JUDGED_BAD,
+        "baseline": ExitCode.PROMOTED,
+        "baseline-errors": ExitCode.JUDGED_BAD,
         "gate": ExitCode.PROMOTED,
     }
     assert {name: scenario.ends for name, scenario in SCENARIOS.items()} == promised

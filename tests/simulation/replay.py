@@ -1,7 +1,8 @@
 """Replays seeds: with SEED... it tells each history, with `--from A --to B` it plays many and looks for violations.
 
 `--world two`: the histories of two releases on one route; `gates`: those with gates as objects; `watchdogs`: those with
-two watchdogs; `first`: those of a first version, alone, and `guarded-first` with watchdogs.
+two watchdogs; `first`: those of a first version, alone, and `guarded-first` with watchdogs; `baseline`: those beside
+a fresh baseline.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated.desked import gated, play_desked
 from simulated.firsts import first, play_first, play_guarded_first
+from simulated.fresh import beside, play_fresh
 from simulated.guarded import play_guarded
 from simulated.oracles import play
 from simulated.rivals import play_rivals, rivalry
@@ -30,6 +32,7 @@ WORLDS: dict[str, tuple[Callable[[int], Scenario], Callable[[int], Simulation]]]
     "gates": (gated, lambda seed: play_desked(gated(seed))),
     "first": (first, lambda seed: play_first(first(seed))),
     "guarded-first": (first, lambda seed: play_guarded_first(first(seed))),
+    "baseline": (beside, play_fresh),
     "watchdogs": (scenario, lambda seed: play_guarded(scenario(seed))),
 }
 

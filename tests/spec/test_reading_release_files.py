@@ -278,7 +278,17 @@ def test_an_unknown_key_in_any_mapping_is_refused_by_its_name(path: tuple[str | 
         ("strategy: {linear: {hold: {min: 1s, max: 9s}}}", "spec.analysis.every", "before its first look"),
         ("metrics: []", "spec.metrics", "no such key"),
         ("onConcurrent: queue", "spec.onConcurrent", "not supported yet"),
-        ("workload: {name: shop, baseline: fresh}", "spec.workload.baseline", "not supported yet"),
+        ("workload: {name: shop, baseline: fresh}", "spec.workload.baseline", "true or false"),
+        (
+            "workload: {name: user-service, baseline: true, copy: [HorizontalPodAutoscaler]}",
+            "spec.workload.copy",
+            "another size than the fresh baseline's",
+        ),
+        (
+            "workload: {name: user-service, baseline: true}\n  canary: {service: user-service-baseline}",
+            "spec.canary.service",
+            "the fresh baseline's Service has this name",
+        ),
         ("firstRelease: direct", "spec.firstRelease", "nothing to make a first version from"),
     ],
 )

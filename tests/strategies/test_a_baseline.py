@@ -98,6 +98,17 @@ def test_a_lowering_takes_both_to_nothing_in_one_write_that_tests_no_weight(kit:
     assert weights(after) == {"app": 90, "help": 10, "app-canary": 0, "app-baseline": 0}
 
 
+def test_a_lowering_takes_what_the_baseline_was_given_since_it_was_planned(kit: Any) -> None:
+    """Found by seed 2411 of the simulation: somebody took its weight, and gave it another one a moment later."""
+    route, original = at(kit, 10)
+    refs = {each["name"]: each for each in route["spec"]["rules"][0]["backendRefs"]}
+    refs["app-baseline"]["weight"] = 0
+    lowering = lower(route, pool=POOL, original=original, release="r1")
+    refs["app-baseline"]["weight"] = 14
+    after = weights(kit.apply(route, lowering.patch))
+    assert (after["app-canary"], after["app-baseline"]) == (0, 0)
+
+
 def test_a_rule_that_somebody_left_to_the_baseline_alone_is_told(kit: Any) -> None:
     route, original = at(kit, 80)
     route["spec"]["rules"][0]["backendRefs"] = [ref("app-baseline", 3)]
@@ -154,16 +165,30 @@ def moved(kit: Any, share: int, weight: int | None) -> tuple[Any, Any, Original]
     return route, edited, original
 
 
-@pytest.mark.parametrize(("share", "weight"), [(10, 40), (50, 80), (80, 30)])
-def test_more_for_the_baseline_is_no_danger_and_stops_the_next_raise(kit: Any, share: int, weight: int) -> None:
+@pytest.mark.parametrize(("share", "weight"), [(10, 40), (50, 80), (80, 30), (100, 9)])
+def test_more_for_the_baseline_gives_the_canary_less(kit: Any, share: int, weight: int) -> None:
     before, after, original = moved(kit, share, weight)
     change = compare(before, after, pool=POOL, original=original, token=kit.token)
     assert change is not None
-    assert change.direction is Direction.FOREIGN
-    assert f"to {weight}, so no raise follows" in change.sentence
+    assert change.direction is Direction.LOWERED
+    assert f"to {weight}" in change.sentence
     here = [Decimal(share), Decimal(100)]
     assert baseline_moved(before, pool=POOL, original=original, shares=here) == ""
     assert f"a weight of {weight} beside" in baseline_moved(after, pool=POOL, original=original, shares=here)
+
+
+def test_weight_for_the_baseline_before_the_first_raise_is_no_danger_and_stops_that(kit: Any) -> None:
+    route, original = begun(kit, NAMED)
+    before = kit.apply(route, attach(route, pool=POOL, original=original, token=kit.token))
+    after = copy.deepcopy(before)
+    after["spec"]["rules"][0]["backendRefs"][-1]["weight"] = 7
+    change = compare(before, after, pool=POOL, original=original, token=kit.token)
+    assert change is not None
+    assert change.direction is Direction.FOREIGN
+    assert "the baseline's weight went from 0 to 7, so no raise follows" in change.sentence
+    written = [Decimal(0), Decimal(10)]
+    assert baseline_moved(before, pool=POOL, original=original, shares=written) == ""
+    assert "a weight of 7 beside" in baseline_moved(after, pool=POOL, original=original, shares=written)
 
 
 @pytest.mark.parametrize("share", [10, 50, 80])

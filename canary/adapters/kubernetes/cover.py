@@ -21,6 +21,7 @@ from canary.adapters.kubernetes.paths import (
     COPY_NAME_LIMIT,
     NETWORK_POLICY,
     POD_MONITOR,
+    RELEASE_LABEL,
     SERVICE_MONITOR,
     Resource,
     named,
@@ -37,6 +38,8 @@ class Arms:
     Attributes:
         stable, canary: labels of their pods.
         stable_service, canary_service: names of their Services.
+        baseline, baseline_service: labels of the fresh baseline's pods, and the name of its Service; None and empty
+            where there is none. One copy covers it and the canary.
         service_labels: of stable's Service, by which monitors choose; the canary's Service has none of them.
         release: the release's uid.
         namespace: of both.
@@ -49,15 +52,22 @@ class Arms:
     service_labels: Labels
     release: str
     namespace: str
+    baseline: Labels | None = None
+    baseline_service: str = ""
 
     @property
     def own(self) -> dict[str, str]:
-        """Labels that only the canary's pods and Service have."""
-        return derive.own_labels(self.release)
+        """Labels that only the canary's pods and Service have; with a baseline, those that it has as well."""
+        own = derive.own_labels(self.release)
+        return own if self.baseline is None else {RELEASE_LABEL: own[RELEASE_LABEL]}
+
+    def kept(self, selector: Mapping[str, Any]) -> bool:
+        """Whether a selector takes the canary's pods, and the baseline's."""
+        return takes(selector, self.canary) and (self.baseline is None or takes(selector, self.baseline))
 
     def lost(self, selector: Mapping[str, Any] | None) -> bool:
-        """Whether a selector takes stable's pods and passes the canary's by."""
-        return selector is not None and takes(selector, self.stable) and not takes(selector, self.canary)
+        """Whether a selector takes stable's pods and passes the canary's, or the baseline's, by."""
+        return selector is not None and takes(selector, self.stable) and not self.kept(selector)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +163,7 @@ def _admits(rule: Mapping[str, Any], way: str, arms: Arms) -> bool:
     """Whether a rule names stable's pods and not the canary's as a peer; one without peers admits everybody."""
     peers = rule.get(_PEERS[way]) or []
     taken = any(
-        takes(each["podSelector"], arms.canary)
+        arms.kept(each["podSelector"])
         for each in peers
         if each.get("podSelector") is not None and _surely_here(each, arms)
     )
@@ -200,7 +210,8 @@ def _authorization_policy(spec: JsonObject, arms: Arms) -> str:
     targets = spec.get("targetRefs") or []
     mine = [each for each in targets if each.get("kind") == "Service" and each.get("name") == arms.stable_service]
     if mine:
-        spec["targetRefs"] = [{**each, "name": arms.canary_service} for each in mine]
+        services = [name for name in (arms.canary_service, arms.baseline_service) if name]
+        spec["targetRefs"] = [{**each, "name": name} for each in mine for name in services]
     elif not targets and spec.get("selector") and arms.lost(spec["selector"]):
         spec["selector"] = {"matchLabels": arms.own}
     else:

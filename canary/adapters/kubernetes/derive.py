@@ -64,14 +64,14 @@ class Underivable(Exception):
     """No canary can be made from stable; the message says why and what to do."""
 
 
-def own_labels(release: str) -> dict[str, str]:
-    """What the canary's pods carry, and its Deployment and Service select."""
-    return {RELEASE_LABEL: release, PART_LABEL: "canary"}
+def own_labels(release: str, part: str = "canary") -> dict[str, str]:
+    """What the pods of the canary, or of another part, carry, and its Deployment and Service select."""
+    return {RELEASE_LABEL: release, PART_LABEL: part}
 
 
-def object_labels(release: str) -> dict[str, str]:
-    """Labels of the canary's Deployment and Service. None of stable's: some say which tool manages the object."""
-    return {**MANAGED, **own_labels(release)}
+def object_labels(release: str, part: str = "canary") -> dict[str, str]:
+    """Labels of a part's Deployment and Service. None of stable's: some say which tool manages the object."""
+    return {**MANAGED, **own_labels(release, part)}
 
 
 def replicas_for(share: Decimal, *, stable: int) -> int:
@@ -169,14 +169,7 @@ def canary_deployment(
     _, before = container_of(stable, container)
     spec = stable["spec"]
     made = with_image(template or spec["template"], container, image, name=stable["metadata"]["name"])
-    metadata = made.get("metadata") or {}
-    old, own, notes = metadata.get("labels") or {}, own_labels(release), portable(metadata.get("annotations"))
-    try:
-        labels = distinct_labels(old, [spec["selector"], *selectors], keep=keep, endings=endings(release))
-    except Unescapable as error:
-        raise Underivable(str(error)) from error
-    made["metadata"] = {"labels": {**labels, **own}, **({"annotations": notes} if notes else {})}
-    apart_from_itself(made["spec"], before=old, after=labels, own=own)
+    tell_apart(made, [spec["selector"], *selectors], release=release, keep=keep)
     known = {
         STABLE_IMAGE: str(before.get("image", "")),
         STABLE_REPLICAS: str(replicas_of(stable)),
@@ -184,58 +177,80 @@ def canary_deployment(
         **({OLD_TEMPLATE: compact(spec["template"]), NEW_TEMPLATE: promised} if template else {}),
         **({VERSIONED: compact(names)} if names else {}),
     }
+    return beside(stable, made, release=release, replicas=replicas, notes=known)
+
+
+def tell_apart(
+    template: JsonObject,
+    selectors: Iterable[Mapping[str, Any]],
+    *,
+    release: str,
+    part: str = "canary",
+    keep: Iterable[Mapping[str, Any]] = (),
+) -> None:
+    """Give a pod template, in place, labels by which no selector takes its pods, and its part's own.
+
+    Args:
+        template: of stable's pods.
+        selectors: LabelSelectors that must not take the pods.
+        release: the release's uid.
+        part: whose pods they are.
+        keep: LabelSelectors that had better take them.
+
+    Raises:
+        Underivable: a selector cannot be escaped.
+    """
+    metadata = template.get("metadata") or {}
+    old, own, notes = metadata.get("labels") or {}, own_labels(release, part), portable(metadata.get("annotations"))
+    try:
+        labels = distinct_labels(old, selectors, keep=keep, endings=endings(release, part))
+    except Unescapable as error:
+        raise Underivable(str(error)) from error
+    template["metadata"] = {"labels": {**labels, **own}, **({"annotations": notes} if notes else {})}
+    apart_from_itself(template["spec"], before=old, after=labels, own=own)
+
+
+def beside(
+    stable: Mapping[str, Any],
+    template: JsonObject,
+    *,
+    release: str,
+    replicas: int,
+    part: str = "canary",
+    notes: Mapping[str, str] | None = None,
+) -> JsonObject:
+    """A Deployment beside stable's.
+
+    Args:
+        stable: stable's as it is now.
+        template: of its pods, told apart from stable's.
+        release: the release's uid.
+        replicas: how many.
+        part: what it is called after stable's name, and by its labels.
+        notes: its annotations.
+    """
+    spec = stable["spec"]
     return {
         "apiVersion": DEPLOYMENT.api_version,
         "kind": DEPLOYMENT.kind,
         "metadata": {
-            "name": named(stable["metadata"]["name"], "canary", limit=DEPLOYMENT_NAME_LIMIT),
+            "name": named(stable["metadata"]["name"], part, limit=DEPLOYMENT_NAME_LIMIT),
             "namespace": stable["metadata"]["namespace"],
-            "labels": object_labels(release),
-            "annotations": known,
+            "labels": object_labels(release, part),
+            **({"annotations": notes} if notes else {}),
         },
         "spec": {
             **{key: spec[key] for key in _COPIED_FROM_DEPLOYMENT if key in spec},
             "replicas": replicas,
             "revisionHistoryLimit": 0,
-            "selector": {"matchLabels": own_labels(release)},
-            "template": made,
+            "selector": {"matchLabels": own_labels(release, part)},
+            "template": template,
         },
     }
 
 
-def first_deployment(
-    whole: Mapping[str, Any], *, name: str, namespace: str, release: str, container: str | None, image: str
-) -> JsonObject:
-    """Stable's Deployment where there is none: what the release's file says, with the image.
-
-    Args:
-        whole: a Deployment's metadata and spec, as somebody wrote them.
-        name, namespace: where it goes.
-        release: the release's uid; its label stands there until the release is over.
-        container: which container gets the image; None for the only one.
-        image: the version.
-
-    Raises:
-        Underivable: there is no such container.
-    """
-    metadata, spec = whole["metadata"], dict(whole["spec"])
-    annotations = portable(metadata.get("annotations"))
-    spec["template"] = with_image(spec["template"], container, image, name=name)
-    return {
-        "apiVersion": DEPLOYMENT.api_version,
-        "kind": DEPLOYMENT.kind,
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {**(metadata.get("labels") or {}), RELEASE_LABEL: release},
-            **({"annotations": annotations} if annotations else {}),
-        },
-        "spec": spec,
-    }
-
-
-def canary_service(stable: Mapping[str, Any], *, name: str, release: str) -> JsonObject:
-    """The canary's Service: stable's ports, and the annotations by which a gateway treats a Service in its own way."""
+def canary_service(stable: Mapping[str, Any], *, name: str, release: str, part: str = "canary") -> JsonObject:
+    """A part's Service: stable's ports, and the annotations by which a gateway treats a Service in its own way."""
     spec, metadata = stable["spec"], stable["metadata"]
     annotations = portable(metadata.get("annotations"))
     copied = {key: spec[key] for key in _COPIED_FROM_SERVICE if key in spec}
@@ -247,20 +262,20 @@ def canary_service(stable: Mapping[str, Any], *, name: str, release: str) -> Jso
         "metadata": {
             "name": name,
             "namespace": metadata["namespace"],
-            "labels": object_labels(release),
+            "labels": object_labels(release, part),
             **({"annotations": annotations} if annotations else {}),
         },
         "spec": {
             **copied,
-            "selector": own_labels(release),
+            "selector": own_labels(release, part),
             "ports": [{key: port[key] for key in _COPIED_FROM_PORT if key in port} for port in spec.get("ports") or ()],
         },
     }
 
 
-def endings(release: str) -> tuple[str, str]:
+def endings(release: str, part: str = "canary") -> tuple[str, str]:
     """What a changed label's value ends with; the second is for where somebody has a canary by hand."""
-    return "canary", f"canary-{release}"
+    return part, f"{part}-{release}"
 
 
 def portable(annotations: Mapping[str, str] | None) -> dict[str, str]:

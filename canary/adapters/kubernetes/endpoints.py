@@ -16,11 +16,12 @@ SERVICE_NAME = "kubernetes.io/service-name"
 class Counting:
     """Keeps the EndpointSlices of both arms and tells how many endpoints are ready, whenever that changes.
 
-    A slice that does not have its shape counts for nothing; the watch goes on.
+    A slice that does not have its shape counts for nothing; the watch goes on. Services are given by their names; the
+    baseline's is empty where there is none.
     """
 
-    def __init__(self, stable: str, canary: str, on_change: Callable[[Endpoints], None]) -> None:
-        self._stable, self._canary, self._on_change = stable, canary, on_change
+    def __init__(self, stable: str, canary: str, on_change: Callable[[Endpoints], None], *, baseline: str = "") -> None:
+        self._stable, self._canary, self._baseline, self._on_change = stable, canary, baseline, on_change
         self._slices: dict[str, tuple[str, JsonObject]] = {}
         self._told: Endpoints | None = None
 
@@ -34,7 +35,8 @@ class Counting:
             case Deleted(item=item):
                 for name in _known((item,)):
                     self._slices.pop(name, None)
-        seen = Endpoints(stable=self._ready(self._stable), canary=self._ready(self._canary))
+        fresh = self._ready(self._baseline) if self._baseline else None
+        seen = Endpoints(stable=self._ready(self._stable), canary=self._ready(self._canary), baseline=fresh)
         if seen != self._told:
             self._told = seen
             self._on_change(seen)

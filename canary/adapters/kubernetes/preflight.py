@@ -171,17 +171,20 @@ class KubernetesPreflights:
         gate = gate_name(name)
         rights += [Right(verb=verb, resource=CONFIG_MAP, name=gate) for verb in ("get", "list", "watch", "patch")]
         rights.append(Right(verb="create", resource=EVENT, needed=False))
-        rights += [Right(verb="get", resource=SERVICE, name=arm.name) for arm in (self._pool.stable, self._pool.canary)]
+        rights += [Right(verb="get", resource=SERVICE, name=part.name) for part in self._pool.parts]
         rights.append(Right(verb="list", resource=ENDPOINT_SLICE))
         return rights + (self._workload_rights(self._workloads) if self._workloads else [])
 
     def _workload_rights(self, workloads: KubernetesWorkloads) -> list[Right]:
-        stable, canary = workloads.stable_name, workloads.canary_name
+        stable, made = workloads.stable_name, [workloads.canary_name]
+        services = [workloads.canary_service]
+        if workloads.fresh is not None:
+            made, services = [*made, workloads.fresh.name], [*services, workloads.fresh.service]
         return [
             Right(verb="get", resource=DEPLOYMENT, name=stable),
             *([] if workloads.hook else [Right(verb="patch", resource=DEPLOYMENT, name=stable)]),
             *([Right(verb="delete", resource=DEPLOYMENT, name=stable)] if workloads.direct else []),
-            *(Right(verb=verb, resource=DEPLOYMENT, name=canary) for verb in ("get", "patch", "delete")),
+            *(Right(verb=verb, resource=DEPLOYMENT, name=name) for name in made for verb in ("get", "patch", "delete")),
             *(Right(verb=verb, resource=DEPLOYMENT) for verb in ("create", "list")),
             *(
                 Right(verb=verb, resource=RESOURCES[kind])
@@ -189,7 +192,7 @@ class KubernetesPreflights:
                 for verb in ("get", "list", "create", "delete")
             ),
             *([Right(verb="list", resource=REPLICA_SET)] if workloads.versioned else []),
-            Right(verb="delete", resource=SERVICE, name=workloads.canary_service),
+            *(Right(verb="delete", resource=SERVICE, name=name) for name in services),
             *(Right(verb=verb, resource=SERVICE) for verb in ("create", "list")),
             Right(verb="watch", resource=ENDPOINT_SLICE),
             Right(verb="list", resource=POD),

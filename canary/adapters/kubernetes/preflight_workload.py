@@ -94,7 +94,10 @@ def check_workload(objects: Objects, workloads: KubernetesWorkloads, drafts: Dra
     if drafts.already:
         fix = "Nothing, if a release of the same version is wanted; else pass the new image."
         found.append(Problem(what=f"{what} already runs {workloads.image}.", fix=fix, code=None))
-    for resource, name in ((DEPLOYMENT, workloads.canary_name), (SERVICE, workloads.canary_service)):
+    names = [(DEPLOYMENT, workloads.canary_name), (SERVICE, workloads.canary_service)]
+    if workloads.fresh is not None:
+        names += [(DEPLOYMENT, workloads.fresh.name), (SERVICE, workloads.fresh.service)]
+    for resource, name in names:
         found += _check_free(objects, resource, name, workloads.release)
     found += _check_volumes(stable, what)
     found += check_cover(drafts, workloads.copies, objects, release=workloads.release)

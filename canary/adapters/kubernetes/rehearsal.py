@@ -52,10 +52,16 @@ def first_raise(
 def rehearse_workload(
     objects: Objects, drafts: Drafts, *, release: str, copies: Collection[str] = (), hook: bool = False
 ) -> list[Problem]:
-    """The canary's Deployment and Service, copies of what covers stable, the token on stable, and the promotion."""
+    """Deployments and Services beside stable, copies of what covers it, the token on it, and the promotion."""
     made = [
         (f"creating {objects.what(resource, body['metadata']['name'])}", resource, body)
-        for resource, body in ((DEPLOYMENT, drafts.deployment), (SERVICE, drafts.canary_service))
+        for resource, body in (
+            (DEPLOYMENT, drafts.deployment),
+            (SERVICE, drafts.canary_service),
+            (DEPLOYMENT, drafts.baseline),
+            (SERVICE, drafts.baseline_service),
+        )
+        if body is not None
     ]
     # Stable's Deployment stands in for the canary's as the owner: some clusters look at owners, too.
     made += [

@@ -17,6 +17,7 @@ from canary.adapters.kubernetes.api import Api
 from canary.adapters.kubernetes.copying import check_floor, hold_floor, make_copies, scale_canary
 from canary.adapters.kubernetes.drafting import Drafting, Drafts
 from canary.adapters.kubernetes.endpoints import SERVICE_NAME, Counting
+from canary.adapters.kubernetes.fresh import FreshBaseline
 from canary.adapters.kubernetes.lookout import Lookout
 from canary.adapters.kubernetes.objects import Objects, understood
 from canary.adapters.kubernetes.owned import Owned
@@ -24,12 +25,12 @@ from canary.adapters.kubernetes.paths import (
     AUTOSCALER,
     DEPLOYMENT,
     ENDPOINT_SLICE,
-    RELEASE_LABEL,
     SCALED_OBJECT,
     SERVICE,
 )
 from canary.adapters.kubernetes.promotion import Promotion
 from canary.adapters.kubernetes.removal import let_go, sweep
+from canary.adapters.kubernetes.scaling import grow
 from canary.adapters.kubernetes.stable import StableWrites, Untouched
 from canary.adapters.kubernetes.versioned import Copies, Versioned
 from canary.adapters.kubernetes.versions import (
@@ -43,6 +44,9 @@ from canary.ports import (
     JsonObject,
     Mark,
 )
+
+ALL = Decimal(100)
+"""All of the pool, of which a baseline gets nothing."""
 
 SCALERS = frozenset({AUTOSCALER.kind, SCALED_OBJECT.kind})
 """Kinds that are copied in another way than what covers stable: they must follow the canary's size."""
@@ -59,6 +63,7 @@ class KubernetesWorkloads:
         container: which container gets the image; None for the only one.
         image: the new version.
         stable_service, canary_service: names of the two Services.
+        baseline_service: name of the fresh baseline's; empty where there is none.
         port: of stable's Service that the route names.
         copies: kinds of what covers stable that are copied for the canary, autoscalers included.
         floor: hold the minimum of stable's autoscaler while the release lasts.
@@ -80,6 +85,7 @@ class KubernetesWorkloads:
         image: str,
         stable_service: str,
         canary_service: str,
+        baseline_service: str = "",
         port: int,
         copies: Collection[str] = (),
         floor: bool = True,
@@ -105,6 +111,7 @@ class KubernetesWorkloads:
             image=image,
             stable_service=stable_service,
             canary_service=canary_service,
+            baseline_service=baseline_service,
             copies=self.copies - SCALERS,
             template=template,
             first=first,
@@ -129,6 +136,19 @@ class KubernetesWorkloads:
             waiting=self._waiting,
             lookout=self._lookout,
         )
+        self.fresh = (
+            FreshBaseline(
+                self._objects,
+                owned=self._owned,
+                drafting=self._drafting,
+                waiting=self._waiting,
+                lookout=self._lookout,
+                stable_service=stable_service,
+            )
+            if baseline_service
+            else None
+        )
+        self._services = [name for name in (stable_service, canary_service, baseline_service) if name]
         self._steady = 0  # so many replicas were seen to be steady by this process; they need no second proof
 
     # The port ----------------------------------------------------------------------------------------------
@@ -147,16 +167,24 @@ class KubernetesWorkloads:
                 check_floor(self._objects, self.stable_name, release=self.release)
             self._surround(stable, canary)
             full = max(derive.replicas_before(canary), derive.replicas_of(stable))
-            canary = self._grow(canary, derive.replicas_for(share, stable=full))
+            canary = grow(self._objects, canary, derive.replicas_for(share, stable=full), release=self.release)
+            fresh = self.fresh.grow(stable, share=share, full=full) if self.fresh else None
             size = derive.replicas_of(canary)
             self._scale(canary, size)
             look = partial(self._lookout.look, self.canary_name, derive.own_labels(self.release))
             steady = 0.0 if self._steady == size else None
             self._waiting.until_ready(cancelled, look, within=self._lookout.within(canary), steady=steady)
             self._steady = size
+            baseline = self._baseline_ready(cancelled, fresh, share)
             ready = self._lookout.await_endpoints(cancelled, self._service(), size)
             self._caught_up(cancelled)
-            return Endpoints(stable=self._lookout.endpoints(self.stable_service), canary=ready)
+            return Endpoints(stable=self._lookout.endpoints(self.stable_service), canary=ready, baseline=baseline)
+
+    def _baseline_ready(self, cancelled: threading.Event, fresh: JsonObject | None, share: Decimal) -> int | None:
+        """Ready endpoints of the baseline; one that is to get nothing is not waited for."""
+        if self.fresh is None or fresh is None:
+            return None
+        return self.fresh.await_ready(cancelled, fresh) if share < ALL else self._lookout.endpoints(self.fresh.service)
 
     def deploy(self) -> Endpoints:
         """See Workloads."""
@@ -171,10 +199,14 @@ class KubernetesWorkloads:
 
     def ready(self) -> Endpoints:
         """See Workloads."""
-        services, seen = f"{self.stable_service},{self.canary_service}", list[Endpoints]()
-        found = self._objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME} in ({services})")
-        Counting(self.stable_service, self.canary_service, seen.append)(Listed(items=tuple(found)))
+        seen = list[Endpoints]()
+        found = self._objects.list(ENDPOINT_SLICE, f"{SERVICE_NAME} in ({','.join(self._services)})")
+        self._counting(seen.append)(Listed(items=tuple(found)))
         return seen[0]
+
+    def _counting(self, on_change: Callable[[Endpoints], None]) -> Counting:
+        baseline = self.fresh.service if self.fresh else ""
+        return Counting(self.stable_service, self.canary_service, on_change, baseline=baseline)
 
     def mark(self) -> Mark:
         """See Workloads."""
@@ -213,14 +245,13 @@ class KubernetesWorkloads:
 
     def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
         """See Workloads. The first call back is what the first list shows."""
-        services = f"{self.stable_service},{self.canary_service}"
         told = self._lookout.explained(on_change, derive.own_labels(self.release))
         follower = Follower(
             self._api,
             ENDPOINT_SLICE.path(self.namespace),
-            selector={"labelSelector": f"{SERVICE_NAME} in ({services})"},
-            doing=f"watching the endpoints of {self.stable_service} and {self.canary_service}",
-            on_news=Counting(self.stable_service, self.canary_service, told),
+            selector={"labelSelector": f"{SERVICE_NAME} in ({','.join(self._services)})"},
+            doing=f"watching the endpoints of {' and '.join(self._services)}",
+            on_news=self._counting(told),
         )
         follower.follow(stop)
 
@@ -294,23 +325,7 @@ class KubernetesWorkloads:
         stable = self._objects.get(SERVICE, self.stable_service)
         return self._owned.create(SERVICE, self._drafting.canary_service(stable))
 
-    def _grow(self, canary: JsonObject, replicas: int) -> JsonObject:
-        """More replicas if needed; never fewer, for the share that it carries now."""
-        if derive.replicas_of(canary) >= replicas:
-            return canary
-        label = RELEASE_LABEL.replace("/", "~1")
-        operations: list[JsonObject] = [
-            {"op": "test", "path": f"/metadata/labels/{label}", "value": self.release},
-            {"op": "add", "path": "/spec/replicas", "value": replicas},
-        ]
-        doing = f"scaling {self._canary_what} to {replicas}"
-        return self._objects.patch(DEPLOYMENT, self.canary_name, operations, doing=doing)
-
     def _scale(self, canary: JsonObject, replicas: int) -> None:
         if self.copies & SCALERS:
             release, copies = self.release, self.copies
             scale_canary(self._objects, self.stable_name, canary, release=release, replicas=replicas, copies=copies)
-
-    @property
-    def _canary_what(self) -> str:
-        return self._objects.what(DEPLOYMENT, self.canary_name)

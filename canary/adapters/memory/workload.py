@@ -17,6 +17,7 @@ class MemoryWorkloads:
         world: the world it stands in.
         replicas: of stable.
         absent: there is no stable version yet.
+        fresh: a baseline is made beside the canary.
 
     Attributes:
         absent: stable's workload is not there.
@@ -29,10 +30,10 @@ class MemoryWorkloads:
         cancelled: how often a blocking call was asked to return.
     """
 
-    def __init__(self, world: World, *, replicas: int = 4, absent: bool = False) -> None:
+    def __init__(self, world: World, *, replicas: int = 4, absent: bool = False, fresh: bool = False) -> None:
         self.absent, self.deployed = absent, False
         self.promoted, self.exists, self.cancelled, self.changed_by = False, False, 0, ""
-        self.endpoints = Endpoints(stable=0 if absent else replicas, canary=0)
+        self.endpoints = Endpoints(stable=0 if absent else replicas, canary=0, baseline=0 if fresh else None)
         self.token, self._version = "", world.version()
         self._world, self._replicas = world, replicas
         self._watchers: list[tuple[Callable[[Endpoints], None], threading.Event]] = []
@@ -44,7 +45,11 @@ class MemoryWorkloads:
             self._check_stable()
             wanted = int((self._replicas * share / 100).to_integral_value(ROUND_CEILING))
             self.exists = True
-            self.set_endpoints(canary=max(1, wanted, self.endpoints.canary))
+            baseline = self.endpoints.baseline
+            if baseline is not None:
+                left = int((self._replicas * min(share, 100 - share) / 100).to_integral_value(ROUND_CEILING))
+                baseline = max(1, left, baseline)
+            self.set_endpoints(canary=max(1, wanted, self.endpoints.canary), baseline=baseline)
             return self.endpoints
 
         return self._world.perform("workloads.provision", act)
@@ -115,7 +120,7 @@ class MemoryWorkloads:
                 self.absent = True
                 self.set_endpoints(stable=0)
             self.deployed, self.exists = False, False
-            self.set_endpoints(canary=0)
+            self.set_endpoints(canary=0, baseline=None if self.endpoints.baseline is None else 0)
             if self.token:
                 self._mark("")
 
@@ -130,13 +135,21 @@ class MemoryWorkloads:
         self._world.perform("workloads.watch", lambda: self._watchers.append((on_change, stop)))
         on_change(self.endpoints)
 
-    def set_endpoints(self, *, stable: int | None = None, canary: int | None = None, trouble: str = "") -> None:
+    def set_endpoints(
+        self,
+        *,
+        stable: int | None = None,
+        canary: int | None = None,
+        baseline: int | None = None,
+        trouble: str = "",
+    ) -> None:
         """The cluster changes how many endpoints are ready, and may say why a pod fails."""
         before = self.endpoints
         self.endpoints = Endpoints(
             stable=before.stable if stable is None else stable,
             canary=before.canary if canary is None else canary,
             trouble=trouble,
+            baseline=before.baseline if baseline is None else baseline,
         )
         if self.endpoints != before:
             self._watchers = [entry for entry in self._watchers if not entry[1].is_set()]

@@ -32,7 +32,7 @@
 
 {{/*
 The names of everything that a release touches, spelled as canary/adapters/kubernetes does. JSON:
-route, plural, stable, canaryService, workload, canaryWorkload (empty without one), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies), template (whether the pod template is a file's), first (whether a first version is made), versioned (kinds of config that are copied by content).
+route, plural, stable, canaryService, workload, canaryWorkload (empty without one), baselineService, baselineWorkload (empty without a fresh baseline), lease, journal, gate, fullname, account, copies (kinds of which the canary gets copies), template (whether the pod template is a file's), first (whether a first version is made), versioned (kinds of config that are copied by content).
 */}}
 {{- define "canary.names" -}}
 {{- $spec := dig "spec" dict (include "canary.file" . | fromJson) -}}
@@ -43,6 +43,7 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
 {{- if and (get $spec "workload") (not $workload) -}}
 {{- fail "release.file has no spec.workload.name; canary validate FILE says more" -}}
 {{- end -}}
+{{- $fresh := and $workload (get (get $spec "workload" | default dict) "baseline") -}}
 {{- $plural := get (dict "HTTPRoute" "httproutes" "GRPCRoute" "grpcroutes") (dig "route" "kind" "HTTPRoute" $spec | toString) -}}
 {{- if not $plural -}}{{- fail "release.file: spec.route.kind must be HTTPRoute or GRPCRoute" -}}{{- end -}}
 {{- $fullname := include "canary.named" (dict "name" (printf "canary-%s" $stable) "limit" 63) -}}
@@ -53,6 +54,8 @@ route, plural, stable, canaryService, workload, canaryWorkload (empty without on
   "canaryService" (get $canary "service" | default (printf "%s-canary" $stable))
   "workload" $workload
   "canaryWorkload" (ternary (include "canary.named" (dict "name" (printf "%s-canary" $workload) "limit" 240)) "" (ne $workload ""))
+  "baselineService" (ternary (printf "%s-baseline" $stable) "" (not (not $fresh)))
+  "baselineWorkload" (ternary (include "canary.named" (dict "name" (printf "%s-baseline" $workload) "limit" 240)) "" (not (not $fresh)))
   "copies" (get (get $spec "workload" | default dict) "copy" | default list)
   "template" (ne (get (get $spec "workload" | default dict) "template" | default "live" | toString) "live")
   "versioned" (get (get $spec "workload" | default dict) "versioned" | default list)

@@ -29,9 +29,9 @@ def happen(sim: Simulation, one: Happening) -> None:
         case "no-traffic":
             sim.gateway.rate = 0.0
             sim.at(one.seconds, lambda: setattr(sim.gateway, "rate", sim.scenario.rate))
-        case "canary-vanishes":
+        case "canary-vanishes" | "baseline-vanishes":
             if sim.workloads.exists:
-                sim.workloads.set_endpoints(canary=0)
+                sim.workloads.set_endpoints(**{one.kind.removesuffix("-vanishes"): 0})
         case "stable-short":
             sim.workloads.set_endpoints(stable=2)
             sim.at(one.seconds, lambda: sim.workloads.set_endpoints(stable=4))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.model import Judgement, Verdict
 from canary.core.release import FULL, Policy
-from simulated.world import OURS, Object, shares, weights
+from simulated.world import BASELINE, MADE, OURS, Object, shares, weights
 
 if TYPE_CHECKING:
     from simulated.process import Process
@@ -83,10 +83,25 @@ class Ledger:
             total, known = sum(weights(now).values()), sum(weights(was).values())
             if total == 0 and known > 0:
                 self._complain(f"{writer.name} left a rule without any weight")
+            self._baseline(writer, weights(was), weights(now))
         self._written = max(shares(after), default=0.0)
         risen = [now for was, now in zip(shares(before), shares(after), strict=False) if now > was + 1e-9]
         if risen:
             self._raise(writer, before, 100 * max(risen))
+
+    def _baseline(self, writer: Process, was: dict[str, int], now: dict[str, int]) -> None:
+        """A fresh baseline has what the canary has, or what is left, after every write of an engine's weights."""
+        if (
+            "shop" not in now
+            or BASELINE not in now
+            or any(was.get(name) != now[name] for name in set(now) - MADE - {"shop"})
+        ):
+            return
+        canary, pool = now.get("shop-canary", 0), now["shop"] + now.get("shop-canary", 0) + now[BASELINE]
+        if was != now and now[BASELINE] != min(canary, pool - canary):
+            self._complain(
+                f"{writer.name} left the baseline with {now[BASELINE]} beside the canary's {canary} of {pool}"
+            )
 
     def _raise(self, writer: Process, before: Object, share: float) -> None:
         release, say = writer.release, lambda what: self._complain(f"{writer.name} raised to {share:g} %: {what}")
@@ -144,7 +159,7 @@ def foreign(route: Object) -> Object:
     notes = {key: text for key, text in metadata.get("annotations", {}).items() if not key.startswith(OURS)}
     rules = []
     for rule in spec["rules"]:
-        refs = [one for one in rule.get("backendRefs", ()) if one["name"] != "shop-canary"]
+        refs = [one for one in rule.get("backendRefs", ()) if one["name"] not in MADE]
         pool = any(one["name"] == "shop" for one in refs) or len(refs) < len(rule.get("backendRefs", ()))
         bare = [{key: value for key, value in one.items() if key != "weight" or not pool} for one in refs]
         rules.append({**rule, "backendRefs": bare})

@@ -8,7 +8,7 @@ from canary.engine.journal import decode
 from simulated.scenario import Scenario
 from simulated.simulation import RETRIED, Simulation
 from simulated.wider import drawn
-from simulated.world import OURS, Object, content, shares, weights
+from simulated.world import MADE, OURS, Object, content, shares, weights
 
 
 def play(seed: int) -> Simulation:
@@ -94,9 +94,9 @@ def check_route(sim: Simulation, *, promoted: bool) -> None:
     if promoted and not sim.scenario.policy.has_workload:
         _check_kept(sim, route)
         return
-    left = [rule for rule in route["spec"]["rules"] if "shop-canary" in weights(rule)]
-    if any(weights(rule)["shop-canary"] > 0 or not sim.broken for rule in left):
-        sim.complain("the canary's reference is left")
+    left = [(name, rule) for rule in route["spec"]["rules"] for name in MADE & set(weights(rule))]
+    if any(weights(rule)[name] > 0 or not sim.broken for name, rule in left):
+        sim.complain("a reference of ours is left")
     if sim.relaxed and not sim.broken:
         _check_relaxed(sim, route)
     elif not sim.broken and content(route) != content(sim.shadow):
@@ -127,6 +127,8 @@ def _check_workload(sim: Simulation, *, promoted: bool) -> None:
         return
     if sim.workloads.exists:
         sim.complain("the canary's workload is left")
+    if sim.workloads.endpoints.baseline:
+        sim.complain("the baseline's workload is left")
     if sim.workloads.token:
         sim.complain(f"our token is left on stable: {sim.workloads.token}")
     changed = bool(sim.workloads.changed_by)

@@ -23,7 +23,7 @@ from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import EndpointsObserved, Ports, ReadingTaken, RouteObserved
 from canary.ports import Endpoints, LeaseView, Mark, PortError, Workloads
 from simulated.observing import ScriptedObserver, WatchedObserver
-from simulated.world import POOL, SUBJECT
+from simulated.world import FRESH_POOL, FRESH_SUBJECT, POOL, SUBJECT
 
 if TYPE_CHECKING:
     from simulated.simulation import Simulation
@@ -95,6 +95,8 @@ class Process:
 
     def __init__(self, sim: Simulation, number: int) -> None:
         self.sim, self.name = sim, f"i{number}"
+        if sim.scenario.baseline:
+            self.subject = FRESH_SUBJECT
         self.paused = self.ended = False
         self.code: ExitCode | None = None
         self.decider: Decider | None = None
@@ -237,7 +239,7 @@ class Process:
         observer: Any
         if scenario.real_judge:
             errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
-            config = JudgeConfig(metrics=(errors,), planned_looks=90)
+            config = JudgeConfig(metrics=(errors,), planned_looks=90, baseline=scenario.baseline)
             last = float(release.policy.steps[-1].share)
             observer = WatchedObserver(
                 Question(config=config, every=1.0, last_share=last),
@@ -251,7 +253,7 @@ class Process:
         surgeon = Surgeon(
             routes=sim.routes,
             clock=sim.clock,
-            pool=POOL,
+            pool=FRESH_POOL if scenario.baseline else POOL,
             selectors=None,
             manager="canary-engine",
             state=journal.surgery if journal else None,

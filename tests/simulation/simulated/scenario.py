@@ -108,6 +108,7 @@ class Scenario:
         rules: chosen rules, 1 or 2; `named` whether they have names; `written` whether their weights are written out.
         calls: faults of single calls.
         script: what else happens, by time.
+        baseline: the release is compared with a fresh baseline.
     """
 
     seed: int
@@ -126,6 +127,7 @@ class Scenario:
     written: bool
     calls: tuple[CallFault, ...]
     script: tuple[Happening, ...]
+    baseline: bool = False
 
     def has(self, *kinds: str) -> bool:
         """Whether any of these happenings is in the script."""

@@ -121,7 +121,7 @@ class Simulation:
 
     def a_workload(self) -> Workloads:
         """Both arms' workloads."""
-        return Workloads(self.world)
+        return Workloads(self.world, fresh=self.scenario.baseline)
 
     def a_gateway(self) -> Gateway:
         """Who sends requests by the route."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.model import Arm
 from analysis.sources import ROUTE, Key, Reading, Role, Sample
+from analysis.sources.baseline import marked
 from canary.adapters.memory import MemoryJournals, MemoryRoutes, MemoryWorkloads, World
 from canary.adapters.memory.patching import copied
 from canary.adapters.memory.routes import MANAGER
@@ -30,6 +31,12 @@ SUBJECT = Subject(
     canary_port=8080,
     workload=Workload(name="shop", image="shop:v2"),
 )
+BASELINE = "shop-baseline"
+FRESH_POOL = replace(POOL, baseline=RefId("Service", "", NAMESPACE, BASELINE, 8080))
+FRESH_SUBJECT = SUBJECT.model_copy(update={"workload": Workload(name="shop", image="shop:v2", baseline=BASELINE)})
+MADE = frozenset({"shop-canary", BASELINE})
+"""Services that a release makes."""
+
 OURS = "canary-engine.io/"
 Object = dict[str, Any]
 
@@ -71,7 +78,7 @@ def shares(route: Object | None) -> list[float]:
     for rule in route["spec"]["rules"]:
         now = weights(rule)
         if "shop" in now or "shop-canary" in now:
-            pool = now.get("shop", 0) + now.get("shop-canary", 0)
+            pool = now.get("shop", 0) + now.get("shop-canary", 0) + now.get(BASELINE, 0)
             found.append(now.get("shop-canary", 0) / pool if pool else 0.0)
     return found
 
@@ -135,6 +142,7 @@ class Gateway:
         self.errors = {Arm.STABLE: 0.004, Arm.CANARY: 0.004}
         self.totals = {arm: [0, 0] for arm in Arm}
         self._world, self._routes, self._lag = world, routes, scenario.lag
+        self._fresh: list[int] | None = [0, 0] if scenario.baseline else None
         self._carry = dict.fromkeys(Arm, 0.0)
         self._share_carry = 0.0
         self._changes: deque[tuple[float, float]] = deque()
@@ -155,6 +163,11 @@ class Gateway:
             self._carry[arm] -= bad
             self.totals[arm][0] += number
             self.totals[arm][1] += bad
+            if arm is Arm.STABLE and self._fresh is not None and self._now < 1.0:
+                # As the engine gives it: what the canary has, or what is left.
+                part = min(self._now, 1.0 - self._now) / (1.0 - self._now)
+                self._fresh[0] += round(number * part)
+                self._fresh[1] += round(bad * part)
 
     def _share(self, now: float) -> float:
         route = self._routes.bare
@@ -176,12 +189,22 @@ class Gateway:
         samples = []
         for arm, (total, bad) in self.totals.items():
             if arm is Arm.STABLE or total:
-                for role, value in ((Role.TOTAL, total), (Role.BAD, bad)):
+                mine = (total, bad) if arm is Arm.CANARY or self._fresh is None else self._rest(total, bad)
+                for role, value in zip((Role.TOTAL, Role.BAD), mine, strict=True):
                     samples.append(Sample(Key("errors", arm, role), "svc", at, float(value)))
+        fresh = self._fresh or [0, 0]
+        for role, value in ((Role.TOTAL, fresh[0]), (Role.BAD, fresh[1])):
+            if fresh[0]:
+                samples.append(Sample(marked(Key("errors", Arm.STABLE, role)), "fresh", at, float(value)))
         total, bad = (sum(column) for column in zip(*self.totals.values(), strict=True))
         samples.append(Sample(Key(ROUTE, None, Role.TOTAL), "route", at, float(total)))
         samples.append(Sample(Key(ROUTE, None, Role.BAD), "route", at, float(bad)))
         return Reading(at=at, samples=tuple(samples))
+
+    def _rest(self, total: int, bad: int) -> tuple[int, int]:
+        """What of the old version's requests stable itself had."""
+        fresh = self._fresh or [0, 0]
+        return total - fresh[0], max(0, bad - fresh[1])
 
     def answer_in_status(self) -> None:
         """Write the status where it does not say what the gateway has taken."""
@@ -209,7 +232,12 @@ CLEAN = frozenset(
 )
 """Edits after which the end of the route is known exactly: what it was before, with the edit."""
 
-PAYING = frozenset({"canary-to-zero", "canary-to-all", "canary-less", "drop-canary", "stable-weight", "help-weight"})
+OF_BASELINE = ("baseline-more", "baseline-to-zero", "drop-baseline")
+"""Edits of a fresh baseline's reference."""
+
+PAYING = frozenset(
+    {"canary-to-zero", "canary-to-all", "canary-less", "drop-canary", "stable-weight", "help-weight", *OF_BASELINE}
+)
 """Edits of the pool itself: the weights that a person wrote stay, or go back to stable."""
 
 BREAKING = frozenset({"drop-stable", "delete-route", "recreate-route"})
@@ -283,6 +311,9 @@ def edit(kind: str, value: float) -> Callable[[Object], None]:  # noqa: C901 - a
         "canary-to-all": all_to_canary,
         "canary-less": weigh("shop-canary", lambda weight: weight // 2),
         "drop-canary": drop("shop-canary"),
+        "baseline-more": weigh(BASELINE, lambda weight: weight + 1 + int(value * 20)),
+        "baseline-to-zero": weigh(BASELINE, lambda _: 0),
+        "drop-baseline": drop(BASELINE),
         "stable-weight": weigh("shop", lambda weight: weight + 1 + int(value * 20)),
         "help-weight": weigh("help", lambda weight: weight + 1),
         "drop-stable": drop("shop"),
