@@ -140,8 +140,8 @@ def _encode_ref(ref: RefId) -> list[Any]:
 
 def _decode_pool(data: Any) -> Pool:
     stable, canary, *more = (_decode_ref(entry) for entry in _typed(data, list))
-    if len(more) > 1:
-        raise ValueError("a pool has three parts at most")
+    if len(more) > 1 or (more and len({stable, canary, *more}) < 3):
+        raise ValueError("a pool has three parts at most, and no two are the same")
     return Pool(stable=stable, canary=canary, baseline=more[0] if more else None)
 
 
