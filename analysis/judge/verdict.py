@@ -277,8 +277,8 @@ def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Findin
         found.append(share_finding(asked=config.compared(state.share), stable=float(most[1]), canary=float(most[3])))
     if state.flow.hung:
         found.append(hung(state.flow))
-    if state.baking:
-        return found
+    if state.baking or config.baseline:
+        return found  # a fresh baseline is young, and may be worse than stable ever was
     if not state.book.worse.may_reach(config.threshold):
         return found
     worse = state.book.worse.evidence()

@@ -82,7 +82,7 @@ def test_its_place_is_where_it_is_or_where_it_will_be_appended(there: tuple[str,
 
 @pytest.mark.parametrize("gateway", sorted(PACKS))
 def test_every_pack_reads_it_like_stable_under_numbers_of_its_own(gateway: str) -> None:
-    errors_only = {} if PACKS[gateway].has_latency else {"      - latency: {}\n": ""}
+    errors_only = {} if PACKS[gateway].has_latency else {"      - latency: {limit: {p99: 800ms}}\n": ""}
     file = release(**{"gateway: envoy-gateway": f"gateway: {gateway}", **errors_only})
     target = told_by(a_route("user-service"), target_of(file), pool=pool_of(file), selectors=None)
     source: Any = source_of(file, target, now=lambda: 0.0)
@@ -104,7 +104,7 @@ def test_every_pack_reads_it_like_stable_under_numbers_of_its_own(gateway: str) 
 
 def test_a_gauge_is_asked_of_it_in_stables_place() -> None:
     query = "{query: {name: queue, gauge: 'q{s=\"$arm\"}', threshold: {max: 5}}}"
-    file = release(**{"      - latency: {}": f"      - {query}"})
+    file = release(**{"      - latency: {limit: {p99: 800ms}}": f"      - {query}"})
     asked = {feed.arm: feed.query for feed in gauges_of(file, target_of(file))}
     assert asked == {Arm.STABLE: 'q{s="user-service-baseline"}', Arm.CANARY: 'q{s="user-service-canary"}'}
     alone = {feed.arm: feed.query for feed in gauges_of(file, target_of(file).alone)}

@@ -97,6 +97,46 @@ def test_a_deployment_gets_its_canary_and_the_new_version(shop: Place, release_f
     assert template["spec"]["containers"][0]["image"] == CANARY_IMAGE
 
 
+FRESH = "workload: {name: shop, container: app, baseline: true}"
+
+
+def test_a_deployment_is_compared_with_its_fresh_baseline(
+    shop: Place, release_file: Release, canary: Canary, counters: play.Counters
+) -> None:
+    """Both young versions fail alike, and stable never does: nothing of that is the new version's fault."""
+    counters.bad |= {"shop-canary": 10, "shop-baseline": 10}
+    before = stands(shop)
+    ran = canary("run", str(release_file(FRESH)), "--lines", "-o", "json")
+    assert ran.code == 0, ran.err
+    assert (stands(shop), leftovers(shop)) == (before, [])
+    assert "in each step the canary is compared with a fresh baseline" in ran.err + ran.out
+    template = shop.get("deployments", "shop")["spec"]["template"]
+    assert template["spec"]["containers"][0]["image"] == CANARY_IMAGE
+
+
+def test_a_person_stops_it_beside_a_fresh_baseline_and_neither_is_left(
+    shop: Place, release_file: Release, canary: Canary
+) -> None:
+    from canary.cli.main import main
+
+    before = stands(shop)
+    file, ended = release_file(FRESH, step="60s, max: 120s"), list[int]()
+    words = ["run", str(file), "--lines", "--kubeconfig", str(shop.kubeconfig)]
+    engine = threading.Thread(target=lambda: ended.append(main(words)), daemon=True)
+    engine.start()
+
+    def weights() -> dict[str, int]:
+        refs = shop.get("httproutes", "shop")["spec"]["rules"][0]["backendRefs"]
+        return {each["name"]: each["weight"] for each in refs}
+
+    until(lambda: weights().get("shop-baseline"), within=60.0)
+    assert (weights()["shop"], weights()["shop-baseline"]) == (0, weights()["shop-canary"])  # half and half
+    aborted = canary("abort", "shop", "-n", shop.namespace, "--reason", "checkout is slow")
+    assert aborted.code == ExitCode.REJECTED, aborted.err
+    engine.join(60)
+    assert (ended, stands(shop), leftovers(shop)) == ([ExitCode.REJECTED], before, [])
+
+
 def test_another_tool_promotes_when_it_is_asked_to(shop: Place, release_file: Release, canary: Canary) -> None:
     """`promote.by: hook`: the release ends when stable runs the new version, whoever brought that about."""
     from canary.cli.main import main

@@ -69,3 +69,20 @@ def test_a_record_says_that_there_was_a_baseline_and_nothing_where_there_was_non
     rows = [form.begun(config, last_share=80.0, state=None) for config in (FRESH, ALONE)]
     assert [form.question_of(row) for row in rows] == [FRESH, ALONE]
     assert ["baseline" in row["config"] for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize(("config", "held"), [(FRESH, False), (ALONE, True)])
+def test_young_pods_may_be_worse_than_stable_ever_was(config: JudgeConfig, held: bool) -> None:
+    """Found by a whole release: it was held for good, for what both of its young versions had."""
+    state = judge.start(config)
+    for number in range(60):
+        counts = {Arm.STABLE: Counts(total=400), Arm.CANARY: Counts(total=0)}
+        state = judge.learn(config, state, Look(start=float(number), end=number + 1.0, counts={"errors": counts}))
+    state, said = judge.begin_step(config, state, share=50.0, last_share=50.0), None
+    for number in range(60, 160):
+        both = Counts(total=4000, bad=400)
+        look = Look(start=float(number), end=number + 1.0, counts={"errors": {Arm.STABLE: both, Arm.CANARY: both}})
+        state, said = judge.observe(config, state, look)
+    assert said is not None
+    assert ("BOTH_WORSE" in {one.code for one in said.findings}) is held
+    assert (said.verdict is Verdict.HEALTHY) is not held

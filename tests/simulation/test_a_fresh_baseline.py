@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from simulated import wider
 from simulated.fresh import beside, play_fresh
+from simulated.guarded import play_guarded
 from simulated.oracles import play_scenario
 from simulated.scenario import Happening, scenario
 
@@ -26,6 +27,14 @@ def test_every_history_ends_in_one_of_two_states(chunk: int) -> None:
     assert not failed, f"{len(failed)} of {len(seeds)} histories went wrong; replay one with {hint}\n" + "\n".join(
         failed
     )
+
+
+@pytest.mark.slow
+def test_a_watchdog_knows_it_from_the_journal_and_finishes_likewise() -> None:
+    failed = [
+        f"seed {seed}: {found.violations[0]}" for seed in range(60) if (found := play_guarded(beside(seed))).violations
+    ]
+    assert failed == []
 
 
 def calm() -> int:
