@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.machine import advance
+from canary.core.outcome import ExitCode
 from canary.core.release import Release
 from tests.core.rows import BACK, GATED, NOW, TICK, UNREADY, P, S, at, follows, looked, policy
 
@@ -108,3 +110,16 @@ def test_why_the_canary_has_no_endpoints_is_said_where_it_is_known(said: dict[st
     after, _ = advance(at(P.JUDGING), on.CapacityChanged(at=NOW, stable=3, canary=0, **said))
     assert after.outcome is not None
     assert after.outcome.reason == f"the canary has no ready endpoints left{why}"
+
+
+@pytest.mark.parametrize(
+    ("share", "baseline", "phase"),
+    [(5, 0, P.ROLLING_BACK), (5, 1, P.SHIFTING), (5, None, P.SHIFTING), (0, 0, P.SHIFTING), (100, 0, P.SHIFTING)],
+)
+def test_a_baseline_without_endpoints_ends_the_release_only_while_users_are_sent_to_it(
+    share: int, baseline: int | None, phase: P
+) -> None:
+    counted = on.CapacityChanged(at=NOW, stable=3, canary=3, baseline=baseline)
+    after, _ = advance(at(P.SHIFTING, S.BUILDING, "provision", share=Decimal(share)), counted)
+    assert after.phase is phase
+    assert phase is P.SHIFTING or (after.outcome is not None and after.outcome.code is ExitCode.NO_EVIDENCE)
