@@ -80,7 +80,7 @@ def test_young_pods_may_be_worse_than_stable_ever_was(config: JudgeConfig, held:
         state = judge.learn(config, state, Look(start=float(number), end=number + 1.0, counts={"errors": counts}))
     state, said = judge.begin_step(config, state, share=50.0, last_share=50.0), None
     for number in range(60, 160):
-        both = Counts(total=4000, bad=400)
+        both = Counts(total=4000, bad=40)
         look = Look(start=float(number), end=number + 1.0, counts={"errors": {Arm.STABLE: both, Arm.CANARY: both}})
         state, said = judge.observe(config, state, look)
     assert said is not None
