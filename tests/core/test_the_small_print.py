@@ -14,7 +14,7 @@ from canary.core import events as on
 from canary.core.machine import advance
 from canary.core.outcome import ExitCode
 from canary.core.release import Release
-from tests.core.rows import BACK, GATED, NOW, TICK, UNREADY, P, S, at, follows, looked, policy
+from tests.core.rows import BACK, GATED, NOW, TICK, UNREADY, P, S, answered, at, follows, looked, policy
 
 
 @pytest.mark.parametrize(("first", "who"), [(True, "the first version"), (False, "the canary")])
@@ -123,3 +123,11 @@ def test_a_baseline_without_endpoints_ends_the_release_only_while_users_are_sent
     after, _ = advance(at(P.SHIFTING, S.BUILDING, "provision", share=Decimal(share)), counted)
     assert after.phase is phase
     assert phase is P.SHIFTING or (after.outcome is not None and after.outcome.code is ExitCode.NO_EVIDENCE)
+
+
+def test_a_baseline_that_does_not_get_ready_says_nothing_of_the_new_version() -> None:
+    failed = answered(on.WorkloadFailed, reason="crash loop", baseline=True)
+    after, _ = advance(at(P.PROVISIONING, S.BUILDING, "provision"), failed)
+    assert after.outcome is not None
+    assert after.outcome.code is ExitCode.NO_EVIDENCE
+    assert after.outcome.reason == "the fresh baseline did not become ready: crash loop"

@@ -142,6 +142,12 @@ def test_a_rule_needs_room_for_two_and_none_of_the_two_in_it(kit: Any) -> None:
         begun(kit, {"backendRefs": [ref("app", 1), ref("app-baseline", 0)]})
 
 
+def test_a_rule_with_just_room_for_two_takes_both(kit: Any) -> None:
+    route, original = begun(kit, {"backendRefs": [ref("app", 100), *(ref(f"n{number}") for number in range(13))]})
+    route = kit.apply(route, attach(route, pool=POOL, original=original, token=kit.token))
+    assert [each["name"] for each in route["spec"]["rules"][0]["backendRefs"][14:]] == ["app-canary", "app-baseline"]
+
+
 def test_the_note_of_a_release_has_all_three_and_none_has_four(kit: Any) -> None:
     _, original = begun(kit, NAMED)
     assert Original.decode(original.encode()) == original
@@ -205,6 +211,7 @@ def test_a_reference_without_weight_that_is_taken_out_stops_the_first_raise(kit:
     change = compare(before, after, pool=POOL, original=original, token=kit.token)
     assert change is not None
     assert change.direction is Direction.FOREIGN
+    assert change.sentence.endswith("so no raise follows")
     assert "no longer sends to the baseline" in baseline_moved(after, pool=POOL, original=original, shares=SHARES)
     with pytest.raises(NoSuchRule, match="no longer sends to the baseline app-baseline:80"):
         raised(kit, after, original, 50)
@@ -217,6 +224,27 @@ def test_the_canarys_share_is_judged_by_direction_whatever_the_baseline_has(kit:
     change = compare(before, after, pool=POOL, original=original, token=kit.token)
     assert change is not None
     assert change.direction is Direction.LOWERED
+
+
+def test_what_has_nothing_to_do_with_the_baseline_is_not_laid_to_it(kit: Any) -> None:
+    before, original = at(kit, 10)
+    after = copy.deepcopy(before)
+    after["spec"]["hostnames"] = ["shop.example"]
+    change = compare(before, after, pool=POOL, original=original, token=kit.token)
+    assert change is not None
+    assert change.sentence == "something else in the route changed; the shares stand"
+
+
+def test_a_chosen_rule_that_went_or_came_back_says_nothing_of_the_baseline(kit: Any) -> None:
+    whole, original = at(kit, 10)
+    without = copy.deepcopy(whole)
+    del without["spec"]["rules"][0]
+    gone = compare(whole, without, pool=POOL, original=original, token=kit.token)
+    back = compare(without, whole, pool=POOL, original=original, token=kit.token)
+    assert gone is not None
+    assert back is not None
+    assert (gone.direction, back.direction) == (Direction.GONE, Direction.RAISED)
+    assert "baseline" not in gone.sentence + back.sentence
 
 
 # Rounding ------------------------------------------------------------------------------------------------------
