@@ -226,6 +226,15 @@ def test_the_canarys_share_is_judged_by_direction_whatever_the_baseline_has(kit:
     assert change.direction is Direction.LOWERED
 
 
+def test_two_without_weight_beside_no_stable_are_no_alarm_when_lowering(kit: Any) -> None:
+    route, original = begun(kit, NAMED)
+    route = kit.apply(route, attach(route, pool=POOL, original=original, token=kit.token))
+    refs = route["spec"]["rules"][0]["backendRefs"]
+    refs[:] = [each for each in refs if each["name"] != "app"]
+    lowering = lower(route, pool=POOL, original=original, release="r1")
+    assert (lowering.patch, lowering.alarms) == ((), ())
+
+
 def test_what_has_nothing_to_do_with_the_baseline_is_not_laid_to_it(kit: Any) -> None:
     before, original = at(kit, 10)
     after = copy.deepcopy(before)
