@@ -34,7 +34,7 @@ from strategies import (
     stamp,
 )
 from strategies.route.weights import ERROR_LIMIT, factor_for, rounding_error
-from tests.strategies.small import BARE, NAMED, ref
+from tests.strategies.small import BARE, NAMED, Release, ref
 from tests.strategies.small import POOL as TWO
 
 POOL = replace(TWO, baseline=RefId("Service", "", "shop", "app-baseline", 80))
@@ -233,6 +233,13 @@ def test_two_without_weight_beside_no_stable_are_no_alarm_when_lowering(kit: Any
     refs[:] = [each for each in refs if each["name"] != "app"]
     lowering = lower(route, pool=POOL, original=original, release="r1")
     assert (lowering.patch, lowering.alarms) == ((), ())
+
+
+def test_without_a_baseline_a_reference_that_has_nothing_is_not_touched_by_a_lowering(release: Release) -> None:
+    release.refs().append(ref("app-canary", 0))
+    written = [each["path"].split("/")[5] for each in release.lower().patch if each["path"].endswith("/weight")]
+    names = [release.refs()[int(index)]["name"] for index in written]
+    assert (names, str(len(release.refs()) - 1) in written) == (["app-canary", "app"], False)
 
 
 def test_what_has_nothing_to_do_with_the_baseline_is_not_laid_to_it(kit: Any) -> None:
