@@ -17,7 +17,7 @@ from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release
 
 UNREAD = 45.0
-"""Seconds after a restart in which no gate expires: a decision made while no engine lived must be read first."""
+"""Seconds for which an expired gate that cannot be read is waited for: a decision may stand there unread."""
 
 Asked = on.PauseRequested | on.ResumeRequested | on.SkipRequested | on.PromoteRequested
 
@@ -37,12 +37,13 @@ def gate_troubled(release: Release, event: on.GateTroubled) -> Step:
     return tell_once(release, "GateTroubled", event.sentence, alarm=True)
 
 
-def tick_while_gated(release: Release, event: on.Ticked) -> Step:
-    """A gate that nobody answers ends by its policy; an answered one may still wait for what stands against it."""
-    if release.gate is None:
-        return go_on(release, event.at)
+def gate_unanswered(release: Release, event: on.GateUnanswered) -> Step:
+    """A gate that nobody answered in time ends by its policy, once it was read after it had expired.
+
+    Time alone does not say that nobody decided: the API server may have failed between the decision and its expiry.
+    """
     expires = release.expires
-    if expires is None or event.at < max(expires, release.resumed + UNREAD):
+    if expires is None or event.at < expires or release.gate is None or event.gate != release.gate:
         return release, ()
     lasts = f"{expires - release.since:.0f} s"
     match release.policy.on_gate_expiry:
@@ -55,6 +56,23 @@ def tick_while_gated(release: Release, event: on.Ticked) -> Step:
             return join(tell(release, "GateExpired", f"nobody decided within {lasts}; going on"), go_on, event.at)
         case "hold":
             return tell_once(release, "GateExpired", "the gate expired; holding until somebody decides")
+
+
+def tick_while_gated(release: Release, event: on.Ticked) -> Step:
+    """An answered gate may still wait for what stands against it; one that expired waits until it was read once more.
+
+    What cannot be read for too long is no reason to go on; going back needs no decision.
+    """
+    if release.gate is None:
+        return go_on(release, event.at)
+    expires = release.expires
+    if expires is None or event.at < max(expires, release.resumed) + UNREAD:
+        return release, ()
+    unread = f"the gate before {place_name(release, release.gate)} expired, and for {UNREAD:.0f} s it could not be read"
+    if release.policy.on_gate_expiry == "rollback":
+        return roll_back(release, event.at, ExitCode.GATE_EXPIRED, unread)
+    said = f"{unread} whether somebody had decided; holding until it can be"
+    return tell_once(release, "GateUnread", said, alarm=True)
 
 
 def go_on(release: Release, at: float) -> Step:

@@ -91,6 +91,7 @@ TABLE: tuple[Row, ...] = (
     _row(P.GATED, on.LookMissed, forward.look_missed),
     _row(P.GATED, on.GateDecided, gating.gate_decided, PAST_GATE, P.ROLLING_BACK),
     _row(P.GATED, on.GateTroubled, gating.gate_troubled),
+    _row(P.GATED, on.GateUnanswered, gating.gate_unanswered, PAST_GATE, P.ROLLING_BACK),
     _row(P.GATED, on.Ticked, gating.tick_while_gated, PAST_GATE, P.ROLLING_BACK),
     _row(P.BAKING, on.Looked, forward.look_while_judging, P.GATED, P.PROMOTING, P.CLEANING, P.ROLLING_BACK),
     _row(P.BAKING, on.LookMissed, forward.look_missed, P.ROLLING_BACK),

@@ -30,6 +30,18 @@ class GateTroubled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateUnanswered:
+    """The gate's object was read after the gate had expired, and nobody had decided in time.
+
+    Attributes:
+        gate: place of the gate that was read.
+    """
+
+    at: float
+    gate: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbortRequested:
     """A person wants the release rolled back, or another release takes its place.
 
@@ -81,4 +93,13 @@ class PromoteRequested(_Requested):
     __slots__ = ()
 
 
-Said = GateDecided | GateTroubled | AbortRequested | PauseRequested | ResumeRequested | SkipRequested | PromoteRequested
+Said = (
+    GateDecided
+    | GateTroubled
+    | GateUnanswered
+    | AbortRequested
+    | PauseRequested
+    | ResumeRequested
+    | SkipRequested
+    | PromoteRequested
+)

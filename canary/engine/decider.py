@@ -48,7 +48,7 @@ ENDING_EVERY = 5.0
 ENDING_PATIENCE = 900.0
 """Seconds for which the last write of the journal is tried again."""
 
-ENDS_A_STEP = on.Looked | on.Ticked | on.GateDecided | on.SkipRequested | on.PromoteRequested
+ENDS_A_STEP = on.Looked | on.Ticked | on.GateDecided | on.GateUnanswered | on.SkipRequested | on.PromoteRequested
 """Events with which a step may end, by what the judge has said of it."""
 
 

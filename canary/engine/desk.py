@@ -39,7 +39,7 @@ class Desk:
     """Takes turns for one release.
 
     Args:
-        gates: the port; None where nobody can be asked, then nothing is ever due.
+        gates: the port; None where nobody can be asked, then a gate only expires.
         clock: the clock.
         about: the image that is decided about, and who asked for it; None where nobody knows.
     """
@@ -50,7 +50,7 @@ class Desk:
         self._requester = about.requester if about else ""
         self._busy, self._news = threading.Event(), threading.Event()
         self._not_before = self._next_at = 0.0
-        self._waited = False
+        self._waited, self._late = False, False
         self._news.set()  # what was written while nobody lived
 
     def changed(self) -> None:
@@ -65,21 +65,27 @@ class Desk:
     def _due(self, release: Release) -> Callable[[], on.Event | None] | None:
         gates, now = self._gates, self._clock.monotonic()
         begun = release.phase not in {Phase.PENDING, Phase.PREFLIGHT}
-        if gates is None or not begun or self._busy.is_set() or now < self._not_before:
+        if not begun or self._busy.is_set() or now < self._not_before:
             return None
-        waits = release.gate is not None
-        if waits is self._waited and not self._news.is_set() and not (waits and now >= self._next_at):
+        waits, late = release.gate is not None, _expired(release, self._clock.now())
+        same = (waits, late) == (self._waited, self._late)
+        if same and not self._news.is_set() and not (waits and now >= self._next_at):
             return None
-        self._busy.set()
+        self._waited, self._late, self._next_at = waits, late, now + READ_EVERY
         self._news.clear()
-        self._waited, self._next_at = waits, now + READ_EVERY
+        if gates is None:
+            return (lambda: on.GateUnanswered(at=self._clock.now(), gate=release.gate)) if late else None
+        self._busy.set()
         return lambda: self._turn(gates, release)
 
     def _turn(self, gates: Gates, release: Release) -> on.Event | None:
+        began = self._clock.now()
         try:
             event = self._take(gates, release)
             if event is not None:
                 self._news.set()  # there may be more
+            elif _expired(release, began):
+                return on.GateUnanswered(at=self._clock.now(), gate=release.gate)
         except Conflict:
             self._news.set()  # somebody wrote at the same moment: read again
         except Refused as error:
@@ -129,6 +135,11 @@ class Desk:
         return on.GateDecided(
             at=self._clock.now(), approved=given.approved, by=by, reason=given.reason, gate=release.gate
         )
+
+
+def _expired(release: Release, at: float) -> bool:
+    """Whether the gate that waits has expired."""
+    return release.gate is not None and release.expires is not None and at >= release.expires
 
 
 def _named(by: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
+from canary.core import gating
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Stage
 from tests.core.play import Play
@@ -133,10 +134,31 @@ def test_after_a_restart_an_old_healthy_opens_no_gate_and_a_decision_is_read_bef
 def test_an_unanswered_gate_ends_as_the_file_says(expiry: str, phase: Phase, code: ExitCode | None) -> None:
     play = at_the_gate(gated(on_gate_expiry=expiry))
     play.wait(99)
-    assert play.release.phase is Phase.GATED
+    play.happens(on.GateUnanswered, gate=1)
+    assert play.release.phase is Phase.GATED, "it has not expired"
     play.wait(2)
+    play.happens(on.GateUnanswered, gate=2)
+    assert play.release.phase is Phase.GATED, "that is another gate, and nobody has read this one since"
+    play.happens(on.GateUnanswered, gate=1)
     assert play.release.phase is phase
     assert (play.release.outcome.code if play.release.outcome else None) is code
+
+
+@pytest.mark.parametrize("expiry", ["rollback", "hold", "proceed"])
+def test_a_gate_that_cannot_be_read_when_it_expires_is_never_gone_past(expiry: str) -> None:
+    play = at_the_gate(gated(on_gate_expiry=expiry))
+    play.wait(100 + gating.UNREAD - 1)
+    assert play.release.phase is Phase.GATED
+    alarms = [one for _ in range(3) for one in play.wait(1) if isinstance(one, do.Tell) and one.alarm]
+    if expiry == "rollback":
+        assert play.release.outcome is not None
+        assert play.release.outcome.code is ExitCode.GATE_EXPIRED
+        assert "could not be read" in play.release.outcome.reason
+        return
+    assert [one.reason for one in alarms] == ["GateUnread"]
+    assert play.release.phase is Phase.GATED
+    play.happens(on.GateDecided, approved=False, by="ann", reason="read at last", gate=1)
+    assert play.release.phase is Phase.ROLLING_BACK
 
 
 def test_skip_ends_the_wait_at_healthy_and_where_the_judge_lets_it_proceed() -> None:

@@ -194,6 +194,7 @@ def test_a_gate_waits_and_each_answer_does_what_it_says() -> None:
     play = Play(gated)
     play.to_first_step()
     play.wait(101)
+    play.happens(on.GateUnanswered, gate=0)
     assert play.release.outcome is not None
     assert play.release.outcome.code is ExitCode.GATE_EXPIRED
 

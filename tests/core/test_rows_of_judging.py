@@ -16,6 +16,7 @@ BAKE_GATED = replace(GATED, bake_gate=25.0)
 PROMOTION_GATED, KEPT = policy(promotion_gate=25.0), policy(has_workload=False)
 HEALTHY = Verdict.HEALTHY
 SKIP, PROMOTE = on.SkipRequested(at=NOW, by="ann"), on.PromoteRequested(at=NOW, by="ann")
+UNANSWERED = on.GateUnanswered(at=NOW, gate=0)
 
 CASES: dict[str, Case] = {
     # By a person's word
@@ -218,16 +219,23 @@ CASES: dict[str, Case] = {
         "GATED/none: tell Waiting",
     ),
     "an open gate": (at(P.GATED, policy=GATED, step=-1, approved=0), TICK, "SHIFTING/building: provision-workload 5"),
-    "a gate before it expires": (at(P.GATED, policy=GATED, step=-1, held=24.9), TICK, "GATED/none: -"),
-    "a gate that expires: roll back": (at(P.GATED, policy=GATED, step=-1, held=25), TICK, ROLLED),
+    "a gate before it expires": (at(P.GATED, policy=GATED, step=-1, held=24.9), UNANSWERED, "GATED/none: -"),
+    "a gate that expires: roll back": (at(P.GATED, policy=GATED, step=-1, held=25), UNANSWERED, ROLLED),
+    "a gate that expires unread": (at(P.GATED, policy=GATED, step=-1, held=69.9), TICK, "GATED/none: -"),
+    "a gate that stays unread: roll back": (at(P.GATED, policy=GATED, step=-1, held=70), TICK, ROLLED),
+    "a gate that stays unread: proceed": (
+        at(P.GATED, policy=replace(GATED, on_gate_expiry="proceed"), step=-1, held=70),
+        TICK,
+        "GATED/none: tell GateUnread!",
+    ),
     "a gate that expires: proceed": (
         at(P.GATED, policy=replace(GATED, on_gate_expiry="proceed"), step=-1, held=25),
-        TICK,
+        UNANSWERED,
         "SHIFTING/building: tell GateExpired, provision-workload 5",
     ),
     "a gate that expires: hold": (
         at(P.GATED, policy=replace(GATED, on_gate_expiry="hold"), step=-1, held=25),
-        TICK,
+        UNANSWERED,
         "GATED/none: tell GateExpired",
     ),
 }

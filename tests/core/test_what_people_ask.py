@@ -137,6 +137,12 @@ def test_a_decision_that_comes_second_changes_nothing_while_the_first_waits_for_
         assert advance(waits, second) == (waits, ())
 
 
+def test_an_opened_gate_that_waits_for_what_stands_against_it_does_not_expire_any_more() -> None:
+    waits = at(P.GATED, policy=GATED, step=-1, approved=0, short=True, held=500.0)
+    for gate in (None, 0):
+        assert advance(waits, on.GateUnanswered(at=NOW, gate=gate)) == (waits, ())
+
+
 def test_an_opened_gate_leads_back_to_the_bake_where_it_stands_after_the_bake() -> None:
     gate = at(P.GATED, policy=GATES_TO_COME, step=2)
     gate, _ = advance(gate, looked(UNDECIDED))
@@ -147,7 +153,7 @@ def test_an_opened_gate_leads_back_to_the_bake_where_it_stands_after_the_bake() 
 
 
 def test_a_gate_does_not_expire_before_its_answer_could_be_read_again() -> None:
-    gate = at(P.GATED, policy=GATED, step=-1, held=25.0)
+    gate = at(P.GATED, policy=GATED, step=-1, held=70.0)
     assert advance(gate, TICK)[0].phase is P.ROLLING_BACK
     for ago, phase in ((44.9, P.GATED), (45.0, P.ROLLING_BACK)):
         assert advance(replace(gate, resumed=NOW - ago), TICK)[0].phase is phase

@@ -52,6 +52,7 @@ def _event(release: Release, now: float, chance: Random) -> on.Event:
         on.LeaseRenewed(at=now),
         on.FenceLost(at=now, holder=word),
         on.GateDecided(at=now, approved=yes, by=word, reason=word),
+        on.GateUnanswered(at=now, gate=chance.choice([None, 0, 1, 2])),
         on.AbortRequested(at=now, by=word, reason=word),
         on.PauseRequested(at=now, by=word),
         on.ResumeRequested(at=now, by=word),

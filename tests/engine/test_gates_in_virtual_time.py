@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from analysis.model import Arm
 from canary.core import gates
@@ -107,6 +110,20 @@ def test_an_unanswered_gate_ends_with_12_and_an_api_server_that_fails_in_between
     play.until(lambda: waits(play))
     assert play.to_the_end() is ExitCode.GATE_EXPIRED
     assert data(play)["state"] == "closed"
+
+
+@pytest.mark.parametrize(("approved", "expiry"), [*itertools.product([True, False], ["rollback", "proceed"])])
+def test_a_decision_made_in_time_counts_although_it_could_not_be_read_before_the_gate_expired(
+    new_play: NewPlay, approved: bool, expiry: str
+) -> None:
+    play = new_play(bake_gate=60.0, on_gate_expiry=expiry)
+    play.until(lambda: waits(play))
+    decide(play, approved=approved)
+    decided = play.world.clock.now()
+    play.world.faults.plan("gates.read", Unavailable("no answer"), times=25)
+    assert play.to_the_end() is (ExitCode.PROMOTED if approved else ExitCode.REJECTED)
+    (heard,) = [one for one in entries(play.records.read()) if one.get("name") == "GateDecided"]
+    assert heard["at"] > decided + 60.0
 
 
 def test_a_decision_that_does_not_count_is_told_and_the_gate_waits_on(new_play: NewPlay) -> None:

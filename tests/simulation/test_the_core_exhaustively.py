@@ -48,7 +48,7 @@ WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "gates before the step and the bake": ({"bake_gate": 30.0, "steps": (GATED,)}, GATES),
     "gates that open by themselves": (
         {"bake_gate": 30.0, "steps": (GATED,), "on_gate_expiry": "proceed"},
-        tuple(name.replace("gate True", "wait") for name in GATES),
+        tuple(name for step in GATES for name in (("wait", "gate unanswered") if step == "gate True" else (step,))),
     ),
     "paused and resumed": ({"undecided": "pause"}, (*FORWARD[:10], "pause", "look HEALTHY", "resume", *FORWARD[10:])),
 }

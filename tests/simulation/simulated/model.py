@@ -229,6 +229,7 @@ def _people(state: State) -> Iterator[tuple[str, State]]:
         for yes in (True, False):
             told = replace(state, opened=state.release.step + 1) if yes else state
             yield f"gate {yes}", step(told, on.GateDecided(at=at, approved=yes, by="bob", reason=""))
+        yield "gate unanswered", step(state, on.GateUnanswered(at=at, gate=state.release.gate))
     if state.share > 0:
         lowered = replace(state, share=NONE)
         change = {"at": at, "by": "ann", "sentence": "by hand"}
