@@ -306,3 +306,24 @@ def test_what_is_left_for_the_baseline_decides_the_factor_of_a_share_near_all() 
     assert factor_for(rule(100), 100, [Decimal("99.5")], baseline=True) == 2
     with pytest.raises(NoRoom, match=r"cannot express 0.0001 % .* End with a smaller share, leave out the baseline"):
         factor_for(rule(600_000), 600_000, [Decimal("99.9999")], baseline=True)
+
+
+def test_a_baseline_that_somebody_took_out_comes_back_to_weights_that_were_multiplied_already(kit: Any) -> None:
+    """Multiplied once more they would be larger than weights may be, and nothing is multiplied a second time."""
+    large = {**copy.deepcopy(NAMED), "backendRefs": [ref("app", weight=1), ref("help", weight=50_000)]}
+    route, original = at(kit, 10, large)
+    (factor,) = {each.factor for each in original.rules}
+    assert 50_000 * factor * factor > 1_000_000
+    listed = route["spec"]["rules"][0]["backendRefs"]
+    route["spec"]["rules"][0]["backendRefs"] = [each for each in listed if each["name"] != "app-baseline"]
+    after = kit.apply(route, attach(route, pool=POOL, original=original, token=kit.token))
+    assert weights(after) == {**{each["name"]: each["weight"] for each in listed}, "app-baseline": 0}
+
+
+@pytest.mark.parametrize(("pool", "whose"), [(POOL, "stable, canary and baseline in"), (TWO, "stable and canary in")])
+def test_whoever_made_the_pool_too_coarse_is_told_whose_weights_are_meant(kit: Any, pool: Any, whose: str) -> None:
+    route, original = at(kit, 10)
+    for each in route["spec"]["rules"][0]["backendRefs"]:
+        each["weight"] = 1
+    with pytest.raises(NoRoom, match=f"^{whose} .* cannot express 10 %"):
+        set_share(route, pool=pool, original=original, share=Decimal(10), token=kit.token)
