@@ -18,9 +18,6 @@ from strategies.route.model import WEIGHT_LIMIT, NoRoom, Rule
 ERROR_LIMIT = Fraction(1, 100)
 """Largest relative rounding error of the canary's share (invariant 1)."""
 
-HALF = Decimal(50)
-"""Percent up to which a baseline can have as much as the canary."""
-
 FINE = 50
 """From a weight of 50 on, rounding to the nearest integer errs by 1 % at most, whatever the share."""
 
@@ -81,7 +78,7 @@ def factor_for(rule: Rule, pool: int, shares: Iterable[Decimal], *, baseline: bo
     wanted = sorted(share for share in set(shares) if 0 < share < 100)
     largest = max([pool, *(ref.weight for ref in rule.refs)])
     most = WEIGHT_LIMIT // largest
-    expressed = sorted({*wanted, *(100 - share for share in wanted if share > HALF)}) if baseline else wanted
+    expressed = sorted({*wanted, *(100 - share for share in wanted)}) if baseline else wanted
     for factor in _candidates(pool, expressed, most):
         if all(rounding_error(pool * factor, share, baseline=baseline) <= ERROR_LIMIT for share in wanted):
             return factor
