@@ -76,6 +76,8 @@ def several(stage: Stage, chance: random.Random) -> Round:
     done = stage.play(bad=is_bad, moments=moments(chance, bad=is_bad, count=3, twice=False), hit=hit)
     ends = {ExitCode.JUDGED_BAD if is_bad else ExitCode.PROMOTED}
     ends |= {ExitCode.NO_EVIDENCE} if {"traefik", "metrics"} & set(struck) else set()
+    # The third life since the last raise may only roll back, and two phases of one step have no raise between them.
+    ends |= {ExitCode.ENGINE_LOST} if struck.count("engine") > 1 else set()
     unserved = RATE * (done.outage + RECOVERS) if "traefik" in struck else 0.0
     spoilt = WITHOUT_API if "api" in struck else ON_BAD * (1 + struck.count("engine"))
     stage.check(done, codes=ends | _refused(done), failures=unserved + (spoilt if is_bad else done.sent * NOTHING))
