@@ -90,11 +90,13 @@ class Counters:
 
     Attributes:
         bad: of a hundred requests to a Service, so many fail.
+        warms: nothing fails any more where one Service has all the traffic: what was young is warm by then.
         url: where they are served.
     """
 
     def __init__(self, place: Place) -> None:
         self.bad: dict[str, int] = {}
+        self.warms = False
         self._place, self._counts = place, Counter[tuple[str, str]]()
         outer = self
 
@@ -122,7 +124,7 @@ class Counters:
         whole = sum(weights.values())
         for name, weight in weights.items():
             served = REQUESTS * weight // whole
-            failed = served * self.bad.get(name, 0) // 100
+            failed = 0 if self.warms and weight == whole else served * self.bad.get(name, 0) // 100
             self._counts[name, "200"] += served - failed
             self._counts[name, "503"] += failed
         return self._text()
