@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from canary.adapters.kubernetes import Api, KubernetesPreflights, KubernetesRoutes, KubernetesWorkloads
     from canary.ports import Routes, Sources
     from canary.spec import Release
-    from strategies import Pool
 
 
 def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkloads | None:
@@ -41,21 +40,10 @@ def workloads_of(file: Release, api: Api, *, release: str) -> KubernetesWorkload
     )
 
 
-def pool_of(file: Release) -> Pool:
-    """Stable's reference, the canary's, and the fresh baseline's where there is one."""
-    from strategies import Pool, RefId
-
-    namespace, fresh = file.metadata.namespace, file.baseline_service
-    return Pool(
-        stable=RefId("Service", "", namespace, file.spec.stable.service, file.spec.stable.port),
-        baseline=RefId("Service", "", namespace, fresh, file.spec.stable.port) if fresh else None,
-        canary=RefId("Service", "", namespace, file.canary_service, file.canary_port),
-    )
-
-
 def target_on(file: Release, routes: Routes) -> Target:
     """Whose counters are read: as the file says, and as the route shows."""
     from canary.cli.counters import seen_on, target_of
+    from canary.spec.pool import pool_of
 
     return seen_on(routes, target_of(file), pool=pool_of(file), selectors=file.spec.route.rules)
 
@@ -81,6 +69,7 @@ def preflights_of(
     from canary.cli.counters import naming_of, target_of, why_none
     from canary.cli.question import judge_config
     from canary.spec.plan import steps_of
+    from canary.spec.pool import pool_of
 
     config = judge_config(file, looks=1)
     return KubernetesPreflights(

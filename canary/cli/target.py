@@ -110,7 +110,7 @@ def _file(which: str) -> Release | None:
 
 
 def _of_file(which: str, file: Release, namespace: str | None, route: str | None) -> Target:
-    from canary.cli.checking import pool_of
+    from canary.spec.pool import pool_of
 
     if namespace not in {None, file.metadata.namespace}:
         raise Failure(

@@ -156,7 +156,7 @@ def _target(file: Release, route: Mapping[str, Any] | None) -> Target:
     target = target_of(file)
     if route is None:
         return target
-    from canary.cli.checking import pool_of
+    from canary.spec.pool import pool_of
 
     return told_by(route, target, pool=pool_of(file), selectors=file.spec.route.rules)
 

@@ -15,7 +15,7 @@ from canary.adapters.kubernetes.events import EventReporter
 from canary.adapters.kubernetes.own_job import own_fate, own_job
 from canary.adapters.kubernetes.paths import named
 from canary.cli.attempts import attempt_of
-from canary.cli.checking import pool_of, preflights_of, target_on, workloads_of
+from canary.cli.checking import preflights_of, target_on, workloads_of
 from canary.cli.question import judge_config
 from canary.cli.reads import source_of, stable_alone, with_tests
 from canary.cli.resuming import image_before, subject_of, template_before
@@ -28,6 +28,7 @@ from canary.engine.observer import Observer, Question
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import Ports
 from canary.ports import PortError
+from canary.spec.pool import pool_of
 from canary.submitting import identity_of
 
 if TYPE_CHECKING:

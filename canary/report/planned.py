@@ -19,11 +19,12 @@ from canary.report import beside, changed, prospects, words
 from canary.report.changed import Change
 from canary.spec import Release
 from canary.spec.plan import steps_of
+from canary.spec.pool import pool_of
 from canary.spec.template import PodTemplate
 from canary.spec.traffic import Workload
 from strategies.plan import Step
 from strategies.route.lowering import detach, lower
-from strategies.route.model import STAMP, RefId, Rule, rules_of
+from strategies.route.model import STAMP, Rule, rules_of
 from strategies.route.operations import Patch
 from strategies.route.original import Original, Pool, choose
 from strategies.route.raising import attach, set_share
@@ -193,7 +194,7 @@ def _sees(step: Step, config: JudgeConfig, traffic: Traffic) -> Prospect:
 def _on_route(
     release: Release, route: Mapping[str, Any], writes: Sequence[Write], apply: Apply
 ) -> tuple[list[Write], bool]:
-    pool = _pool(release)
+    pool = pool_of(release)
     shares = [write.share for write in writes if write.hold_min is not None]
     original = choose(route, pool, selectors=release.spec.route.rules, shares=shares)
     now: Any = copy.deepcopy(dict(route))
@@ -212,20 +213,6 @@ def _on_route(
         now = apply(now, patch)
         done.append(_with_weights(write, now, patch, pool=pool, original=original))
     return done, now.get("spec") == route.get("spec")
-
-
-def _pool(release: Release) -> Pool:
-    spec, namespace = release.spec, release.metadata.namespace
-
-    def service(name: str, port: int) -> RefId:
-        return RefId(kind="Service", group="", namespace=namespace, name=name, port=port)
-
-    fresh = release.baseline_service
-    return Pool(
-        stable=service(spec.stable.service, spec.stable.port),
-        baseline=service(fresh, spec.stable.port) if fresh else None,
-        canary=service(release.canary_service, release.canary_port),
-    )
 
 
 def _with_weights(write: Write, now: Any, patch: Patch, *, pool: Pool, original: Original) -> Write:
@@ -275,9 +262,9 @@ def text(plan: Planned) -> str:
         for weights, percent in zip(write.weights, write.of_rules, strict=True):
             lines.append(f"{'':11}{weights}  ({percent:.4g} % of this rule)")
         if write.sees is not None and write.hold_min is not None and write.hold_max is not None:
-            told = prospects.lines(write.sees, hold_min=write.hold_min, hold_max=write.hold_max)
-            other = "on the baseline" if plan.fresh else "on stable"
-            lines += [f"{'':11}{line.replace('on stable', other)}" for line in told]
+            other = "the baseline" if plan.fresh else "stable"
+            told = prospects.lines(write.sees, hold_min=write.hold_min, hold_max=write.hold_max, other=other)
+            lines += [f"{'':11}{line}" for line in told]
     seeing = [write.sees for write in plan.writes if write.sees is not None]
     lines += ["", *(prospects.closing(plan.traffic, seeing) if plan.traffic and seeing else [prospects.HOW])]
     if plan.unseen:

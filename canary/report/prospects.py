@@ -16,15 +16,16 @@ HOW = (
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-def lines(prospect: Prospect, *, hold_min: float, hold_max: float) -> Iterator[str]:
+def lines(prospect: Prospect, *, hold_min: float, hold_max: float, other: str = "stable") -> Iterator[str]:
     """One step's lines.
 
     Args:
         prospect: what it sees.
         hold_min, hold_max: its holds, seconds.
+        other: what the canary is compared with.
     """
-    canary, stable = (_range(*counts) for counts in (prospect.canary, prospect.stable))
-    yield f"requests: {canary} on the canary, {stable} on stable"
+    canary, beside = (_range(*counts) for counts in (prospect.canary, prospect.stable))
+    yield f"requests: {canary} on the canary, {beside} on {other}"
     if not prospect.sights:
         return
     if prospect.blind:

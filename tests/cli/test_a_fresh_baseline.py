@@ -12,12 +12,12 @@ import pytest
 from analysis.model import Arm
 from analysis.packs import PACKS
 from analysis.sources.baseline import MARK
-from canary.cli.checking import pool_of
 from canary.cli.counters import places_of_baseline, target_of, told_by
 from canary.cli.question import judge_config
 from canary.cli.reads import feeds_of, gauges_of, source_of, stable_alone
 from canary.cli.resuming import subject_of
 from canary.spec import Release, normalised, parse
+from canary.spec.pool import pool_of
 from strategies import RefId
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
