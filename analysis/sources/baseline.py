@@ -41,9 +41,7 @@ def apart(look: Look, *, compared: bool) -> tuple[Look, int]:
     every = plain.requests(Arm.STABLE) + replace(look, counts=fresh).requests(Arm.STABLE)
     if not compared:
         return plain, every
-    counts = {
-        name: _instead(arms, fresh[name][Arm.STABLE]) if name in fresh else arms for name, arms in plain.counts.items()
-    }
+    counts = {name: _instead(arms, fresh[name][Arm.STABLE]) for name, arms in plain.counts.items()}
     return replace(plain, counts=counts), every
 
 
