@@ -233,7 +233,7 @@ def decision(
         nonce: of the gate that is meant; empty for whatever waits.
 
     Raises:
-        NoGate: nothing waits, or something else than what is meant.
+        NoGate: nothing waits, or something else than what is meant, or it has expired.
         Decided: somebody was first.
     """
     data = data_of(found)
@@ -253,6 +253,8 @@ def decision(
         raise NoGate("no gate waits for a decision")
     if objection := refusal(data, person):
         raise NoGate(objection)
+    if _after(at, data):
+        raise NoGate(f"the gate before {data.get('before')} expired at {data.get('expires')}; to stop it: canary abort")
     values = {
         "state": State.APPROVED if approved else State.REJECTED,
         "decidedBy": person.name[:LONGEST],
@@ -359,12 +361,19 @@ def _mismatch(data: Mapping[str, str], record: Mapping[str, str]) -> str:
 
 
 def _late(given: Answer, record: Mapping[str, str]) -> str:
-    """A gate that holds when it expires takes a decision at any time."""
-    try:
-        late = datetime.fromisoformat(given.at) > datetime.fromisoformat(record["expires"])
-    except (ValueError, TypeError):
+    late = _after(given.at, record)
+    if late is None:
         return "the decision does not say when it was made"
-    return f"it came at {given.at}, after the gate had expired" if late and record["onExpiry"] != "hold" else ""
+    return f"it came at {given.at}, after the gate had expired" if late else ""
+
+
+def _after(at: str, record: Mapping[str, str]) -> bool | None:
+    """Whether that is too late; None where a time cannot be read. A gate that holds takes a decision at any time."""
+    try:
+        late = datetime.fromisoformat(at) > datetime.fromisoformat(record.get("expires", ""))
+    except (ValueError, TypeError):
+        return None
+    return late and record.get("onExpiry") != "hold"
 
 
 def _said(data: Mapping[str, str], key: str) -> str:

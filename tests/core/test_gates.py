@@ -253,7 +253,11 @@ def test_a_decision_after_the_expiry_counts_only_where_the_gate_holds() -> None:
         waiting = release()
         waiting = replace(waiting, policy=replace(waiting.policy, on_gate_expiry=expiry))
         there = opened(waiting)
-        there.patch(decide(there, at=at))
+        if void:
+            with pytest.raises(gates.NoGate, match="expired at 2027-01-15T09:00:00Z; to stop it: canary abort"):
+                decide(there, at=at)
+        there.patch(decide(there, at=last))
+        there.now["data"]["decidedAt"] = at  # whoever writes it by other means is not asked first
         answer = gates.answer(there.now, record(waiting))
         assert answer is not None
         assert bool(answer.void) is void

@@ -6,9 +6,7 @@ gate was put up, sometimes two of them at once, sometimes when nobody lives; and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from random import Random
 
 from canary.adapters.memory import MemoryGates
@@ -26,7 +24,7 @@ class Desked(Simulation):
     """A history in which people decide by the object.
 
     Attributes:
-        decided: what was decided first and in time, by nonce: yes or no, when, and at which place.
+        decided: what was decided first, by nonce: yes or no, when, and at which place.
     """
 
     def __init__(self, given: Scenario) -> None:
@@ -65,10 +63,7 @@ class Desked(Simulation):
                 self.by_people(lambda patch=patch: self.gates.patch(patch))  # type: ignore[misc,union-attr]
             except (gates.NoGate, gates.Decided, PortError):
                 continue
-            said, late = "yes" if approved else "no", _late(gates.data_of(found), at)
-            self.log(f"-- {person.name} says {said} before {place}{', too late' if late else ''}")
-            if late:
-                continue
+            self.log(f"-- {person.name} says {'yes' if approved else 'no'} before {place}")
             self.decided.setdefault(nonce, (approved, self.now, place))
             if approved:
                 self.ledger.approved.add(place)
@@ -81,11 +76,6 @@ class Desked(Simulation):
         patch = gates.asking(found, wish=wish, release=release, by="ann", reason="", at=at)
         self.log(f"-- ann asks to {wish}")
         self.by_people(lambda: self.gates.patch(patch))  # type: ignore[union-attr]
-
-
-def _late(gate: Mapping[str, str], at: str) -> bool:
-    """Whether a decision comes after its gate has expired: it does not count, and its writer is told so."""
-    return gate["onExpiry"] != "hold" and datetime.fromisoformat(at) > datetime.fromisoformat(gate["expires"])
 
 
 def gated(seed: int) -> Scenario:
