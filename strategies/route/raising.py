@@ -111,12 +111,11 @@ def set_share(route: Object, *, pool: Pool, original: Original, share: Decimal, 
         weight = canary_weight(whole, share)
         _expresses(rule, whole, share, route, pool)
         operations += strict(rule)
+        beside = baseline_weight(whole, weight) if baseline else 0
         operations.append(weigh(rule, canary, weight))
-        if baseline is not None:
-            beside = baseline_weight(whole, weight)
-            operations += [weigh(rule, baseline, beside), weigh(rule, stable, whole - weight - beside)]
-            continue
-        operations.append(weigh(rule, stable, whole - weight))
+        if baseline:
+            operations.append(weigh(rule, baseline, beside))
+        operations.append(weigh(rule, stable, whole - weight - beside))
     return tuple(operations)
 
 
