@@ -13,6 +13,7 @@ import pytest
 
 from canary.adapters.kubernetes import Api, KubernetesWorkloads, connect
 from canary.adapters.kubernetes.budget import Budget, Pacer
+from canary.adapters.kubernetes.paths import TOKEN_LABEL
 from canary.adapters.kubernetes.waiting import Pace
 from canary.sandbox.processes import Child, module
 from tests import planted
@@ -148,6 +149,12 @@ def shop(cluster: Cluster, controller: Controller) -> Cluster:
     cluster.merge("httproutes", "shop", {"status": {"parents": [word]}}, part="status", manager="gateway")
     eventually(lambda: any(each["endpoints"] for each in cluster.list("endpointslices")))
     return cluster
+
+
+@pytest.fixture
+def fenced(shop: Cluster) -> None:
+    """The token stands on stable, as it does from PROVISIONING on."""
+    shop.merge("deployments", "shop", {"metadata": {"labels": {TOKEN_LABEL: "f00d.i1"}}})
 
 
 def eventually(condition: Callable[[], Any], within: float = 20.0) -> Any:

@@ -196,3 +196,13 @@ class Controller:
             code, _ = self._cluster.request("POST", self._cluster.path("endpointslices"), body)
         if code < 300:
             self._written[key] = body
+
+
+def image_of(deployment: Any) -> str:
+    """The image of a Deployment's first container."""
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def uids(shop: Cluster) -> set[str]:
+    """Of every Deployment and Service: who was made anew has another one."""
+    return {each["metadata"]["uid"] for plural in ("deployments", "services") for each in shop.list(plural)}

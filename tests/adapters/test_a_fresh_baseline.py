@@ -17,16 +17,13 @@ from canary.adapters.kubernetes.waiting import Pace
 from canary.core.outcome import ExitCode
 from canary.ports import BaselineFailure, Endpoints, WorkloadFailure
 from strategies import RefId
+from tests.adapters.emulated import image_of, uids
 from tests.adapters.preflighting import Check, pool_of
 
 pytestmark = pytest.mark.real
 
 Make = Callable[..., KubernetesWorkloads]
 FIVE, FULL = Decimal(5), Decimal(100)
-
-
-def image_of(deployment: Any) -> str:
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 @pytest.fixture
@@ -87,13 +84,10 @@ def test_it_grows_with_what_it_gets_and_never_shrinks(shop: Any, fresh: Make) ->
 
 
 def test_another_incarnation_makes_nothing_twice(shop: Any, fresh: Make) -> None:
-    def uids() -> set[str]:
-        return {each["metadata"]["uid"] for plural in ("deployments", "services") for each in shop.list(plural)}
-
     fresh().provision(share=FIVE)
-    before = uids()
+    before = uids(shop)
     fresh().provision(share=FIVE)
-    assert uids() == before
+    assert uids(shop) == before
 
 
 def test_its_service_is_made_once_its_pods_are_ready_and_the_canarys_after_it(

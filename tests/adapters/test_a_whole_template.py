@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from canary.adapters.kubernetes import KubernetesWorkloads
-from canary.adapters.kubernetes.paths import TOKEN_LABEL
 from canary.core.outcome import ExitCode
 from canary.ports import NotFound, Refused, Unavailable, WorkloadFailure
 from tests.adapters.preflighting import Check, one
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("fenced")]
 
 Make = Callable[..., KubernetesWorkloads]
 TOKEN = "f00d/i1"  # noqa: S105 - the fence's
@@ -36,11 +35,6 @@ NEW: dict[str, Any] = {
         ]
     },
 }
-
-
-@pytest.fixture(autouse=True)
-def _fenced(shop: Any) -> None:
-    shop.merge("deployments", "shop", {"metadata": {"labels": {TOKEN_LABEL: "f00d.i1"}}})
 
 
 @pytest.fixture

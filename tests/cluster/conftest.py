@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -204,26 +205,25 @@ def shop(place: Place, gateway: play.Gateway, deployments: play.Deployments) -> 
 PACE = Pace(poll=0.05, steady=0.1, stuck=0.3, progress=30.0, grace=5.0, endpoints=30.0)
 
 
+def port_on(place: Place, **given: Any) -> KubernetesWorkloads:
+    """The port of one release on the shop in a place; what is given is for the port."""
+    return KubernetesWorkloads(
+        place.api(),
+        namespace=place.namespace,
+        release="f00d",
+        deployment="shop",
+        container="app",
+        stable_service="shop",
+        canary_service="shop-canary",
+        port=play.PORT,
+        **given,
+    )
+
+
 @pytest.fixture
 def incarnation(shop: Place) -> Callable[..., KubernetesWorkloads]:
     """Each call is another incarnation of one release, with the port on the shop; what is given is for the port."""
-
-    def make(**given: Any) -> KubernetesWorkloads:
-        return KubernetesWorkloads(
-            shop.api(),
-            namespace=shop.namespace,
-            release="f00d",
-            deployment="shop",
-            container="app",
-            image=CANARY_IMAGE,
-            stable_service="shop",
-            canary_service="shop-canary",
-            port=play.PORT,
-            pace=PACE,
-            **given,
-        )
-
-    return make
+    return partial(port_on, shop, image=CANARY_IMAGE, pace=PACE)
 
 
 @pytest.fixture

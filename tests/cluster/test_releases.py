@@ -214,24 +214,13 @@ def test_real_pods_carry_a_canary(place: Place, pods: None) -> None:
     """Only where pods run: two versions of an image that does nothing, from a registry that every cluster reaches."""
     from decimal import Decimal
 
-    from canary.adapters.kubernetes import KubernetesWorkloads
-    from tests.cluster.conftest import deployment, service
+    from tests.cluster.conftest import deployment, port_on, service
 
     before, after = (f"registry.k8s.io/pause:{version}" for version in ("3.9", "3.10"))
     place.make(place.path("deployments"), deployment(before, replicas=2))
     place.make(place.path("services"), service("shop", selector={"app": "shop"}))
     until(lambda: place.get("deployments", "shop").get("status", {}).get("readyReplicas") == 2, within=120.0)
-    port = KubernetesWorkloads(
-        place.api(),
-        namespace=place.namespace,
-        release="f00d",
-        deployment="shop",
-        container="app",
-        image=after,
-        stable_service="shop",
-        canary_service="shop-canary",
-        port=play.PORT,
-    )
+    port = port_on(place, image=after)
     ready = port.provision(share=Decimal(100))
     assert (ready.stable, ready.canary) == (2, 2)
     port.put_mark("f00d/i1", over=port.mark())
