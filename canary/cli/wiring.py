@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from canary.adapters.kubernetes import KubernetesGates, KubernetesRecords, KubernetesRoutes
 from canary.adapters.kubernetes.api import FIELD_MANAGER
 from canary.adapters.kubernetes.events import EventReporter
+from canary.adapters.kubernetes.histories import prune
 from canary.adapters.kubernetes.own_job import own_fate, own_job
 from canary.adapters.kubernetes.paths import named
 from canary.cli.attempts import attempt_of
@@ -21,6 +22,7 @@ from canary.cli.reads import source_of, stable_alone, with_tests
 from canary.cli.resuming import image_before, subject_of, template_before
 from canary.core.outcome import ExitCode
 from canary.core.policy import policy_of
+from canary.core.release import FINAL
 from canary.core.release import Release as Running
 from canary.engine.decider import Decider, started
 from canary.engine.engine import Engine, Lanes
@@ -132,6 +134,9 @@ def wired(
         if not decider.standing_by:
             with contextlib.suppress(PortError):  # it runs out by itself; how the release ended must be told
                 leases.release(holder, handover=code in {ExitCode.HANDED_OVER, ExitCode.ROLLBACK_INCOMPLETE})
+            if decider.release.phase in FINAL:
+                with contextlib.suppress(PortError):  # the next release goes on with it
+                    prune(api, namespace=namespace, route=route, living=release.uid)
         return code
 
     return engine, run

@@ -15,6 +15,7 @@ from canary.core.outcome import ExitCode
 from tests.charts.conftest import Helm, documents, helm  # noqa: F401 - a fixture
 from tests.cluster.conftest import CANARY_IMAGE, Ran
 from tests.cluster.place import Place, until
+from tests.cluster.test_old_records import UIDS, in_turn
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -87,6 +88,7 @@ def test_a_release_needs_the_charts_rights_and_no_more(
 
     shop.merge("roles", ACCOUNT, {"rules": role["rules"]})
     until(lambda: allowed(shop, kubeconfig))
+    in_turn(shop, UIDS, chunks=1)  # old records, for the right to prune them
     ran = canary("run", str(file), "--lines", kubeconfig=kubeconfig)
     assert ran.code == 0, ran.err
     if not shop.real:  # a real API server keeps its log to itself

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from canary.core.outcome import ExitCode
-from tests.running.conftest import bare
+from tests.running.conftest import NAMESPACE, bare
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -90,4 +90,24 @@ def test_a_fault_that_stands_is_told_before_anything_is_touched(run: Run, file: 
     ran = run(file())
     assert ran.code == code, ran.err
     assert then.get("message", "") in ran.err
+    assert world.route() == bare(world.before)
+
+
+@pytest.mark.parametrize("fault", [{}, {"status": 403, "reason": "Forbidden"}, {"drop": "before"}])
+def test_old_records_are_pruned_at_the_end_and_where_they_cannot_be_nothing_else_changes(
+    run: Run, file: File, world: Any, fault: dict[str, Any]
+) -> None:
+    maps = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    for number in range(12):
+        labels = {"canary-engine.io/part": "record", "canary-engine.io/release": f"old{number}"}
+        metadata = {"name": f"canary-shop-old{number}-00000", "labels": {**labels, "canary-engine.io/chunk": "0"}}
+        world.ask("POST", maps, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    if fault:
+        world.fault({**JOURNAL, "verb": "delete"}, fault)
+    ran = run(file())
+    assert ran.code == ExitCode.NO_EVIDENCE, ran.err
+    kept = world.ask("GET", f"{maps}?labelSelector=canary-engine.io/part%3Drecord")["items"]
+    found = {each["metadata"]["labels"]["canary-engine.io/release"] for each in kept}
+    assert len(found) == (13 if fault else 10)
+    assert len([uid for uid in found if not uid.startswith("old")]) == 1
     assert world.route() == bare(world.before)

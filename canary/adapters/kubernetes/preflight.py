@@ -171,6 +171,7 @@ class KubernetesPreflights:
         gate = gate_name(name)
         rights += [Right(verb=verb, resource=CONFIG_MAP, name=gate) for verb in ("get", "list", "watch", "patch")]
         rights.append(Right(verb="create", resource=EVENT, needed=False))
+        rights += [Right(verb=verb, resource=CONFIG_MAP, needed=False) for verb in ("list", "delete")]  # old records
         rights += [Right(verb="get", resource=SERVICE, name=part.name) for part in self._pool.parts]
         rights.append(Right(verb="list", resource=ENDPOINT_SLICE))
         return rights + (self._workload_rights(self._workloads) if self._workloads else [])

@@ -41,7 +41,7 @@ class KubernetesRecords:
         """
         if len(chunk) > LIMIT:
             raise Refused(f"chunk {index} of {self._what} would be {len(chunk)} bytes, more than {LIMIT}")
-        name = named(self._name, f"{index:05d}")
+        name = chunk_name(self._name, index)
         metadata = {
             "name": name,
             "namespace": self._namespace,
@@ -95,6 +95,16 @@ class KubernetesRecords:
             name = item.get("metadata", {}).get("name")
             raise Refused(f"ConfigMap {self._namespace}/{name} is not a chunk of a record; somebody changed it")
         return chunk
+
+
+def chunk_name(record: str, index: int) -> str:
+    """The ConfigMap's name of a chunk.
+
+    Args:
+        record: the common name of the record's.
+        index: the chunk's number.
+    """
+    return named(record, f"{index:05d}")
 
 
 def _bytes(item: JsonObject) -> bytes | None:
