@@ -9,7 +9,7 @@ in. What does not belong here: reading counters, moving shares, releases, clocks
 
 from analysis.judge.codec import VERSION, decode, encode
 from analysis.judge.config import JudgeConfig, MetricConfig
-from analysis.judge.judge import begin_step, drop, learn, observe, recall, suspected
+from analysis.judge.judge import begin_step, drop, first_request, learn, observe, recall, suspected
 from analysis.judge.past import Known, Past
 from analysis.judge.power import detectable, requests_needed
 from analysis.judge.state import JudgeState, start
@@ -27,6 +27,7 @@ __all__ = [
     "detectable",
     "drop",
     "encode",
+    "first_request",
     "learn",
     "levels",
     "observe",

@@ -80,8 +80,8 @@ class JudgeConfig:
         check_share: hold a step whose requests do not fit its share; off where the gateway does not keep shares.
         widen_pods: tolerate as much more as stable's pods differ among themselves.
         attempt: which attempt of this release; each is a falseRollback of its own.
-        warmup: seconds from the canary's first request in which whoever looks leaves its latency out; a cold start
-            that lasts longer is told.
+        warmup: seconds from the first request to the canary's youngest pods in which whoever looks leaves its latency
+            out; a cold start that lasts longer is told.
         baseline: in a step the stable arm of a look is a fresh baseline, stable's version with the canary's age, which
             has as much traffic as the canary as long as there is as much.
     """

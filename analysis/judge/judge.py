@@ -66,6 +66,8 @@ def begin_step(
 def drop(state: JudgeState, look: Look) -> JudgeState:
     """Remember that a look was not judged, because a change of the share lies in it."""
     state = state.copy()
+    if state.exposed:
+        _age(state, look)
     _count_dropped(state, look, more={"share_change": 1})
     return state
 
@@ -161,10 +163,29 @@ def _starts_cold(config: JudgeConfig, state: JudgeState, look: Look) -> bool:
     return over <= look.start < over + config.warmup and suspected(state, config.latency)
 
 
+def first_request(state: JudgeState, look: Look) -> float | None:
+    """When the youngest of the canary's pods had its first request, as far as this look shows; None before any.
+
+    Counters seldom tell pods apart, but how many are ready is known: where there are more of them than before, some of
+    the canary's requests are those of a pod that begins. One that was only away for a moment looks the same.
+    """
+    if state.exposed and look.pods.get(Arm.CANARY, 0) > state.pods[1]:
+        return look.end
+    if state.first_request is None and look.requests(Arm.CANARY):
+        return look.start
+    return state.first_request
+
+
+def _age(state: JudgeState, look: Look) -> None:
+    state.first_request = first_request(state, look)
+    if look.pods:
+        state.pods = (look.pods.get(Arm.STABLE, 0), look.pods.get(Arm.CANARY, 0))
+
+
 def _expose(state: JudgeState, look: Look) -> None:
     """The canary's first traffic: what stable was without it is known now or never."""
+    _age(state, look)
     if not state.exposed and look.requests(Arm.CANARY):
-        state.first_request = look.start
         state.exposed, state.book = True, state.book.known(_recorded(state))
 
 
@@ -208,8 +229,6 @@ def _widening(config: JudgeConfig, state: JudgeState) -> Mapping[str, float]:
 def _see(state: JudgeState, look: Look) -> None:
     """Pods, and what happened between the looks."""
     state.seen = pods.add(state.seen, look)
-    if look.pods:
-        state.pods = (look.pods.get(Arm.STABLE, 0), look.pods.get(Arm.CANARY, 0))
     _count_dropped(state, look, more={})
     _replaced(state)
 

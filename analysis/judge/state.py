@@ -52,7 +52,7 @@ class JudgeState:
         widening: what the tolerance of each metric is widened by in this step: `(1 + r)` is multiplied by it.
         outlier: the canary pod that carries the excess; empty where there is none.
         past: what stable's recorded past shows.
-        first_request: start of the look with the canary's first request; None before it.
+        first_request: when the youngest of the canary's pods had its first request; None before any.
     """
 
     tests: tuple[Test, ...]

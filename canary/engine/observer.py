@@ -188,7 +188,7 @@ class Observer:
     def _judge_look(self, look: Look, treated: form.Treated, at: float) -> Judgement:
         if self._warming.changed < 0:  # another life of the engine wrote the raise, and nobody knows when
             self._warming.changed = at + self._skew
-        first, early = self._judge.first_request, self._warming.early(look)
+        first, early = judge.first_request(self._judge, look), self._warming.early(look)
         left_out = self._warming.left_out(look, look.start if first is None else first)
         self._judge, judgement = judge.observe(self._question.config, self._judge, look, early=early, left_out=left_out)
         self._keep(look, treated, at, left_out=left_out, early=early, judgement=judgement)

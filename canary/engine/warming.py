@@ -1,8 +1,12 @@
-"""What of a look counts soon after a change of the share, and in the canary's first minute. JUDGE, "Warm-up" (f).
+"""What of a look counts soon after a change of the share, and in the first minute of a pod. JUDGE, "Warm-up" (f).
 
 Requests end late: what is slow, and often bad, is missing from the first looks at a new share, so that they say too
 much good of the canary. Until stable's p99.9 has passed, and some seconds in any case, they count towards harm and not
-towards HEALTHY. Latency says little while pools, caches and compilers warm up; errors have no such excuse.
+towards HEALTHY. Latency says little while pools, caches and compilers warm up; errors have no such excuse. Steps add
+pods, and histograms do not tell them apart, so while the youngest is cold nothing of the canary's latency counts.
+
+How long stable's requests take is not journalled: each look is learned from before it is judged, so whoever takes over
+knows it with its first look, or takes the slowest request in it where it has less than a thousand.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ class Warming:
     """Remembers stable's latency, and when the share changed.
 
     Attributes:
-        warmup: seconds from the canary's first request in which its latency is left out.
+        warmup: seconds from the first request to the canary's youngest pods in which its latency is left out.
         latency: names of the latency metrics.
         changed: when the share changed.
         times: stable's requests by upper bound in seconds, cumulative, of each look added up.
@@ -64,7 +68,7 @@ class Warming:
 
         Args:
             look: the look.
-            first: when the canary's first request was counted; None before it.
+            first: when the canary's youngest pods had their first request; None before any.
         """
         cold = first is not None and look.start < first + self.warmup
         return frozenset(self.latency) if cold or self.early(look) else frozenset()

@@ -77,9 +77,9 @@ class Analysis(Part):
     # version. Errors have no such excuse.
     warmup: Duration = Field(
         default=60.0,
-        description="From the canary's first request on, its latency is left out for this long; errors count. After "
-        "each raise latency, and looks that speak for the canary, wait for 30s of it, or for stable's p99.9 where that "
-        "is longer. Default: 1m.",
+        description="From the first request to the canary's youngest pods on, its latency is left out for this long; "
+        "errors count. After each raise latency, and looks that speak for the canary, wait for 30s of it, or for "
+        "stable's p99.9 where that is longer. Default: 1m.",
     )
     metrics: tuple[Metric, ...] = Field(
         default_factory=_default_metrics,

@@ -181,10 +181,10 @@ def _waits(spec: Spec, path: Path) -> Iterator[Objection]:
     if not holds:
         return
     shortest, hint = min(holds), f"write less than {format_duration(min(holds))}, or hold longer"
-    if spec.analysis.warmup >= holds[0] and any(metric.latency for metric in spec.analysis.metrics):
-        warmup, less = format_duration(spec.analysis.warmup), f"write less than {format_duration(holds[0])}"
-        said = f"the first step would end before its latency is judged, after {warmup}"
-        yield Objection((*path, "warmup"), said, f"{less}, or hold it longer")
+    young = min(shortest, spec.bake.max)  # any step may have new pods, and the bake has
+    if spec.analysis.warmup >= young and any(metric.latency for metric in spec.analysis.metrics):
+        said = f"a step would end before its latency is judged, after {format_duration(spec.analysis.warmup)}"
+        yield Objection((*path, "warmup"), said, f"write less than {format_duration(young)}, or hold longer")
     if spec.analysis.interval >= shortest:
         yield Objection((*path, "every"), "a step would end before its first look", hint)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -72,6 +73,8 @@ class Gateway:
         self.gauges: dict[str, dict[Arm, float | str]] = {}
         self.counted: dict[str, dict[Arm, float]] = {}
         """Of every metric of one's own, what part of each arm's requests it counts as bad; an arm may lack it."""
+        self.slow: Callable[[Arm], float] | None = None
+        """What part of an arm's requests takes longer than 0.1 s just now; None while no latencies are counted."""
         self.fresh_errors: float | None = None
         """What part of a fresh baseline's requests fails; None where there is no baseline."""
         self.fresh = [0.0, 0.0]
@@ -80,6 +83,7 @@ class Gateway:
         self._world, self._routes, self._chance = world, routes, chance
         self._totals = {arm: [0.0, 0.0] for arm in Arm}
         self._own: dict[tuple[str, Arm], list[float]] = {}
+        self._timed = {arm: [0, 0] for arm in Arm}
         self._carry = 0.0
         self._at = world.clock.now()
 
@@ -117,6 +121,10 @@ class Gateway:
             bad = sum(self._chance.random() < self.errors[arm] for _ in range(max(0, number)))
             self._totals[arm][0] += max(0, number)
             self._totals[arm][1] += bad
+            if self.slow is not None:
+                slow = sum(self._chance.random() < self.slow(arm) for _ in range(max(0, number)))
+                self._timed[arm][0] += max(0, number) - slow
+                self._timed[arm][1] += max(0, number)
             for metric, rates in self.counted.items():
                 own = self._own.setdefault((metric, arm), [0.0, 0.0]) if arm in rates and number > 0 else [0.0, 0.0]
                 own[0] += number
@@ -129,6 +137,9 @@ class Gateway:
                 continue
             for role, value in ((Role.TOTAL, total), (Role.BAD, bad)):
                 samples.append(Sample(Key("errors", arm, role), "svc", at, value))
+        for arm, (quick, timed) in self._timed.items():
+            for bound, within in ((0.1, quick), (1.0, timed), (math.inf, timed)) if timed else ():
+                samples.append(Sample(Key("latency", arm, Role.BUCKET, bound), "svc", at, within))
         if self.fresh[0]:
             for role, value in ((Role.TOTAL, self.fresh[0]), (Role.BAD, self.fresh[1])):
                 samples.append(Sample(marked(Key("errors", Arm.STABLE, role)), "fresh", at, value))

@@ -14,7 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.judge import JudgeConfig, MetricConfig, begin_step, decode, encode, learn, observe, shares, start
+from analysis.judge import (
+    JudgeConfig,
+    MetricConfig,
+    begin_step,
+    decode,
+    drop,
+    encode,
+    first_request,
+    learn,
+    observe,
+    shares,
+    start,
+)
 from analysis.judge.accounts import STEP_SHARE, Wealth
 from analysis.judge.asked import Asked
 from analysis.judge.book import Book
@@ -227,3 +239,34 @@ def test_a_cold_start_that_outlasts_the_warmup_is_a_finding(slow: int) -> None:
     assert judgement.verdict is (Verdict.UNHEALTHY if slow else Verdict.HEALTHY), "a cold start is no excuse"
     assert told == list(range(told[0], 100) if slow else ())
     assert not slow or told[0] in range(81, 90)
+
+
+def test_pods_that_come_later_have_a_cold_start_of_their_own() -> None:
+    """Whichever looks show them: judged, learned from, or with a change of the share in them."""
+    config = JudgeConfig(metrics=(replace(LATENCY, relative=0.2),), planned_looks=600, warmup=20.0)
+    known = start(config)
+    for at in range(60):
+        known = learn(config, known, replace(_slow(at, stable=50, canary=0, slow=2), pods=_pods(1)))
+    known = begin_step(config, known, share=20, last_share=50)
+    for at in range(60, 120):
+        look = replace(_slow(at, stable=40, canary=10, slow=0), pods=_pods(1))
+        known, _ = observe(config, known, look, left_out={"latency"} if at < 80 else ())
+    assert first_request(known, look) == 60.0
+    for sees in ("judged", "learned", "dropped"):
+        look, state = replace(_slow(120, stable=40, canary=10, slow=10), pods=_pods(2)), known
+        assert first_request(state, look) == 121.0, "what is left out of this look is decided before it is judged"
+        if sees == "judged":
+            state, _ = observe(config, state, look, left_out={"latency"})
+        else:
+            state = learn(config, state, look) if sees == "learned" else drop(state, look)
+        told = []
+        for at in range(121, 150):
+            look = replace(_slow(at, stable=40, canary=10, slow=10), pods=_pods(2))
+            state, judgement = observe(config, state, look, left_out={"latency"} if at < 141 else ())
+            told += [at for one in judgement.findings if one.code == "COLD_START"]
+        assert told == list(range(told[0], 150))
+        assert told[0] in range(141, 147)
+
+
+def _pods(canary: int) -> dict[Arm, int]:
+    return {Arm.STABLE: 4, Arm.CANARY: canary}

@@ -2,9 +2,9 @@
 
 Documented: every 5 minutes, `sum(irate(not 5xx[5m])) / sum(irate(all[5m]))`, `successCondition: result[0] >= 0.95`,
 `failureLimit: 3` (a fourth failed measurement fails the analysis). `irate` uses the last two samples only. A condition
-that is not true is a failed measurement (NaN, from no requests, is not); one that cannot be evaluated (an empty vector)
-is an error, tried again after 10 s, and the fifth error in a row fails the analysis. The first measurement is made at
-once. An analysis that fails aborts the rollout.
+that is not true is a failed measurement, also for NaN, which comes of no requests; one that cannot be evaluated (an
+empty vector) is an error, tried again after 10 s, and the fifth error in a row fails the analysis. The first
+measurement is made at once. An analysis that fails aborts the rollout.
 """
 
 from __future__ import annotations
