@@ -135,6 +135,7 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
     from canary.cli.case import journal_of
     from canary.cli.finishing import finish
     from canary.cli.taking import take_lease
+    from canary.engine.copying import finished
 
     found = journal_of(world.journals)
     if found is not None:
@@ -151,7 +152,9 @@ def _finish(api: Api, target: Target, world: World, done: Done) -> Done:
         todo = (f"{error}: it finishes by itself; watch it: canary status.",)
         return dataclasses.replace(done, engine="told", todo=todo)
     try:
-        return finish(world, done, remove=partial(sweep, objects))
+        done = finish(world, done, remove=partial(sweep, objects))
+        finished(world.journals, leases, holder=holder)
+        return done
     finally:
         leases.release(holder)
 

@@ -103,14 +103,18 @@ def same_release(journals: Journals, identity: str) -> bool:
 
 @contextlib.contextmanager
 def given_back(leases: Leases, holder: str) -> Iterator[None]:
-    """A lease that was taken for nothing is given back: the watchdog must not wait for us."""
+    """A lease that was taken for nothing is given back: the watchdog must not wait for us.
+
+    Unless our release is over it is handed over: the one that was found may not have ended, and nobody else drives it.
+    """
+    from canary.cli.queueing import Over
     from canary.ports import PortError
 
     try:
         yield
-    except Failure:
+    except Failure as failure:
         with contextlib.suppress(PortError):
-            leases.release(holder)
+            leases.release(holder, handover=not isinstance(failure, Over))
         raise
 
 

@@ -58,6 +58,7 @@ def our_turn(
         PortError: the API server cannot be reached or refuses.
     """
     from canary.adapters.kubernetes.origin import known_dead
+    from canary.engine.copying import restored
 
     identity = identity_of(file)
     asked, requester = asked_for(file, api, now=clock.now())
@@ -82,7 +83,8 @@ def our_turn(
 
     def resume(seen: tuple[str, ...]) -> tuple[Stored | None, Journal | None]:
         with given_back(leases, holder):
-            stored, journal = resumable(journals.load(), identity, asked=asked, seen=seen, job=ours.job)
+            found = restored(journals, leases, holder=holder, clock=clock)
+            stored, journal = resumable(found, identity, asked=asked, seen=seen, job=ours.job)
             if stored is not None and journal is None:
                 not_over_already(api, namespace=file.metadata.namespace)
             return stored, journal

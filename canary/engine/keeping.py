@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary.core.release import Release
+from canary.engine.copying import Copier
 from canary.engine.journal import Journal, JournalError, decode, encode, same_intent
 from canary.engine.leasekeeper import holder_instead
 from canary.engine.subject import Subject
@@ -51,7 +52,7 @@ class JournalKeeper:
         journal: Journal | None,
     ) -> None:
         self._journals, self._leases, self._clock = ports.journals, ports.leases, ports.clock
-        self._identity, self._stored = identity, stored
+        self._identity, self._stored, self._copier = identity, stored, Copier(ports.leases)
         self._subject = subject or (journal.subject if journal else None)
         self._intended = journal.release if journal else release
         self._written_at = ports.clock.now()
@@ -87,12 +88,19 @@ class JournalKeeper:
             **observed,
         )
         try:
-            self._stored = self._journals.save(encode(journal), version=self._stored)
+            text = encode(journal)
+            holder = self._copier.keep(journal)
+        except (PortError, JournalError) as error:
+            return Unwritten(why=str(error))
+        if holder is not None:
+            return Unwritten(why="another engine drives this release", holder=holder)
+        try:
+            self._stored = self._journals.save(text, version=self._stored)
         except Conflict:
             return self._conflict(release)
         except NotFound as error:
             return self._deleted(release, str(error))
-        except (PortError, JournalError) as error:
+        except PortError as error:
             return Unwritten(why=str(error))
         self._written_at, self._intended = now, release
         return None

@@ -21,6 +21,7 @@ from canary.core.vigil import Ended
 from canary.core.vigil import Rescue as Wanted
 from canary.engine import blind
 from canary.engine.capacity import ready_now
+from canary.engine.copying import recorded, restored
 from canary.engine.decider import Decider
 from canary.engine.journal import Journal, JournalError, decode
 from canary.engine.leasekeeper import LeaseKeeper
@@ -116,7 +117,7 @@ class Rescue:
 
     def _dead(self) -> Ended | None:
         scene = self._scene
-        stored = scene.journals.load()
+        stored = recorded(scene.journals, scene.leases, holder=self._holder)
         journal, why = _readable(stored)
         if journal is None:
             return self._blind(why)
@@ -125,7 +126,7 @@ class Rescue:
         if not scene.leases.acquire(self._holder, steal=self._suspicion.version).ours:
             return Ended.DONE
         # What is believed is read after the lease was taken: the engine may have written until then.
-        stored = scene.journals.load()
+        stored = restored(scene.journals, scene.leases, holder=self._holder, clock=scene.clock)
         journal, why = _readable(stored)
         if stored is None or journal is None:
             scene.leases.release(self._holder)

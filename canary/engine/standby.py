@@ -10,11 +10,12 @@ from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Phase, Release
 from canary.engine.chores import CalledOff, workload
+from canary.engine.copying import recorded
 from canary.engine.journal import Journal, JournalError, decode
 from canary.engine.leasekeeper import holder_instead
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import Background, Ports
-from canary.ports import Journals, NotFound, PortError
+from canary.ports import Journals, Leases, NotFound, PortError
 
 STANDBY_EVERY = 5.0
 """Seconds between looks at the journal."""
@@ -45,13 +46,13 @@ class Holder:
     """The engine that drives our release, as its journal shows it.
 
     Args:
-        journals: the port.
+        journals, leases: the ports.
         release: ours, when we began to stand by.
         identity: of our release file.
     """
 
-    def __init__(self, journals: Journals, release: Release, identity: str) -> None:
-        self._journals, self._release, self._identity = journals, release, identity
+    def __init__(self, journals: Journals, leases: Leases, release: Release, identity: str) -> None:
+        self._journals, self._leases, self._release, self._identity = journals, leases, release, identity
         self._looked_at, self._version, self._written_at = float("-inf"), "", float("-inf")
 
     def look(self, now: float) -> Ended | ExitCode | None:
@@ -64,8 +65,10 @@ class Holder:
             return None
         self._looked_at = now
         try:
-            stored = self._journals.load()
+            stored = recorded(self._journals, self._leases, holder=self._release.incarnation)
             journal = decode(stored.text) if stored else None
+            if stored and journal and not stored.version and not self._is_ours(journal):
+                journal = None  # of a release before: the one that drives ours had no journal yet
         except (PortError, JournalError):
             self._written_at = now  # silence is what is read, not what cannot be
             return None
@@ -80,6 +83,11 @@ class Holder:
         late = now - self._release.started > self._release.policy.last_call
         return ExitCode.HELD_BY_ANOTHER if late else None
 
+    def _is_ours(self, journal: Journal) -> bool:
+        found, ours = journal.release, self._release
+        in_our_place = journal.identity == self._identity and found.started >= ours.started
+        return found.uid == ours.uid or in_our_place
+
     def _ended(self, journal: Journal) -> Ended | None:
         """How our release ended, as a journal shows it; None while it has not.
 
@@ -87,8 +95,7 @@ class Holder:
         us, or of a release that was begun after ours, has another end than ours, which stands on our Job at most.
         """
         found, ours = journal.release, self._release
-        in_our_place = journal.identity == self._identity and found.started >= ours.started
-        if found.uid != ours.uid and not in_our_place:
+        if not self._is_ours(journal):
             told = "nobody drives this release any more: the journal is another one's"
             return Ended(code=ExitCode.HELD_BY_ANOTHER, keep=not ours.policy.has_workload, told=told)
         if found.phase not in FINAL or found.outcome is None:
@@ -120,7 +127,7 @@ class StandingBy:
     ) -> None:
         self._ports, self._surgeon, self._background, self._chores = ports, surgeon, background, chores
         self._release, self._tell = release, tell
-        self._holder = Holder(ports.journals, release, identity)
+        self._holder = Holder(ports.journals, ports.leases, release, identity)
         self._ended: Ended | None = None
         self._sweeping = False
 

@@ -21,6 +21,7 @@ class LeaseView:
         version: changes with every write by anybody.
         origin: where the holder says that it runs, for witnesses of its death; empty when it says nothing.
         beat: changes with every sign of life, and not with a watchdog's mark; by default the version.
+        copy: of the journal, as `keep` put it there; empty when none was.
     """
 
     holder: str
@@ -28,6 +29,7 @@ class LeaseView:
     version: str
     origin: str = ""
     beat: str = ""
+    copy: str = ""
 
     @property
     def sign(self) -> str:
@@ -48,6 +50,18 @@ class Leases(Protocol):
 
     def renew(self, holder: str) -> LeaseView:
         """Confirm that we live. When somebody else holds the lease, nothing is written and `ours` is False."""
+        ...
+
+    def keep(self, holder: str, copy: str, *, over: str) -> LeaseView:
+        """Renew it, and put a copy of the journal there in place of the one that is known; it stays, whoever holds it.
+
+        Returns:
+            The lease as it is afterwards. Where somebody else holds it, or another copy stands there (one that was
+            sent and not answered), nothing is written: look at `ours` and `copy`.
+
+        Raises:
+            NotFound: there is no lease.
+        """
         ...
 
     def mark(self, version: str) -> str:

@@ -138,7 +138,15 @@ def test_another_release_under_way_is_left_alone_and_the_lease_given_back() -> N
     with pytest.raises(Failure) as raised, given_back(leases, "me"):
         resumable(stored(WHOLE), "another", asked=1.0, seen=("i1",))
     assert raised.value.code is ExitCode.HELD_BY_ANOTHER
-    assert leases.holder == ""
+    assert (leases.holder, leases.handover) == ("", True), "its engine is dead: a watchdog must go on with it"
+
+
+def test_the_lease_of_an_end_that_is_known_is_nobodys_business() -> None:
+    leases = MemoryLeases(World())
+    leases.acquire("me")
+    with pytest.raises(Over), given_back(leases, "me"):
+        resumable(of_a_job("two", ended=True, before=of_a_job("one", ended=True)), "one", asked=5.0, job="one")
+    assert (leases.holder, leases.handover) == ("", False)
 
 
 @pytest.mark.parametrize(

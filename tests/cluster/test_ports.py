@@ -210,6 +210,35 @@ def test_a_lease_that_is_not_there_is_not_renewed(ports: Ports) -> None:
     ports.leases.release("a/1")
 
 
+def test_a_copy_of_the_journal_is_put_over_the_known_one_by_the_holder_alone_and_outlives_every_holder(
+    ports: Ports,
+) -> None:
+    with pytest.raises(NotFound):
+        ports.leases.keep("a/1", "one", over="")
+    assert ports.leases.acquire("a/1").copy == ""
+    first = ports.leases.keep("a/1", "one", over="")
+    assert (first.ours, first.copy) == (True, "one")
+    assert ports.leases.keep("a/1", "two", over="one").copy == "two"
+    late = ports.leases.keep("a/1", "one", over="")  # it lay in a network
+    assert (late.ours, late.copy) == (True, "two")
+    theirs = ports.leases.keep("b/2", "three", over="two")
+    assert (theirs.ours, theirs.holder, theirs.copy) == (False, "a/1", "two")
+    assert ports.leases.renew("a/1").copy == "two"
+    ports.leases.release("a/1")
+    assert ports.leases.keep("a/1", "three", over="two").copy == "two"
+    taken = ports.leases.acquire("b/2")
+    assert (taken.ours, taken.copy) == (True, "two")
+    assert ports.leases.keep("b/2", "three", over="two").copy == "three"
+
+
+def test_a_copy_is_a_sign_of_life(ports: Ports) -> None:
+    before = ports.leases.acquire("a/1")
+    after = ports.leases.keep("a/1", "one", over="")
+    assert after.version != before.version
+    assert (sighting := ports.fleets.read()[0]).version == after.version
+    assert sighting.beat != before.sign
+
+
 # Fleets --------------------------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ FOUND = {
     "a fence taken on the way back stamped a route that was clean already": 3517,
     "a stamp on stable that nobody answered came after the end, and no second look was taken": 40652,
     "an engine that was cut off made a deleted journal anew, with another end than the one that it had missed": 1005191,
+    "a decision went with the journal that was deleted while nobody lived": 389,
 }
 
 

@@ -7,6 +7,7 @@ than `patch`; `get` and `create` are needed to begin.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from canary.adapters.kubernetes.api import JSON_PATCH, MERGE_PATCH, Api
@@ -18,6 +19,9 @@ from canary.ports import Clock, Conflict, JsonObject, LeaseView, NotFound
 DURATION = 30
 """Seconds that a lease lasts without renewal (DESIGN.md, Numbers)."""
 
+KEPT_AGAIN = 3
+"""How often a copy is put onto a lease that our own renewals move meanwhile."""
+
 HANDOVER = PREFIX + "handover"
 """Annotation: when the holder gave it back to be taken at once."""
 
@@ -26,6 +30,9 @@ SUSPECTED = PREFIX + "suspected"
 
 ORIGIN = PREFIX + "origin"
 """Annotation: where the holder runs (see `origin`); it says nothing when the holder knows nothing."""
+
+COPY = PREFIX + "journal"
+"""Annotation: a copy of what the journal decides, for whoever finds that one deleted."""
 
 ROUTE = PREFIX + "route"
 """Annotation: kind and name of the route that the lease is about, for watchdogs."""
@@ -77,6 +84,34 @@ class KubernetesLeases:
             return _view(self._patch(operations, deadline), holder)
         except Conflict:
             return _view(self._read(deadline), holder)
+
+    def keep(self, holder: str, copy: str, *, over: str) -> LeaseView:
+        """See Leases."""
+        deadline = self._api.deadline()
+        if over:
+            path = "/metadata/annotations/" + COPY.replace("/", "~1")
+            operations: list[JsonObject] = [
+                {"op": "test", "path": "/spec/holderIdentity", "value": holder},
+                {"op": "test", "path": path, "value": over},
+                {"op": "add", "path": "/spec/renewTime", "value": self._now()},
+                {"op": "replace", "path": path, "value": copy},
+            ]
+            with suppress(Conflict):
+                return _view(self._patch(operations, deadline), holder)
+        for _ in range(KEPT_AGAIN):
+            lease = self._read(deadline)
+            seen = _view(lease, holder)
+            if not seen.ours or seen.copy != over:
+                return seen
+            notes = {**_notes(lease), COPY: copy}
+            operations = [
+                _unmoved(lease),
+                {"op": "add", "path": "/spec/renewTime", "value": self._now()},
+                {"op": "add", "path": "/metadata/annotations", "value": notes},
+            ]
+            with suppress(Conflict):  # our own renewal came in between
+                return _view(self._patch(operations, deadline), holder)
+        raise Conflict(f"writing {self._what}: it moves again and again")
 
     def mark(self, version: str) -> str:
         """See Leases."""
@@ -132,9 +167,7 @@ class KubernetesLeases:
             "renewTime": now,
             "leaseTransitions": count + (base.get("holderIdentity") != holder),
         }
-        noted = lease.get("metadata", {}).get("annotations")
-        noted = noted if isinstance(noted, dict) else {}
-        notes = {key: value for key, value in noted.items() if key not in {HANDOVER, SUSPECTED}}
+        notes = {key: value for key, value in _notes(lease).items() if key not in {HANDOVER, SUSPECTED}}
         operations: list[JsonObject] = [
             _unmoved(lease),
             {"op": "add", "path": "/spec", "value": taken},
@@ -148,7 +181,7 @@ class KubernetesLeases:
             {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
         ]
         if handover:
-            if not lease.get("metadata", {}).get("annotations"):
+            if not _notes(lease):
                 operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
             path = "/metadata/annotations/" + HANDOVER.replace("/", "~1")
             operations.append({"op": "add", "path": path, "value": self._now()})
@@ -171,14 +204,23 @@ def _unmoved(lease: JsonObject) -> JsonObject:
     }
 
 
+def _notes(lease: JsonObject) -> JsonObject:
+    noted = lease.get("metadata", {}).get("annotations")
+    return noted if isinstance(noted, dict) else {}
+
+
 def _view(lease: JsonObject, holder: str) -> LeaseView:
-    given = lease.get("spec")
+    given, notes = lease.get("spec"), _notes(lease)
     spec = given if isinstance(given, dict) else {}
-    held, metadata = str(spec.get("holderIdentity") or ""), lease.get("metadata", {})
-    version, noted = str(metadata.get("resourceVersion") or ""), metadata.get("annotations")
-    origin = noted.get(ORIGIN) if isinstance(noted, dict) else ""
-    beat = beat_of(spec, noted if isinstance(noted, dict) else {})
-    return LeaseView(holder=held, ours=held == holder, version=version, origin=str(origin or ""), beat=beat)
+    held, version = str(spec.get("holderIdentity") or ""), lease.get("metadata", {}).get("resourceVersion")
+    return LeaseView(
+        holder=held,
+        ours=held == holder,
+        version=str(version or ""),
+        origin=str(notes.get(ORIGIN) or ""),
+        beat=beat_of(spec, notes),
+        copy=str(notes.get(COPY) or ""),
+    )
 
 
 def beat_of(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> str:

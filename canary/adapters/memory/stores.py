@@ -24,12 +24,13 @@ class MemoryLeases:
         origin: where the holder runs, as whoever took it said.
         version: changes with every write; empty while there is no lease.
         beat: changes with every write but a mark.
+        copy: of the journal.
         on_write: called after every write.
     """
 
     def __init__(self, world: World, *, origin: str = "") -> None:
         self.holder, self.handover, self.renewed, self.origin = "", False, 0.0, origin
-        self.version = self.beat = ""
+        self.version = self.beat = self.copy = ""
         self.on_write: list[Callable[[], None]] = []
         self._world = world
 
@@ -54,6 +55,19 @@ class MemoryLeases:
             return self._view(holder)
 
         return self._world.perform("leases.renew", act)
+
+    def keep(self, holder: str, copy: str, *, over: str) -> LeaseView:
+        """See Leases."""
+
+        def act() -> LeaseView:
+            if not self.version:
+                raise NotFound("writing the lease: it is not there (HTTP 404)")
+            if self.holder == holder and self.copy == over:
+                self.copy = copy
+                self._write(holder)
+            return self._view(holder)
+
+        return self._world.perform("leases.keep", act)
 
     def mark(self, version: str) -> str:
         """See Leases."""
@@ -90,7 +104,9 @@ class MemoryLeases:
 
     def _view(self, holder: str) -> LeaseView:
         ours = self.holder == holder
-        return LeaseView(holder=self.holder, ours=ours, version=self.version, origin=self.origin, beat=self.beat)
+        return LeaseView(
+            holder=self.holder, ours=ours, version=self.version, origin=self.origin, beat=self.beat, copy=self.copy
+        )
 
 
 class MemoryFleets:

@@ -21,7 +21,7 @@ from canary.engine.watchdog import Watchdog
 from canary.ports import LeaseNews, Unavailable
 from simulated.oracles import check_end, check_route
 from simulated.process import Killed, OwnWorkloads, Process
-from simulated.scenario import Happening, Scenario
+from simulated.scenario import Scenario
 from simulated.simulation import RETRIED, Simulation
 
 KEY = "shop/canary-shop"
@@ -220,12 +220,6 @@ class Guarded(Simulation):
             return Fault(error=Unavailable("the API server does not answer")) if cut or noise else None
         return super()._fault(call, number)
 
-    def _happen(self, one: Happening) -> None:
-        asleep = any(process.paused for process in self.processes)
-        if one.kind == "edit:delete-journal" and (asleep or self.codes):
-            return  # as in Simulation: nobody awake could write it anew, and what it said is lost to everybody
-        super()._happen(one)
-
     def cut(self, who: Any, seconds: float) -> None:
         """Somebody cannot reach the API server for a while."""
         self.outages.append((self.now + seconds, who))
@@ -235,11 +229,12 @@ class Guarded(Simulation):
 
     def _owed(self) -> bool:
         """Whether a release stands in the journal that nobody has finished, and a lease says so."""
-        stored = self.journals.stored
-        if stored is None or not (self.leases.holder or self.leases.handover):
+        stored, copy = self.journals.stored, self.leases.copy
+        text = stored.text if stored else copy
+        if not text or not (self.leases.holder or self.leases.handover):
             return False
-        if self._known[0] != stored.version:
-            self._known = (stored.version, decode(stored.text).release.phase not in FINAL)
+        if self._known[0] != text:
+            self._known = (text, decode(text).release.phase not in FINAL)
         return self._known[1] and self.codes.count(ExitCode.ROLLBACK_INCOMPLETE) < INCOMPLETE
 
 

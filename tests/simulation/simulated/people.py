@@ -20,9 +20,7 @@ def by_hand(sim: Simulation, kind: str, value: float) -> None:
         sim.workloads.change_stable(by="kubectl-set")
         return
     if kind == "delete-journal":
-        if any(process.release is not None and not process.ended for process in sim.processes):
-            sim.deleted = sim.journals.stored
-            sim.journals.delete()
+        sim.journals.delete()
         return
     if sim.routes.bare is None:
         return

@@ -15,6 +15,7 @@ from analysis.model import Judgement
 from canary.core import events as on
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Release
+from canary.engine.copying import restored
 from canary.engine.decider import Decider, started
 from canary.engine.journal import decode
 from canary.engine.leasekeeper import LeaseKeeper
@@ -200,7 +201,7 @@ class Process:
         if not view.ours:
             self._boot_at = now + LEASE_POLL
             return
-        stored = self.sim.load()
+        stored = restored(self.sim.journals, leases, holder=self.name, clock=self.sim.clock)
         journal = decode(stored.text) if stored else None
         if journal is not None and journal.release.phase in FINAL:
             self.code = journal.release.outcome.code if journal.release.outcome else None

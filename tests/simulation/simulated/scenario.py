@@ -73,7 +73,10 @@ MILD = ("hostnames", "label", "note", "timeouts", "other-rule", "rule-in-front")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFault:
-    """At the engines' call number `number`, `kind` happens; `seconds` where something takes time."""
+    """At the engines' call number `number`, `kind` happens; `seconds` where something takes time.
+
+    Writes of the journal's copy are not counted among these; a negative number is one of them, -1 the first.
+    """
 
     number: int
     kind: str
@@ -153,7 +156,7 @@ def scenario(seed: int) -> Scenario:
         rules=chance.choice([1, 1, 2]),
         named=chance.random() < 0.7,
         written=chance.random() < 0.8,
-        calls=_calls(chance),
+        calls=_with_copies(_calls(chance), Random(f"copies/{seed}")),
         script=_script(chance),
     )
 
@@ -196,6 +199,17 @@ def _calls(chance: Random) -> tuple[CallFault, ...]:
     numbers = sorted({int(chance.triangular(2, 80, 15)) for _ in range(many)})
     return tuple(
         CallFault(number=number, kind=chance.choice(CALL_FAULTS), seconds=chance.choice([2.0, 12.0, 45.0, 150.0]))
+        for number in numbers
+    )
+
+
+def _with_copies(calls: tuple[CallFault, ...], chance: Random) -> tuple[CallFault, ...]:
+    """Beside these, faults of the writes of the journal's copy, by a chance of their own: these stay as they were."""
+    if not calls or chance.random() < 0.6:
+        return calls
+    numbers = sorted({chance.randint(1, 8) for _ in range(chance.choice([1, 1, 2, 4]))})
+    return calls + tuple(
+        CallFault(number=-number, kind=chance.choice(CALL_FAULTS), seconds=chance.choice([2.0, 12.0, 45.0, 150.0]))
         for number in numbers
     )
 

@@ -22,7 +22,7 @@ from canary.core import events as on
 from canary.core.moves import LATE_CREATE, PROMOTED
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release
-from canary.ports import Conflict, NotFound, Refused, Stored, Unavailable, WorkloadFailure
+from canary.ports import Conflict, NotFound, Refused, Unavailable, WorkloadFailure
 from simulated import happenings, people
 from simulated.ledger import Ledger
 from simulated.process import Killed, Process
@@ -63,7 +63,6 @@ class Simulation:
         self.lines: list[str] = []
         self.alarms: list[str] = []
         self.relaxed = self.broken = False
-        self.deleted: Stored | None = None
         self.codes: list[ExitCode] = []
         self.gates: MemoryGates | None = None
         self.processes: list[Process] = []
@@ -83,7 +82,7 @@ class Simulation:
         self.journals.written = self.ledger.journalled
         self.leases, self.preflights = MemoryLeases(self.world), MemoryPreflights(self.world)
         self.world.faults.hook = self._fault
-        self._calls = 0
+        self._calls = self._copies = 0
         self._planned = {fault.number: fault for fault in scenario.calls}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -203,16 +202,6 @@ class Simulation:
 
     # What engines ask ----------------------------------------------------------------------------------------
 
-    def load(self) -> Stored | None:
-        """The journal, for a process that begins; one that was deleted while no engine lived to write it anew is lost
-        to everybody, which is not what is simulated here.
-        """
-        stored = self.journals.load()
-        if stored is None and self.deleted is not None:
-            self.journals.overwrite(self.deleted.text)
-            stored = self.journals.stored
-        return stored
-
     def fresh(self, name: str) -> Release:
         return Release(uid="r1", incarnation=name, policy=self.scenario.policy)
 
@@ -254,19 +243,20 @@ class Simulation:
         who = self.current
         if who is None or call.endswith(".watch"):
             return None
-        if not call.startswith("sources."):
-            self._calls += 1
+        copies = call == "leases.keep"
+        self._copies += copies
+        self._calls += not copies and not call.startswith("sources.")
         if self.cut_off(who):
             return Fault(error=Unavailable("the API server does not answer"))
         if self.scenario.quality == "never-ready" and call in {"workloads.provision", "workloads.deploy"}:
             return Fault(
                 error=WorkloadFailure("CrashLoopBackOff: back-off restarting failed container"), committed=True
             )
-        planned = self._planned.pop(self._calls, None)
+        planned = self._planned.pop(-self._copies if copies else self._calls, None)
         if planned is not None:
             self.log(f"{who.name} {call}: {planned.kind} {planned.seconds:g}")
             return self._play(planned.kind, planned.seconds, who, call)
-        if self.scenario.noise and self.chance.random() < self.scenario.noise:
+        if self.scenario.noise and not copies and self.chance.random() < self.scenario.noise:
             return Fault(error=Unavailable("try again later"), committed=self.chance.random() < 0.4)
         return None
 
@@ -287,7 +277,7 @@ class Simulation:
                 return Fault(error=Conflict("the object has been modified"))
             case "refused":
                 return Fault(error=Refused("denied by a webhook", status=403))
-            case "not-found" if not call.startswith("routes."):
+            case "not-found" if not call.startswith("routes.") and call != "leases.keep":
                 return Fault(error=NotFound("it is not there (HTTP 404)"))
             case "answer-lost":
                 return Fault(error=Unavailable("the connection broke"), committed=True)
