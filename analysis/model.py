@@ -12,6 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+RETRIES = "retries"
+"""The metric of attempts that a gateway made again: its counts are attempts, all others' are requests."""
+
 
 class Arm(StrEnum):
     """One side of the comparison."""
@@ -124,7 +127,8 @@ class Look:
 
     def requests(self, arm: Arm) -> int:
         """The largest request count that any metric saw on this arm (they count the same requests)."""
-        return max((arms[arm].total for arms in self.counts.values() if arm in arms), default=0)
+        counted = (arms[arm].total for name, arms in self.counts.items() if arm in arms and name != RETRIES)
+        return max(counted, default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from analysis.classical import ClassicalConfig, ScoreConfig
 
 PARTS = {"errors": 0.5, "latency": 0.25, "limits": 0.15, "counts": 0.10}
-"""How the one alpha is split before weights; what is not used goes back in proportion. [judged]"""
+"""How the one alpha is split before weights; what is not used goes back in proportion. Retries are counts. [judged]"""
 
 CRITICAL = 2.0
 """What `critical` multiplies a metric's part by."""

@@ -11,7 +11,7 @@ from analysis.judge import words
 from analysis.judge.config import JudgeConfig
 from analysis.judge.holds import IDLE_LOOKS
 from analysis.judge.tests import Limit, Test
-from analysis.model import Finding, Verdict
+from analysis.model import RETRIES, Finding, Verdict
 
 HARM_HINT = math.log(5.0)
 """Evidence of harm at which a step is neither HEALTHY nor lets itself proceed undecided."""
@@ -107,7 +107,9 @@ def sentence_of(test: Test, numbers: Numbers, code: str) -> str:
     x_s, n_s, x_c, n_c = numbers.counts
     what = "errors" if not test.bound else f"slower than {words.time(test.bound)}"
     base = f" slower than {words.time(test.base)}" if test.base else ""
-    if test.metric not in {"errors", "latency"}:
+    if test.metric == RETRIES:
+        what = "of the attempts retried, unseen by clients"
+    elif test.metric not in {"errors", "latency"}:
         what = test.metric if not test.bound else f"{test.metric} {what}"
     if not n_c:
         evidence = f"; evidence {words.odds(numbers.evidence)}" if numbers.evidence >= HARM_HINT else ""

@@ -96,7 +96,7 @@ def basis_of(
         pods=state.pods,
         share=config.compared(state.share),
         other=config.other(baking=state.baking),
-        requests=(max((one[1] for one in step), default=0.0), max((one[3] for one in step), default=0.0)),
+        requests=state.requests,
         attempt=config.attempt,
         dropped=state.dropped,
         spent=combined / config.threshold,

@@ -18,7 +18,7 @@ from analysis.judge.pace import Held
 from analysis.judge.past import UNASKED, Past
 from analysis.judge.pods import Table
 from analysis.judge.tests import Limit, Test, latency_tests, limits_of, plain_tests
-from analysis.model import Arm, Look
+from analysis.model import RETRIES, Arm, Look
 
 Array = NDArray[np.float64]
 
@@ -80,6 +80,15 @@ class JudgeState:
     outlier: str = ""
     past: Past = UNASKED
     first_request: float | None = None
+
+    @property
+    def requests(self) -> tuple[float, float]:
+        """Requests of this step on stable and on the canary, by the test that counted most of the canary's."""
+        rows = [row for row, test in enumerate(self.tests) if test.metric != RETRIES]
+        if not rows:
+            return 0.0, 0.0
+        _, stable, _, canary = self.book.step[max(rows, key=lambda row: self.book.step[row, 3])].tolist()
+        return stable, canary
 
     def copy(self) -> JudgeState:
         """An independent copy: the judge never changes what it was given."""

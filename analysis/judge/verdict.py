@@ -84,7 +84,7 @@ def judgement_of(
     spreads = spreads_of(state, asked)
     basis = basis_of(config, state, a=a, phi=phi, visible=seen, combined=combined, spreads=spreads)
     tolerated = _tolerated(state, asked, a)
-    requests = int(max(state.book.step[:, 3].tolist(), default=0))
+    requests = int(state.requests[1])
     best = basis.best
     shared = basis.numbers(best)
     findings = Rows(
@@ -273,8 +273,8 @@ def _holds(config: JudgeConfig, state: JudgeState, requests: int) -> list[Findin
     """What keeps a step from passing without blaming the canary."""
     found = []
     if config.check_share and not state.baking and requests and shares.mismatch(state.split):
-        most = state.book.step[int(np.argmax(state.book.step[:, 3]))]
-        found.append(share_finding(asked=config.compared(state.share), stable=float(most[1]), canary=float(most[3])))
+        stable, canary = state.requests
+        found.append(share_finding(asked=config.compared(state.share), stable=stable, canary=canary))
     if state.flow.hung:
         found.append(hung(state.flow))
     if state.baking or config.baseline:

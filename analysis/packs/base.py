@@ -102,7 +102,9 @@ class Pack:
         listed: families that list everything that the gateway counts, each with the label that names it; the first that
             is there is looked at.
         explain: from a target and the names listed, why stable has no counters; empty where they do not tell.
-        beside: feeds of `Role.STARTED` and `Role.RETRIED`, where the gateway counts them. Not among `feeds`.
+        beside: feeds of `Role.STARTED`, where the gateway counts attempts that were only begun. Not among `feeds`.
+        retries: attempts that were made again are counted apart, as `RETRIES`, so that errors are the answers that
+            clients saw.
         keeps_shares: over many requests its arms get what the weights ask for; where they do not, the share check and
             the check of completed requests are off.
     """
@@ -120,6 +122,7 @@ class Pack:
     beside: Callable[[Target], tuple[Feed, ...]] = nothing
     listed: tuple[tuple[str, str], ...] = ()
     explain: Callable[[Target, Collection[str]], str] | None = None
+    retries: bool = False
     keeps_shares: bool = True
 
     @property

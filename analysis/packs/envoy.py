@@ -1,8 +1,10 @@
 """Gateways whose data plane is Envoy: the same counters everywhere, under another cluster name on each.
 
-Names of series: Envoy's docs (cluster_stats), tried on Envoy 1.40; times are in milliseconds. An error that was retried
-is not among `upstream_rq_xx` (503, 503, 200 counts as one 200): it is in `retry_upstream_rq_xx`, which is added, so
-that what is counted are attempts, and retries do not hide a canary that fails.
+Names of series: Envoy's docs (cluster_stats), tried on Envoy 1.40; times are in milliseconds. Errors are what clients
+see: `upstream_rq_xx` has the last answer of each request, Envoy's own included (503, 503, 200 counts as one 200; a
+connection that was refused or reset as one 503, a timeout as one 504). What became of the attempts before it is in
+`upstream_rq_retry`, one for each attempt that was made again, whatever it failed of. `retry_upstream_rq_xx` has only
+those of them that were answered: a canary whose connections break, and are retried, is not in it.
 
 Histograms are merged from Envoy's threads when it flushes its statistics, every 5 s (`stats_flush_interval`); counters
 are read as they are. A scrape in between shows the requests and not yet their latencies: all of them come, each once,
@@ -13,14 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.model import Arm
+from analysis.model import RETRIES, Arm
 from analysis.packs.base import Feed, Pack, Target, escape_regex
 from analysis.sources.model import ROUTE, Key, Role
 
 Clusters = Callable[[Target, Arm], str]
 """From a target and an arm to the expression of its cluster's name."""
 
-FAMILIES = ("envoy_cluster_upstream_rq_xx", "envoy_cluster_retry_upstream_rq_xx")
+ANSWERED = "envoy_cluster_upstream_rq_xx"
+RETRIED = "envoy_cluster_upstream_rq_retry"
 MILLISECONDS = 0.001
 
 FLUSH = 5.0
@@ -32,7 +35,8 @@ PUSHED = 1.0
 BLIND = (
     "Requests whose cluster does not exist are in no arm's counters; they are counted for all routes of the proxy.",
     "Requests that matched no route are counted nowhere here.",
-    "Retries count as attempts, failed or not; a latency is that of the whole request, retries included.",
+    "Failures that a retry made good: errors are what clients see. They are in the metric retries.",
+    "A latency is that of the whole request, retries included; what timed out or broke is an error and has none.",
     "Latencies come up to five seconds late (stats_flush_interval): a share's first look has some of the one before.",
     "gRPC errors are not HTTP errors: they come with code 200.",
 )
@@ -57,18 +61,16 @@ def feeds_of(clusters: Clusters) -> Callable[[Target], tuple[Feed, ...]]:
 
 
 def beside_of(clusters: Clusters) -> Callable[[Target], tuple[Feed, ...]]:
-    """Attempts sent to a pod, and how many of them were retries. Requests without a ready pod are never sent."""
+    """Attempts sent to a pod. Requests without a ready pod are never sent."""
 
     def feeds(target: Target) -> tuple[Feed, ...]:
-        families = {Role.STARTED: "envoy_cluster_upstream_rq_total", Role.RETRIED: "envoy_cluster_upstream_rq_retry"}
         return tuple(
             Feed(
-                family=family,
+                family="envoy_cluster_upstream_rq_total",
                 where=(("envoy_cluster_name", clusters(target, arm)),),
-                key=Key("errors", arm, role),
+                key=Key(RETRIES, arm, Role.STARTED),
             )
             for arm in target.services
-            for role, family in families.items()
         )
 
     return feeds
@@ -78,8 +80,11 @@ def _arm(arm: Arm, cluster: str) -> tuple[Feed, ...]:
     here = ("envoy_cluster_name", cluster)
     failed = ("envoy_response_code_class", "5")
     return (
-        *(Feed(family=family, where=(here,), key=Key("errors", arm, Role.TOTAL)) for family in FAMILIES),
-        *(Feed(family=family, where=(here, failed), key=Key("errors", arm, Role.BAD)) for family in FAMILIES),
+        Feed(family=ANSWERED, where=(here,), key=Key("errors", arm, Role.TOTAL)),
+        Feed(family=ANSWERED, where=(here, failed), key=Key("errors", arm, Role.BAD)),
+        # Attempts: the last one of each request, and those before it.
+        *(Feed(family=family, where=(here,), key=Key(RETRIES, arm, Role.TOTAL)) for family in (ANSWERED, RETRIED)),
+        Feed(family=RETRIED, where=(here,), key=Key(RETRIES, arm, Role.BAD)),
         Feed(
             family="envoy_cluster_upstream_rq_time_bucket",
             where=(here,),
@@ -117,6 +122,7 @@ KGATEWAY = Pack(
     unit="ms",
     late=FLUSH,
     takes=PUSHED,
+    retries=True,
     beside=beside_of(_kgateway),
 )
 """Cluster `kube_NS_SVC_PORT` (pkg/pluginsdk/ir/backend.go)."""
@@ -131,6 +137,7 @@ CONTOUR = Pack(
     unit="ms",
     late=FLUSH,
     takes=PUSHED,
+    retries=True,
     beside=beside_of(_named),
 )
 """alt_stat_name `NS_SVC_PORT` (internal/envoy/cluster.go)."""
@@ -146,6 +153,7 @@ CILIUM = Pack(
     unit="ms",
     late=FLUSH,
     takes=PUSHED,
+    retries=True,
     beside=beside_of(_cilium),
 )
 """Cluster `GWNS/cilium-gateway-GW/NS:SVC:PORT`."""

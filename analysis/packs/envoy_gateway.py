@@ -60,5 +60,6 @@ ENVOY_GATEWAY = Pack(
     takes=PUSHED,
     listed=LISTED,
     explain=lambda target, names: explained(target, names, recipe=RECIPE),
+    retries=True,
     beside=beside_of(_cluster),
 )

@@ -63,7 +63,7 @@ ISTIO = Pack(
     feeds=_feeds,
     exact=False,
     blind=(
-        "Errors that the gateway retried are not seen, and it retries twice by default: only last answers count.",
+        "Failures that a retry made good: errors are what clients see. The gateway retries twice by default.",
         "A Service's counters are shared by all routes of the gateway that send to it.",
         "Requests without a backend are in no arm's counters; they are counted for all routes of the gateway.",
         "gRPC errors are not HTTP errors: they come with code 200.",

@@ -67,7 +67,7 @@ LINKERD = Pack(
     exact=False,
     blind=(
         "Only clients with a Linkerd proxy are counted, and only requests that this HTTPRoute matched.",
-        "Retries count as attempts, failed or not; how often Linkerd retried is counted per route, not per backend.",
+        "What clients see: errors are failed attempts, also those that a retry made good. Retries are per route.",
         "The histogram ends at 10 s, with bounds from 25 ms on: faster and slower shifts are not seen.",
         "gRPC errors are not HTTP errors; GRPCRoutes have counters of their own.",
         "The pods that answered are not told apart.",

@@ -46,7 +46,7 @@ NGINX_PLUS = Pack(
     exact=False,
     blind=(
         "Latency: NGINX keeps averages and no histogram.",
-        "Retries count as attempts; an attempt without an answer is a failed one.",
+        "What clients see: errors are failed attempts, also those without an answer or that a retry made good.",
         "A Service's counters are shared by all routes of the gateway that send to it.",
         "Requests that NGINX answered itself (no endpoint) are counted nowhere.",
         "gRPC errors are not HTTP errors: they come with status 200.",

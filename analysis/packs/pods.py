@@ -13,6 +13,8 @@ FAILED = "5.."
 
 UNDELIVERED = "Requests that never reached a pod (no endpoint, refused, timed out at the gateway) are counted nowhere."
 
+ATTEMPTS = "What clients see: errors are failed attempts that arrived, also those that a gateway's retry made good."
+
 SAFE = "[0-9a-z]"
 """Kubernetes draws the ends of pods' names from fewer letters; what counts is that they have no dash."""
 
@@ -48,6 +50,7 @@ HUBBLE = Pack(
     exact=False,
     blind=(
         UNDELIVERED,
+        ATTEMPTS,
         "All traffic of the pods counts, from wherever it comes, not only this route's.",
         "A request that never ends is never counted: responses are.",
         "gRPC errors are not HTTP errors: they come with status 200.",
@@ -92,6 +95,7 @@ PODS = Pack(
     exact=False,
     blind=(
         UNDELIVERED,
+        ATTEMPTS,
         "All traffic of the pods counts, from wherever it comes, health checks too where the app counts them.",
         "What a pod did before its first scrape and after its last is not seen.",
         "Errors are what the app itself calls 5xx.",

@@ -73,6 +73,7 @@ TRAEFIK = Pack(
     exact=True,
     blind=(
         "Requests that Traefik answered itself (no ready endpoint) are on no arm; they are counted on the route.",
+        "Kept connections that broke, where Traefik's second try made it good: errors are what clients see.",
         "gRPC errors are not HTTP errors: their code is the gRPC status.",
         "Before 3.7.6 a Service's counters are shared by all routes that send to it.",
         "Pods are not told apart, and a request that never ends is never counted.",

@@ -13,14 +13,13 @@ class Role(StrEnum):
     """What a counter counts.
 
     TOTAL, BAD: requests that ended. BUCKET: those of them that took no longer than a bound. STARTED: attempts that were
-    sent to a pod, also those that never end. RETRIED: attempts that followed a failed one of the same request.
+    sent to a pod, also those that never end.
     """
 
     TOTAL = "total"
     BAD = "bad"
     BUCKET = "bucket"
     STARTED = "started"
-    RETRIED = "retried"
 
 
 @dataclass(frozen=True, slots=True, order=True)

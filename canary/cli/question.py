@@ -8,7 +8,7 @@ from analysis import classical
 from analysis.judge import JudgeConfig, MetricConfig
 from canary.spec import Release
 from canary.spec.analysis import Analysis
-from canary.spec.metrics import Errors, Latency, Metric
+from canary.spec.metrics import Errors, Metric, Retries
 from canary.spec.plan import steps_of
 from canary.spec.queries import FixedTest, GaugeTolerance, Grouped, Query, Threshold
 
@@ -23,8 +23,9 @@ def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
     """
     analysis = file.spec.analysis
     steps = len(steps_of(file.spec.strategy))
-    own = [metric.query for metric in analysis.metrics if metric.query and not metric.query.sequential]
-    metrics = [_metric(metric) for metric in analysis.metrics if metric.query is None or metric.query.sequential]
+    asked = judged(analysis)
+    own = [metric.query for metric in asked if metric.query and not metric.query.sequential]
+    metrics = [_metric(metric) for metric in asked if metric.query is None or metric.query.sequential]
     if not metrics:
         # Errors are always read: reported, they show the requests that everything else rests on.
         metrics.append(replace(_metric(Metric(errors=Errors())), dry_run=True))
@@ -45,6 +46,17 @@ def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
     )
 
 
+def judged(analysis: Analysis) -> tuple[Metric, ...]:
+    """The file's metrics and, beside errors, the retries that hide them from clients, where the gateway counts them."""
+    from analysis.packs import PACKS
+
+    counts = analysis.gateway != "none" and PACKS[analysis.gateway].retries
+    errors = next((metric.errors for metric in analysis.metrics if metric.errors), None)
+    if errors is None or not counts or any(metric.retries for metric in analysis.metrics):
+        return analysis.metrics
+    return *analysis.metrics, Metric(retries=Retries.like(errors))
+
+
 def keeps_shares(file: Release) -> bool:
     """Whether the gateway is known to keep the shares that weights ask for.
 
@@ -57,9 +69,9 @@ def keeps_shares(file: Release) -> bool:
 
 
 def _metric(metric: Metric) -> MetricConfig:
-    chosen: Errors | Latency | Query = metric.chosen
+    chosen = metric.chosen
     tolerance = chosen.tolerated if isinstance(chosen, Query) else chosen.tolerance
-    limit, latency = chosen.limit, bool(metric.latency or (metric.query and metric.query.histogram))
+    limit, latency = getattr(chosen, "limit", None), bool(metric.latency or (metric.query and metric.query.histogram))
     return MetricConfig(
         name=metric.name,
         kind="errors" if metric.errors else "latency" if latency else "counts",

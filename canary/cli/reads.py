@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from canary.cli.boundary import Failure
+from canary.cli.question import judged
 from canary.core.outcome import ExitCode
 from canary.spec import Release
 
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
 def feeds_of(file: Release, target: Target) -> tuple[Feed, ...]:
     """Everything that is read: what the metrics need, and the route's own counters."""
     from analysis.packs import PackError, custom, histogram, pack
-    from analysis.sources import Role
 
-    names = {metric.name for metric in file.spec.analysis.metrics}
+    names = {metric.name for metric in judged(file.spec.analysis)}
     feeds: list[Feed] = []
     if file.spec.analysis.gateway != "none":
         try:
             chosen = pack(file.spec.analysis.gateway)
-            known = chosen.feeds(target) + tuple(one for one in chosen.beside(target) if one.key.role is Role.STARTED)
+            known = chosen.feeds(target) + chosen.beside(target)
         except PackError as error:
             raise Failure(str(error), code=ExitCode.PREFLIGHT_FAILED, hint="nothing was touched") from error
         # Errors are always read: they are how requests are counted, and how traffic is seen to follow.

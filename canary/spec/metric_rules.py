@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_GAUGES = 8
 """The journal has 32 KiB for everything."""
 
-TAKEN = frozenset({"errors", "latency", "score", "traffic"})
+TAKEN = frozenset({"errors", "latency", "retries", "score", "traffic"})
 """What findings call other things."""
 
 
@@ -33,7 +33,12 @@ def metrics(spec: Spec, path: Path) -> Iterator[Objection]:
     holds = _holds(spec)
     for index, metric in enumerate(analysis.metrics):
         here = (*path, index)
-        kinds = {"errors": metric.errors, "latency": metric.latency, "query": metric.query}
+        kinds = {
+            "errors": metric.errors,
+            "latency": metric.latency,
+            "retries": metric.retries,
+            "query": metric.query,
+        }
         yield from exactly_one(here, kinds)
         if metric.name in seen:
             yield Objection(here, f"there is a metric named {metric.name} already", "judge each metric once")
@@ -54,6 +59,8 @@ def metrics(spec: Spec, path: Path) -> Iterator[Objection]:
                 f"{analysis.gateway} keeps no histogram of latencies",
                 "judge errors only: metrics: [{errors: {}}], or latency by what the app counts: gateway: pods",
             )
+        if metric.retries and not _has_retries(analysis.gateway):
+            yield Objection(here, f"{analysis.gateway} does not count retries of each Service", "leave it out")
         if metric.latency and metric.latency.slower is not None:
             yield from _slower(metric.latency, (*here, "latency"))
         if metric.latency and metric.latency.limit:
@@ -77,6 +84,13 @@ def _has_latency(gateway: str) -> bool:
     from analysis.packs import PACKS
 
     return gateway not in PACKS or PACKS[gateway].has_latency
+
+
+def _has_retries(gateway: str) -> bool:
+    """Whether this gateway counts retries apart; `none` has been objected to by then."""
+    from analysis.packs import PACKS
+
+    return gateway not in PACKS or PACKS[gateway].retries
 
 
 def _holds(spec: Spec) -> list[float]:
@@ -103,6 +117,9 @@ def _less(seconds: float) -> str:
 
 def _together(spec: Spec, path: Path) -> Iterator[Objection]:
     analysis = spec.analysis
+    if not any(metric.errors for metric in analysis.metrics):
+        for index in (number for number, metric in enumerate(analysis.metrics) if metric.retries):
+            yield Objection((*path, index, "retries"), "they hide errors, which are not judged", "add errors: {}")
     if all(metric.chosen.dry_run for metric in analysis.metrics):
         yield Objection(path, "every metric is dryRun: nothing could ever decide", "let at least one metric decide")
     queries = [metric.query for metric in analysis.metrics if metric.query]

@@ -1,4 +1,4 @@
-"""What is judged: errors, latency, and queries of one's own, each with what it tolerates."""
+"""What is judged: errors, latency, retries, and queries of one's own, each with what it tolerates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ class Errors(Rule):
 
     tolerance: Tolerance = Field(default_factory=Tolerance, description="How much worse than stable may pass.")
     limit: ErrorsLimit | None = Field(default=None, description="What may never be exceeded.")
+
+
+class Retries(Rule):
+    """Attempts that the gateway made again, of all that it made: failures that clients did not see."""
+
+    tolerance: Tolerance = Field(default_factory=Tolerance, description="How much worse than stable may pass.")
+
+    @classmethod
+    def like(cls, errors: Errors) -> Retries:
+        """Judged as errors are, with a small weight of its own."""
+        same = (set(Rule.model_fields) | {"tolerance"}) - {"weight", "critical"}
+        return cls.model_construct(**{name: getattr(errors, name) for name in same})
 
 
 class Latency(Rule):
@@ -39,14 +51,21 @@ class Metric(Part):
 
     errors: Errors | None = Field(default=None, description="Failed requests, from the gateway's own counters.")
     latency: Latency | None = Field(default=None, description="Slow requests, from the gateway's own histogram.")
+    retries: Retries | None = Field(
+        default=None,
+        description="Attempts that the gateway made again, where it counts them. Default: beside errors and with their "
+        "tolerance, at a fifth of their weight.",
+    )
     query: Query | None = Field(default=None, description="Counters, a histogram or a gauge of your own.")
 
     @property
-    def chosen(self) -> Errors | Latency | Query:
+    def chosen(self) -> Errors | Latency | Retries | Query:
         """The one that is given; a validated file has exactly one."""
-        return self.errors or self.latency or self.query or Errors()
+        return self.errors or self.latency or self.retries or self.query or Errors()
 
     @property
     def name(self) -> str:
-        """What findings call it: `errors`, `latency`, or the query's name."""
-        return self.query.name if self.query else "latency" if self.latency else "errors"
+        """What findings call it: `errors`, `latency`, `retries`, or the query's name."""
+        if self.query:
+            return self.query.name
+        return "latency" if self.latency else "retries" if self.retries else "errors"

@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,17 +21,27 @@ from typing import Any
 
 from analysis.model import Arm
 
+RETRIES = 3
+"""At most, where a route retries."""
+
 FLUSH = "0.5s"
 """`stats_flush_interval`; Envoy's own default is 5 s, which a test need not wait for."""
 
 
 @dataclass
 class App:
-    """Answers, and counts by the host that was asked for."""
+    """Answers, and counts by the host that was asked for.
 
-    fails: Callable[[int], bool]
+    Attributes:
+        fails: whether a request to a host, by its number there, is answered by 503.
+        breaks: whether its connection is reset instead; this has failed, too.
+    """
+
+    fails: Callable[[str, int], bool]
+    breaks: Callable[[int], bool] = lambda _: False
     saw: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    broke: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         app = self
@@ -41,8 +52,15 @@ class App:
             def do_GET(self) -> None:
                 host = self.headers["Host"]
                 app.saw[host] += 1
-                bad = app.fails(app.saw[host])
+                broken = app.breaks(app.saw[host])
+                bad = broken or app.fails(host, app.saw[host])
                 app.failed[host] += bad
+                app.broke[host] += broken
+                if broken:
+                    self.close_connection = True
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                    return
                 self.send_response(503 if bad else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -82,7 +100,7 @@ def _host(name: str, clusters: Mapping[str, int], *, retries: bool) -> dict[str,
     weighted = {"clusters": [{"name": cluster, "weight": weight} for cluster, weight in clusters.items()]}
     route: dict[str, Any] = {"weighted_clusters": weighted}
     if retries:
-        route["retry_policy"] = {"retry_on": "5xx", "num_retries": 3}
+        route["retry_policy"] = {"retry_on": "5xx", "num_retries": RETRIES}
     return {"name": name, "domains": [name], "routes": [{"match": {"prefix": "/"}, "route": route}]}
 
 
@@ -197,8 +215,16 @@ def running(
     missing: set[str],
     called: Mapping[str, str],
 ) -> Iterator[tuple[Envoy, Mapping[Arm, App]]]:
-    """An Envoy and its apps: stable's never fails, the canary's fails every fourth request."""
-    apps = {Arm.STABLE: App(lambda _: False), Arm.CANARY: App(lambda number: number % 4 == 0)}
+    """An Envoy and its apps: stable's never fails; the canary's fails every fourth request, and breaks every seventh.
+
+    Whatever is asked of the canary's under a host that is called hopeless fails.
+    """
+    apps = {
+        Arm.STABLE: App(lambda _host, _number: False),
+        Arm.CANARY: App(
+            lambda host, number: host == "hopeless" or number % 4 == 0, breaks=lambda number: number % 7 == 3
+        ),
+    }
     try:
         envoy = Envoy(home, hosts, apps, retries=retries, missing=missing, called=called)
         try:

@@ -5,19 +5,22 @@ What each pack reads is compared with what the apps themselves counted.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import responses
 
-from analysis.model import Arm
+from analysis.judge import JudgeConfig, MetricConfig, begin_step, observe, start
+from analysis.model import RETRIES, Arm, Look, Verdict
 from analysis.packs import Target, pack
-from analysis.sources import ROUTE, Key, Role
+from analysis.sources import ROUTE, Key, Reading, Role, Window
 from analysis.sources.scrape import ScrapeSource
-from tests.packs.counting import SERVICES, counted, target
+from tests.packs.counting import SERVICES, counted, scraped, target
+from tests.packs.envoy import RETRIES as MOST_RETRIES
 from tests.packs.envoy import App, Envoy, running
 
 REQUESTS = 60
@@ -35,6 +38,9 @@ CLUSTERS = {
     "cilium": {arm: f"infra/cilium-gateway-public/shop:{service}:8080" for arm, service in SERVICES.items()},
     "envoy-gateway": by_filter("r"),
     "merged": {arm: f"service/shop/{service}/8080/http" for arm, service in SERVICES.items()},
+    "hopeless": {arm: f"kube_hopeless_{service}_8080" for arm, service in SERVICES.items()},
+    "hidden": {arm: f"kube_hidden_{service}_8080" for arm, service in SERVICES.items()},
+    "seen": {arm: f"kube_seen_{service}_8080" for arm, service in SERVICES.items()},
     # Nobody's, and easily taken for ours.
     "sibling": by_filter("r.x"),
     "default": dict.fromkeys(Arm, "httproute/shop/r/rule/0"),
@@ -45,8 +51,11 @@ CLUSTERS = {
     "lost": {Arm.STABLE: "elsewhere", Arm.CANARY: "invalid-backend-cluster"},
 }
 RENAMED = dict.fromkeys(CLUSTERS["renamed"].values(), "shop/other")
-RETRYING = {"kgateway", "merged"}
-READ_AS = {"merged": "envoy-gateway"}
+RETRYING = {"kgateway", "merged", "hopeless", "hidden"}
+JUDGED, LOOKS = ("hidden", "seen"), 8
+"""Hosts that are asked again and again, and expositions read of them."""
+
+READ_AS = {"merged": "envoy-gateway", "hopeless": "kgateway"}
 PACKS = ["kgateway", "contour", "cilium", "envoy-gateway", "merged"]
 
 
@@ -55,7 +64,7 @@ NOBODY = {arm: f"nobody-{arm}" for arm in Arm}
 
 def whose(host: str) -> Target:
     """Both of Envoy Gateway's namings are under one gateway here; each is read on its own."""
-    named = {"merged": {"places": {}}, "envoy-gateway": {"services": NOBODY}}
+    named = {"merged": {"places": {}}, "envoy-gateway": {"services": NOBODY}, "hopeless": {"namespace": "hopeless"}}
     return target(**({"gateways": GATEWAYS, "places": PLACES} | named.get(host, {})))
 
 
@@ -67,6 +76,7 @@ class Served:
     first: str
     answers: Mapping[str, Counter[int]]
     apps: Mapping[Arm, App]
+    looks: list[str]
 
 
 def latencies(text: str, host: str) -> dict[Arm, float]:
@@ -75,68 +85,127 @@ def latencies(text: str, host: str) -> dict[Arm, float]:
 
 
 def requests(text: str, host: str) -> dict[Arm, float]:
-    """Whole requests, not attempts: retried failures are not among them."""
-    feeds = pack(READ_AS.get(host, host)).feeds(whose(host))
-    totals = tuple(feed for feed in feeds if feed.key.role is Role.TOTAL and "retry" not in feed.family)
-    found = counted(text, totals)
+    """Whole requests, not attempts."""
+    found = counted(text, pack(READ_AS.get(host, host)).feeds(whose(host)))
     return {arm: found.get(Key("errors", arm, Role.TOTAL), 0.0) for arm in Arm}
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("envoy")
-    with running(home, CLUSTERS, retries=RETRYING, missing={"invalid-backend-cluster"}, called=RENAMED) as (
-        envoy,
-        apps,
-    ):
-        answers = {host: envoy.ask(host, REQUESTS) for host in CLUSTERS}
+    missing = {"invalid-backend-cluster"}
+    with running(home, CLUSTERS, retries=RETRYING, missing=missing, called=RENAMED) as (envoy, apps):
+        answers = {host: envoy.ask(host, REQUESTS) for host in CLUSTERS if host not in JUDGED}
         first = envoy.exposition()
-        yield Served(flushed(envoy), first, answers, apps)
+        text = flushed(envoy, apps)
+        looks = []
+        for _ in range(LOOKS):
+            looks.append(envoy.exposition())
+            for host in JUDGED:
+                answers[host] = answers.get(host, Counter()) + envoy.ask(host, REQUESTS)
+        yield Served(text, first, answers, apps, looks)
 
 
-def flushed(envoy: Envoy) -> str:
+def timed(text: str, host: str, apps: Mapping[Arm, App]) -> dict[Arm, float]:
+    """Requests that an app answered at last: what broke, and was not retried, took no time that is counted."""
+    return {
+        arm: count - (0 if host in RETRYING else apps[arm].broke[host]) for arm, count in requests(text, host).items()
+    }
+
+
+def flushed(envoy: Envoy, apps: Mapping[Arm, App]) -> str:
     text = envoy.exposition()
 
     def whole() -> bool:
         nonlocal text
         text = envoy.exposition()
-        return all(latencies(text, host) == requests(text, host) for host in PACKS)
+        return all(latencies(text, host) == timed(text, host, apps) for host in PACKS)
 
     envoy.until(whole, "every request's latency is published")
     return text
 
 
-def plain(found: Mapping[Key, float]) -> dict[Any, float]:
-    return {(key.arm, key.role): count for key, count in found.items() if key.metric == "errors"}
+def plain(found: Mapping[Key, float], metric: str = "errors") -> dict[Any, float]:
+    return {(key.arm, key.role): count for key, count in found.items() if key.metric == metric}
+
+
+def read(served: Served, host: str) -> dict[Key, float]:
+    return counted(served.text, pack(READ_AS.get(host, host)).feeds(whose(host)))
 
 
 @pytest.mark.parametrize("host", PACKS)
-def test_every_attempt_that_the_apps_saw_is_counted_once(served: Served, host: str) -> None:
+def test_errors_are_what_clients_see_and_every_attempt_is_counted_once(served: Served, host: str) -> None:
     """With and without retries; the sibling, the longer port and the default cluster are somebody else's."""
-    found = plain(counted(served.text, pack(READ_AS.get(host, host)).feeds(whose(host))))
-    assert found == {
-        (Arm.STABLE, Role.TOTAL): served.apps[Arm.STABLE].saw[host],
-        (Arm.CANARY, Role.TOTAL): served.apps[Arm.CANARY].saw[host],
-        (Arm.CANARY, Role.BAD): served.apps[Arm.CANARY].failed[host],
+    found, stable, canary = read(served, host), served.apps[Arm.STABLE], served.apps[Arm.CANARY]
+    retried = canary.failed[host] if host in RETRYING else 0
+    errors, attempts = plain(found), plain(found, RETRIES)
+    assert errors[Arm.STABLE, Role.TOTAL] + errors[Arm.CANARY, Role.TOTAL] == REQUESTS
+    assert errors.get((Arm.CANARY, Role.BAD), 0) == served.answers[host][503] == canary.failed[host] - retried
+    assert errors.get((Arm.STABLE, Role.BAD), 0) == 0
+    assert attempts == {
+        (Arm.STABLE, Role.TOTAL): stable.saw[host],
+        (Arm.STABLE, Role.BAD): 0,
+        (Arm.CANARY, Role.TOTAL): canary.saw[host],
+        (Arm.CANARY, Role.BAD): retried,
     }
-    assert found[Arm.CANARY, Role.BAD] > 0
+    assert canary.failed[host] > 0
 
 
-def test_retries_hide_from_clients_what_the_packs_still_count(served: Served) -> None:
-    for host in RETRYING:
+def test_retries_hide_from_clients_what_only_attempts_show(served: Served) -> None:
+    """Connections that broke are among them, though Envoy counts no answer of theirs, not even as a retried one."""
+    for host in ("kgateway", "merged"):
         assert served.answers[host] == {200: REQUESTS}
-    beside = counted(served.text, pack("kgateway").beside(whose("kgateway")))
+        assert (Arm.CANARY, Role.BAD) not in plain(read(served, host))
     canary = served.apps[Arm.CANARY]
-    assert beside[Key("errors", Arm.CANARY, Role.RETRIED)] == canary.failed["kgateway"]
-    assert beside[Key("errors", Arm.CANARY, Role.STARTED)] == canary.saw["kgateway"]
-    assert beside[Key("errors", Arm.STABLE, Role.STARTED)] == served.apps[Arm.STABLE].saw["kgateway"]
+    answered = re.search(r'retry_upstream_rq_xx{.*"5".*"kube_shop_user-service-canary_8080"} (\d+)', served.text)
+    assert answered is not None
+    assert 0 < int(answered.group(1)) < canary.failed["kgateway"]
+    beside = counted(served.text, pack("kgateway").beside(whose("kgateway")))
+    assert beside[Key(RETRIES, Arm.CANARY, Role.STARTED)] == canary.saw["kgateway"]
+    assert beside[Key(RETRIES, Arm.STABLE, Role.STARTED)] == served.apps[Arm.STABLE].saw["kgateway"]
+
+
+def test_a_request_that_failed_to_the_last_is_one_error_and_all_its_attempts(served: Served) -> None:
+    found, lost = read(served, "hopeless"), served.answers["hopeless"][503]
+    assert lost > 0
+    assert plain(found)[Arm.CANARY, Role.TOTAL] == plain(found)[Arm.CANARY, Role.BAD] == lost
+    assert plain(found, RETRIES)[Arm.CANARY, Role.BAD] == MOST_RETRIES * lost
+    assert plain(found, RETRIES)[Arm.CANARY, Role.TOTAL] == (MOST_RETRIES + 1) * lost
+
+
+@pytest.mark.parametrize(("host", "guilty", "innocent"), [("hidden", RETRIES, "errors"), ("seen", "errors", RETRIES)])
+def test_the_judge_finds_the_same_canary_by_what_clients_see_and_by_what_retries_hide(
+    served: Served, host: str, guilty: str, innocent: str
+) -> None:
+    assert set(served.answers[host]) == ({200} if host == "hidden" else {200, 503})
+    metrics = tuple(
+        MetricConfig(name=name, kind="counts", relative=0.5, absolute=0.002) for name in ("errors", RETRIES)
+    )
+    config = JudgeConfig(metrics=metrics, planned_looks=100)
+    window = Window(metrics={"errors": False, RETRIES: False}, every=1.0)
+    feeds = pack("kgateway").feeds(target(namespace=host)) + pack("kgateway").beside(target(namespace=host))
+    state = begin_step(config, start(config), share=30.0, last_share=50.0)
+    judgement = None
+    for number, text in enumerate(served.looks):
+        samples = tuple(replace(one, time=100.0 + number) for one in scraped(text, feeds).samples)
+        look = window.advance(Reading(at=100.0 + number, samples=samples))
+        if isinstance(look, Look):
+            state, judgement = observe(config, state, look)
+    assert judgement is not None
+    assert judgement.verdict is Verdict.UNHEALTHY
+    verdicts = {one.metric: one.verdict for one in judgement.findings}
+    assert verdicts[guilty] is Verdict.UNHEALTHY
+    assert verdicts[innocent] is not Verdict.UNHEALTHY
+    assert ("unseen by clients" in judgement.sentence) is (host == "hidden")
+    assert not {"HUNG", "SHARE_MISMATCH"} & {one.code for one in judgement.findings}
 
 
 @pytest.mark.parametrize("host", PACKS)
 def test_all_latencies_come_with_the_next_flush_and_each_once(served: Served, host: str) -> None:
     """A scrape before it has fewer, which is why half of them once seemed to be lost; retried requests have one."""
-    assert latencies(served.text, host) == requests(served.text, host)
-    assert sum(latencies(served.text, host).values()) == REQUESTS
+    assert latencies(served.text, host) == timed(served.text, host, served.apps)
+    broken = 0 if host in RETRYING else served.apps[Arm.CANARY].broke[host]
+    assert sum(latencies(served.text, host).values()) == REQUESTS - broken
     early = latencies(served.first, host)
     assert all(early[arm] <= count for arm, count in latencies(served.text, host).items())
 

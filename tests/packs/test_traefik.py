@@ -10,7 +10,7 @@ import responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.model import Arm
+from analysis.model import RETRIES, Arm
 from analysis.packs import PACKS, PackError, Target, pack
 from analysis.sources import ROUTE, Key, Role
 from analysis.sources.read import Classifier
@@ -171,8 +171,11 @@ def test_every_pack_feeds_what_the_judge_needs(name: str) -> None:
     assert len(one.missing) > 40
     bounds = {feed.scale for feed in feeds if feed.key.role is Role.BUCKET}
     assert bounds == {"ms": {0.001}, "s": {1.0}, "": set()}[one.unit]
-    beside = {feed.key.role for feed in one.beside(target())}
-    assert beside <= {Role.STARTED, Role.RETRIED}
+    assert {feed.key.role for feed in one.beside(target())} <= {Role.STARTED}
+    assert {feed.key.role for feed in feeds if feed.key.metric == RETRIES} == set(
+        (Role.TOTAL, Role.BAD) if one.retries else ()
+    )
+    assert any("rrors are what" in sentence or "errors are failed attempts" in sentence for sentence in one.blind)
 
 
 @pytest.mark.parametrize("name", ["kong", "nginx-gateway-fabric"])
