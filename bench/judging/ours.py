@@ -1,4 +1,4 @@
-"""This judge on streams, by the same code as `canary judge`."""
+"""This judge on streams, by the same code as `canary judge`, with the latencies that an engine would give it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import numpy as np
 
 from analysis.judge import JudgeConfig
 from analysis.judge.dispersion import Dispersion
+from analysis.model import Look
 from analysis.offline import Question, Run, judge
-from judging.streams import BOUNDS, Array, Stream
+from canary.engine.warming import Warming
+from canary.spec.analysis import Analysis
+from judging.streams import BOUNDS, CANARY, Array, Stream
+
+WARMUP = Analysis.model_fields["warmup"].default
+"""Seconds; of a release file that says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +69,7 @@ def _look(time: float | None, stream: Stream) -> float:
 def _run(stream: Stream, i: int) -> Run:
     looks = np.arange(stream.looks)
     named = [str(step) for step in (np.searchsorted(stream.steps, looks, side="right") - 1).tolist()]
-    buckets = {} if stream.buckets is None else {"latency": (np.array(BOUNDS), stream.buckets[i])}
+    buckets = {} if stream.buckets is None else {"latency": (np.array(BOUNDS), _warm(stream.buckets[i], stream.every))}
     return Run(
         name=str(i),
         times=looks * stream.every,
@@ -71,6 +77,16 @@ def _run(stream: Stream, i: int) -> Run:
         counts={"errors": stream.counts[i]},
         buckets=buckets,
     )
+
+
+def _warm(buckets: Array, every: float) -> Array:
+    """Without the canary's latencies in the looks that an engine leaves them out of: its pods begin with the stream."""
+    warming = Warming(warmup=WARMUP, latency=["latency"])
+    each = (Look(start=i * every, end=(i + 1) * every, counts={}) for i in range(len(buckets)))
+    cold = [bool(warming.left_out(look, 0.0)) for look in each]
+    left = buckets.copy()
+    left[cold, CANARY] = 0
+    return left
 
 
 def dispersion(history: Stream) -> Array:

@@ -31,6 +31,15 @@ def test_every_rule_judges_the_same_requests_of_every_scenario(found: list[Row])
     assert any("no traffic | Flagger, defaults | 100.0 % (false)" in line for line in lines)
 
 
+def test_a_cold_start_is_left_out_as_an_engine_does_and_a_slow_canary_is_not() -> None:
+    named = {scenario.name: scenario for scenario in SCENARIOS}
+    chance = np.random.default_rng(3)
+    cold, slow = (named[name].made(chance, 3) for name in ("cold start of a minute", "slow: median doubled"))
+    assert np.isinf(rules()[OURS](cold)).all()
+    found = rules()[OURS](slow)
+    assert ((found > 60.0) & (found <= 120.0)).all(), "not before its first minute is over, and soon after it"
+
+
 def test_the_page_is_one_file_that_loads_nothing(found: list[Row]) -> None:
     written = page(found, machine="# <a machine>")
     assert "&lt;a machine&gt;" in written
