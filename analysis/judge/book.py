@@ -19,6 +19,7 @@ from analysis.judge.asked import Asked, Counted
 from analysis.judge.dispersion import WINSOR, WINSOR_WORSE, Dispersion
 from analysis.judge.evalue import EDGE, Mask, bound, comparable, log_odds_of, log_ratio, odds_above
 from analysis.judge.interval import GRID, Interval
+from analysis.judge.sparse import gathered
 
 Array = NDArray[np.float64]
 
@@ -70,6 +71,7 @@ class Book:
         step: (x_s, n_s, x_c, n_c) of this step.
         quiet: newest looks in a row without a canary request for this test.
         rise: evidence of harm where it was lowest, and of the looks since then their number and (x_s, n_s, x_c, n_c).
+        waiting: looks that have nothing to be compared with yet, their number and (x_s, n_s, x_c, n_c).
     """
 
     harm: Wealth
@@ -86,6 +88,7 @@ class Book:
     step: Array
     quiet: Array
     rise: Array
+    waiting: Array
 
     @classmethod
     def fresh(cls, tests: int) -> Book:
@@ -105,6 +108,7 @@ class Book:
             step=np.zeros((tests, 4)),
             quiet=np.zeros(tests),
             rise=np.zeros((tests, 6)),
+            waiting=np.zeros((tests, 5)),
         )
 
     def __len__(self) -> int:
@@ -132,12 +136,12 @@ class Book:
         return rates.rate(self.memory[:, 0], self.memory[:, 1], prior=asked.prior, worth=asked.worth)
 
     def upper_rates(self, recorded: Array | None = None) -> Array:
-        """The upper end of what stable's remembered rate may be; `UNKNOWN` where too little is remembered.
+        """The upper end of what stable's rate, as remembered and as it waits, may be; `UNKNOWN` from too little.
 
         Args:
             recorded: (bad, total) per test of stable's recorded past, which is remembered too.
         """
-        x, n = self.memory[:, 0], self.memory[:, 1]
+        x, n = self.memory[:, 0] + self.waiting[:, 1], self.memory[:, 1] + self.waiting[:, 2]
         if recorded is not None:
             x, n = x + recorded[:, 0], n + recorded[:, 1]
         return np.where(n >= LEAST_KNOWN, upper_end(x, np.maximum(n, 1.0), z=2.33), UNKNOWN)
@@ -156,6 +160,7 @@ class Book:
             worse=Wealth.fresh(k),
             step=np.zeros((k, 4)),
             quiet=np.zeros(k),
+            waiting=np.zeros((k, 5)),
             frozen=self.upper_rates() if bakes else self.frozen,
         )
 
@@ -166,8 +171,12 @@ class Book:
             np.where(rows, np.minimum(self.harm.cash, fresh.cash), self.harm.cash),
             np.where(rows[:, None], np.minimum(self.harm.accounts, fresh.accounts), self.harm.accounts),
         )
-        heat = np.where(rows[:, None], 0.0, self.heat)
-        return replace(self, harm=harm, heat=heat, health=np.where(rows, 0.0, self.health))
+        heat, waiting = np.where(rows[:, None], 0.0, self.heat), np.where(rows[:, None], 0.0, self.waiting)
+        return replace(self, harm=harm, heat=heat, health=np.where(rows, 0.0, self.health), waiting=waiting)
+
+    def parted(self) -> Book:
+        """Without what waits: what comes next is not to be judged together with it."""
+        return self.changed(waiting=np.zeros_like(self.waiting))
 
     def known(self, recorded: Array | None = None, *, only_unknown: bool = False) -> Book:
         """The canary has traffic from now on: what stable was without it is known now or never.
@@ -179,22 +188,22 @@ class Book:
         if not only_unknown:
             return replace(self, baseline=self.upper_rates(recorded))
         # What is remembered by now is no longer stable alone: only the recorded past is.
-        alone = replace(self, memory=np.zeros_like(self.memory)).upper_rates(recorded)
+        alone = replace(self.parted(), memory=np.zeros_like(self.memory)).upper_rates(recorded)
         return replace(self, baseline=np.where(self.baseline < UNKNOWN, self.baseline, alone))
 
     def compare(
         self,
-        counts: Counted,
+        look: Counted,
         asked: Asked,
         *,
         part: float | Array,
         interval: bool = True,
         known: tuple[Array, Array] | None = None,
     ) -> Book:
-        """Judge a look at both arms, then remember it.
+        """Judge a look at both arms, then remember it; what has nothing to be compared with waits.
 
         Args:
-            counts: the look.
+            look: the look.
             asked: the question.
             part: of the cash, to be moved before the look; one for all tests, or one for each.
             interval: also follow the interval, which decides nothing and is three quarters of the arithmetic.
@@ -202,6 +211,7 @@ class Book:
         """
         a, phi = known or (self.rates(asked), self.phi(asked))
         config = asked.config
+        counts, waiting = gathered(self.waiting, look)
         apart = self.interval.canary(a)
         factors = self._factors(counts, asked, a, apart, GRID if interval else GRID[:0]) / phi[:, None]
         effects = len(EFFECTS)
@@ -212,15 +222,16 @@ class Book:
         fine = _eased(factors[:, effects], factors[:, effects + 1], step) * room
         grown, heat = self.harm.look(harm, part=part, log_cap=cap), heated(self.heat, harm, cap)
         hot = heat >= ((HOT * config.threshold + picky(grown.cash)) * phi)[:, None]
-        return self._remember(counts, a, anew=warmed(self.heat, heat, WARM * config.threshold * phi)).changed(
+        return self._remember(look, counts, a, anew=warmed(self.heat, heat, WARM * config.threshold * phi)).changed(
             harm=grown.following(hot) if hot.any() else grown,
             heat=np.where(hot, 0.0, heat),
             health=self.health + np.minimum(fine, step),
-            health_before=self.health,
+            health_before=np.where(waiting[:, 0] > 0, self.health_before, self.health),
             interval=self.interval.look(gaps, a=a, c=apart, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
             if interval
             else self.interval,
-            worse=self._worse(counts, asked, part),
+            worse=self._worse(look, asked, part),
+            waiting=waiting,
         )
 
     def _factors(self, counts: Counted, asked: Asked, a: Array, apart: Array, grid: Array) -> Array:
@@ -259,7 +270,7 @@ class Book:
         tolerated = bound(self.frozen, asked.relative, asked.absolute)
         phi = np.maximum(self.phi(asked), self.sway.phi(np.full(len(self), asked.phi0)))
         harm = _one_arm(self.harm, counts.x_c, counts.n_c, tolerated, part=part, asked=asked, phi=phi)
-        return replace(self._remember(counts, self.rates(asked)), harm=harm)
+        return replace(self._remember(counts, counts, self.rates(asked)), harm=harm)
 
     def risen(self, counts: Counted, evidence: Array) -> Book:
         """After a judged look: the looks in which the evidence of harm has risen to what it is.
@@ -268,7 +279,7 @@ class Book:
             counts: the look.
             evidence: of harm after it, logs.
         """
-        lowest = evidence <= self.rise[:, 0] + FLAT
+        lowest = (evidence <= self.rise[:, 0] + FLAT) & (self.waiting[:, 0] == 0)
         since = self.rise.copy()
         since[:, 1] += 1.0
         since[:, 2:] += counts.table
@@ -280,7 +291,7 @@ class Book:
         """Remember stable from a look that is not judged."""
         a, known = self.rates(asked), self._expected()
         sway = self.sway.look(x_s=a * known, n_s=known, x_c=counts.x_s, n_c=counts.n_s, a=a, worse=WINSOR)
-        return replace(self, memory=self._memory(counts), sway=sway)
+        return replace(self, memory=self._memory(counts), sway=sway, waiting=np.zeros_like(self.waiting))
 
     def _memory(self, counts: Counted) -> Array:
         memory, seen = np.array(rates.remember(*self.memory.T, x_s=counts.x_s, n_s=counts.n_s)).T, counts.n_s > 0
@@ -290,7 +301,8 @@ class Book:
         """Stable's look is held against what is expected of it, as if that were known from very many requests."""
         return np.where(self.memory[:, 1] >= LEAST_KNOWN, EXPECTED, 0.0)
 
-    def _remember(self, counts: Counted, a: Array, *, anew: Mask | None = None) -> Book:
+    def _remember(self, look: Counted, counts: Counted, a: Array, *, anew: Mask | None = None) -> Book:
+        """After a look, of which `counts` were judged."""
         known, memory = self._expected(), self._memory(counts)
         fell = rates.fell(self.memory, memory)
         fell = fell if anew is None else fell | anew
@@ -309,8 +321,8 @@ class Book:
             memory=memory,
             dispersion=dispersion,
             sway=sway,
-            step=self.step + counts.table,
-            quiet=(self.quiet + 1.0) * (counts.n_c == 0),
+            step=self.step + look.table,
+            quiet=(self.quiet + 1.0) * (look.n_c == 0),
         )
 
 

@@ -24,7 +24,7 @@ from analysis.model import Arm
 
 Array = NDArray[np.float64]
 
-VERSION = 9
+VERSION = 10
 """Of the judge's arithmetic and of this form; a record names it."""
 
 DIGITS = 12
@@ -56,6 +56,7 @@ def encode(state: JudgeState) -> dict[str, Any]:
         "step": _plain(book.step),
         "quiet": _plain(book.quiet),
         "rise": _plain(book.rise),
+        "waiting": _plain(book.waiting),
         "over_step": _plain(state.over.step),
         "histograms": {
             # JSON has no infinity.
@@ -134,6 +135,7 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         step=_array(data["step"], (k, 4)),
         quiet=_array(data["quiet"], (k,)),
         rise=_array(data["rise"], (k, 6)),
+        waiting=_array(data["waiting"], (k, 5)),
     )
     return JudgeState(
         tests=tests,

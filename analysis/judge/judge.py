@@ -66,6 +66,7 @@ def begin_step(
 def drop(state: JudgeState, look: Look) -> JudgeState:
     """Remember that a look was not judged, because a change of the share lies in it."""
     state = state.copy()
+    state.book = state.book.parted()
     if state.exposed:
         _age(state, look)
     _count_dropped(state, look, more={"share_change": 1})
@@ -112,6 +113,9 @@ def observe(
     _expose(state, look)
     _see(state, look)
     state.began = look.start if state.began is None else state.began
+    if not state.looks and not early:
+        # Of what was too early to speak for the canary, nothing may do so later.
+        state.book = state.book.parted()
     stable, canary = look.requests(Arm.STABLE), look.requests(Arm.CANARY)
     state.beside = classical.observe(
         config.classical, config.score, state.beside, look, levels=levels(config), baking=state.baking

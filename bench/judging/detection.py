@@ -27,8 +27,8 @@ SHARES = (1.0, 5.0, 20.0, 50.0)
 TIMES = (5.0, 10.0, 30.0, 100.0)
 """T* in looks: how much traffic there is."""
 
-FEWEST = 2.0
-"""Requests on an arm in one look, on average."""
+SPARSE = 2.0
+"""Requests on an arm in one look, on average, with fewer of which a trouble is told of once more beside the others."""
 
 PATIENCE = 12.0
 """Times T* after which a run is given up: it counts as that long, and as not detected."""
@@ -56,6 +56,11 @@ class Trouble:
         bound = self.rate * (1.0 + RELATIVE) + ABSOLUTE
         odds = bound / (1.0 - bound) * self.beyond
         return odds / (1.0 + odds)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether many looks have no request on one arm."""
+        return self.requests * min(self.share, 100.0 - self.share) / 100.0 < SPARSE
 
     @property
     def requests(self) -> float:
@@ -113,9 +118,8 @@ class Seen:
 
 
 def everything() -> list[Trouble]:
-    """All that is measured: where a look has requests on both arms, without which nothing can be compared."""
-    made = (Trouble(rate=r, beyond=b, share=s, time=t) for r, b, s, t in product(RATES, BEYOND, SHARES, TIMES))
-    return [one for one in made if one.requests * min(one.share, 100.0 - one.share) / 100.0 >= FEWEST]
+    """All that is measured."""
+    return [Trouble(rate=r, beyond=b, share=s, time=t) for r, b, s, t in product(RATES, BEYOND, SHARES, TIMES)]
 
 
 def after_an_outage(pause: int) -> Callable[[float], Array]:
@@ -188,10 +192,14 @@ def seen(
 
 
 def figures(name: str, found: Sequence[Seen]) -> Iterator[Figure]:
-    """How these were seen."""
+    """How these were seen: all of them, and at which traffic."""
     means = [one.mean for one in found]
     yield Figure(name=f"detection: {name}, T*, mean over {len(found)}", values=[float(np.mean(means))], bar=1.6)
     yield Figure(name=f"detection: {name}, T*, by trouble", values=means, bar=2.0, worst=True)
+    for sparse, of in ((True, "less than two requests a look on an arm"), (False, "more")):
+        some = [one.mean for one in found if one.trouble.sparse is sparse]
+        yield Figure(name=f"detection: {name}, T*, mean over {len(some)} with {of}", values=[float(np.mean(some))])
+        yield Figure(name=f"detection: {name}, T*, by trouble with {of}", values=some)
     for times, part, allowed in ((4, [one.by4 for one in found], 5.0), (6, [one.by6 for one in found], 1.0)):
         late = [100.0 * (1.0 - one) for one in part]
         title = f"detection: {name}, % not detected by {times} T*"

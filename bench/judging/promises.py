@@ -39,13 +39,19 @@ def _quarters(looks: int) -> tuple[int, ...]:
     return tuple(range(0, looks, looks // 4))
 
 
-def at_the_bound(rps: float, stable: Array) -> Made:
-    """A release whose canary is exactly as bad as is tolerated, at every look of an hour and in four steps."""
+def at_the_bound(rps: float, stable: Array, share: float | None = None) -> Made:
+    """A release whose canary is exactly as bad as is tolerated, at every look of an hour and in four steps.
+
+    Args:
+        rps: requests a second of both arms.
+        stable: its rate at every look.
+        share: of the canary, percent; None for another in each step.
+    """
     return lambda chance, runs: draw(
         chance,
         runs,
         rps=rps,
-        share=_steps(HOUR),
+        share=_steps(HOUR) if share is None else share,
         stable=stable,
         canary=bound(stable),
         every=1.0,
@@ -54,11 +60,16 @@ def at_the_bound(rps: float, stable: Array) -> Made:
     )
 
 
-def outage(rps: float) -> Made:
-    """Two minutes in each step in which both arms fail 60 %, the canary scraped up to a look earlier or later."""
-    stable = np.full(HOUR, 0.005)
-    for begins in _quarters(HOUR):
-        stable[begins + 400 : begins + 520] = 0.6
+def outage(rps: float, *, every: int = HOUR // 4, lasts: int = 120, share: float | None = None) -> Made:
+    """Outages in which both arms fail 60 %, the canary scraped up to a look earlier or later.
+
+    Args:
+        rps: requests a second of both arms.
+        every, lasts: looks from one to the next, and of each.
+        share: of the canary, percent; None for another in each step.
+    """
+    since = np.arange(HOUR) % every - every * 4 // 9
+    stable = np.where((since >= 0) & (since < lasts), 0.6, 0.005)
 
     def made(chance: np.random.Generator, runs: int) -> Stream:
         canary = np.array([skewed(stable.copy(), part) for part in chance.uniform(-1.0, 1.0, runs)])
@@ -66,7 +77,7 @@ def outage(rps: float) -> Made:
             chance,
             runs,
             rps=rps,
-            share=_steps(HOUR),
+            share=_steps(HOUR) if share is None else share,
             stable=stable,
             canary=canary,
             every=1.0,
@@ -90,6 +101,19 @@ def hours() -> dict[str, Made]:
         found[f"shared outages to 60 %, scrapes skewed, {rps:g}/s"] = outage(rps)
     found["at the bound, errors swinging between 0.2 and 4.5 %, 200/s"] = at_the_bound(200.0, swinging)
     found["at the bound, errors jumping between 0.1 and 5 %, 200/s"] = at_the_bound(200.0, sawing)
+    return found | _sparse(rising, swinging)
+
+
+def _sparse(rising: Array, swinging: Array) -> dict[str, Made]:
+    """The same with so few requests that whatever changes does so between two of them, on both arms alike."""
+    found: dict[str, Made] = {}
+    for rps in (0.4, 1.0, 2.0):
+        found[f"at the bound, 5 % errors, {rps:g}/s, half on the canary"] = at_the_bound(rps, np.full(HOUR, 0.05), 50.0)
+        name = f"shared outages of half a minute every three, {rps:g}/s, half on the canary"
+        found[name] = outage(rps, every=180, lasts=30, share=50.0)
+    found["at the bound, errors rising from 0.1 to 6 %, 1/s, half on the canary"] = at_the_bound(1.0, rising, 50.0)
+    found["at the bound, errors swinging between 0.2 and 4.5 %, 5/s"] = at_the_bound(5.0, swinging)
+    found["shared outages to 60 %, scrapes skewed, 5/s"] = outage(5.0)
     return found
 
 

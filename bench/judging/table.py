@@ -28,7 +28,8 @@ class Row:
         rule: whose.
         stopped: seconds until each run's rollback, infinite where there was none.
         hurt: failed requests on the canary until then, or in all.
-        best: T* in seconds, where it is known; at least a look, since nobody sees anything sooner.
+        best: T* in seconds, where it is known and within what was played; at least a look, since nobody sees anything
+            sooner.
     """
 
     scenario: Scenario
@@ -104,7 +105,8 @@ def _best(scenario: Scenario, stream: Stream) -> float | None:
         absolute=absolute,
         alpha=Question().false_rollback,
     )
-    return max(looks, 1.0) * stream.every
+    # What takes longer than was played is no yardstick for what was.
+    return max(looks, 1.0) * stream.every if looks <= stream.looks else None
 
 
 def markdown(found: Iterable[Row]) -> Iterator[str]:

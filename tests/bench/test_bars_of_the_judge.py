@@ -35,6 +35,26 @@ def test_trouble_from_the_first_look_on_is_seen_in_the_time_that_is_promised(fir
     assert np.mean([one.by6 for one in firsts]) >= 0.99
 
 
+def test_trouble_is_seen_in_that_time_where_hardly_a_look_has_a_request_on_both_arms() -> None:
+    """An empty arm made looks worthless: 9 T* at a request in twelve looks. 2.0 in one, with 0.2 for 100 runs."""
+    some = [Trouble(rate=0.05, beyond=20.0, share=s, time=100.0) for s in (1.0, 20.0, 50.0)]
+    some += [
+        Trouble(rate=0.01, beyond=5.0, share=5.0, time=100.0),
+        Trouble(rate=0.05, beyond=5.0, share=20.0, time=30.0),
+    ]
+    seen = [detection.seen(one, runs=100, seed=[1, 100 + i]) for i, one in enumerate(some)]
+    assert all(one.sparse for one in some)
+    assert max(one.mean for one in seen) <= 2.2
+    assert np.mean([one.by4 for one in seen]) >= 0.95
+    assert np.mean([one.by6 for one in seen]) >= 0.99
+
+
+def test_every_trouble_counts_at_whatever_traffic() -> None:
+    every = detection.everything()
+    assert len(every) == 3 * 4 * 4 * 4
+    assert sum(one.sparse for one in every) == 44
+
+
 @pytest.mark.parametrize("name", ["after 300 looks", "60 looks after a shared outage"])
 def test_trouble_that_begins_later_takes_twice_as_long_at_most(firsts: list[detection.Seen], name: str) -> None:
     """2.1 times in each, with 0.2 for 60 runs; less on average."""

@@ -139,7 +139,7 @@ def test_a_limit_is_not_expected_broken_at_or_below_it(limit: float, effect: flo
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(case=LARGE)
 def test_the_boundary_point_is_the_nearest_one(case: Case) -> None:
-    """Newton against bracketed root finding."""
+    """Halley's steps against bracketed root finding."""
 
     def slope(s: float) -> float:
         b = case.b(s)

@@ -104,6 +104,26 @@ def test_an_outage_of_both_arms_is_not_the_canarys_fault_even_when_its_scrape_is
     assert plays.healthy[1].mean() > 0.9, "it happened in this step, and the judge is not blinded by it"
 
 
+def failing_now_and_then(moment: Any) -> Any:
+    """Outages of half a minute, one in ten."""
+    return moment.all(0.6 if moment.look % 300 >= 270 else 0.005)
+
+
+@pytest.mark.parametrize("rps", [0.4, 1.0, 2.0])
+@pytest.mark.parametrize("stable", [drifting, sawing, failing_now_and_then])
+def test_what_both_arms_do_between_two_requests_breaks_neither_promise(
+    sim: Any, rps: float, stable: Callable[..., Any]
+) -> None:
+    """Looks of a second are judged as one then, and what changes begins and ends within them."""
+    traffic = sim.Traffic(
+        rps=rps, every=1.0, stable=stable, canary=at_the_bound(0.5, 0.002), shares=(20.0, 50.0), looks=450
+    )
+    plays = sim.play(traffic, sim.config_of(0.5, 0.002), runs=RUNS, seed=3)
+    assert plays.rollbacks <= most(ALPHA)
+    for called_healthy in plays.healthy:
+        assert called_healthy.sum() <= most(BETA)
+
+
 def test_bursts_shared_by_both_arms_break_neither_promise(sim: Any) -> None:
     traffic = sim.Traffic(rps=200.0, stable=sim.bursty(0.01, 0.7), canary=at_the_bound(0.5, 0.002))
     plays = sim.play(traffic, sim.config_of(0.5, 0.002), runs=RUNS, seed=3)
