@@ -6,7 +6,7 @@ whoever sampled; durations are seconds; counts are requests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -14,6 +14,12 @@ from typing import NamedTuple
 
 RETRIES = "retries"
 """The metric of attempts that a gateway made again: its counts are attempts, all others' are requests."""
+
+
+def of_requests(metrics: Iterable[str]) -> frozenset[str]:
+    """Those of some metrics whose counts are requests; all of them where there is nothing but retries."""
+    known = frozenset(metrics)
+    return known - {RETRIES} or known
 
 
 class Arm(StrEnum):
@@ -127,8 +133,8 @@ class Look:
 
     def requests(self, arm: Arm) -> int:
         """The largest request count that any metric saw on this arm (they count the same requests)."""
-        counted = (arms[arm].total for name, arms in self.counts.items() if arm in arms and name != RETRIES)
-        return max(counted, default=0)
+        counted = (self.counts[name] for name in of_requests(self.counts))
+        return max((arms[arm].total for arms in counted if arm in arms), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

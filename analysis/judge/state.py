@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from analysis.judge.pace import Held
 from analysis.judge.past import UNASKED, Past
 from analysis.judge.pods import Table
 from analysis.judge.tests import Limit, Test, latency_tests, limits_of, plain_tests
-from analysis.model import RETRIES, Arm, Look
+from analysis.model import Arm, Look, of_requests
 
 Array = NDArray[np.float64]
 
@@ -84,10 +85,10 @@ class JudgeState:
     @property
     def requests(self) -> tuple[float, float]:
         """Requests of this step on stable and on the canary, by the test that counted most of the canary's."""
-        rows = [row for row, test in enumerate(self.tests) if test.metric != RETRIES]
-        if not rows:
-            return 0.0, 0.0
-        _, stable, _, canary = self.book.step[max(rows, key=lambda row: self.book.step[row, 3])].tolist()
+        counted = of_requests(test.metric for test in self.tests)
+        step = zip(self.tests, self.book.step.tolist(), strict=True)
+        rows = (row for test, row in step if test.metric in counted)
+        _, stable, _, canary = max(rows, key=itemgetter(3), default=(0.0,) * 4)
         return stable, canary
 
     def copy(self) -> JudgeState:

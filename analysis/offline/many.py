@@ -24,7 +24,7 @@ from analysis.judge.interval import Interval
 from analysis.judge.limits import Limits
 from analysis.judge.state import JudgeState
 from analysis.judge.verdict import judgement_of
-from analysis.model import Judgement
+from analysis.model import Judgement, of_requests
 from analysis.offline.cut import chosen, taken
 from analysis.offline.question import Question
 from analysis.offline.result import Result, result_of
@@ -89,9 +89,9 @@ class Block:
         self._requests = np.zeros((longest, 2, size))
         for i, run in enumerate(runs):
             self._begins[: len(run.times), i] = run.begins
-            totals = [table[:, :, 0] for table in run.counts.values()]
-            totals += [table[:, :, -1] for _, table in run.buckets.values()]
-            self._requests[: len(run.times), :, i] = np.max(totals, axis=0)
+            totals = {name: table[:, :, 0] for name, table in run.counts.items()}
+            totals |= {name: table[:, :, -1] for name, (_, table) in run.buckets.items()}
+            self._requests[: len(run.times), :, i] = np.max([totals[name] for name in of_requests(totals)], axis=0)
         self._pace = np.array([1.0 / max(config.planned_looks, 2) for config in self._configs])
         self._metrics = np.array([len(config.metrics) for config in self._configs])
         self._alive = np.ones(size, dtype=bool)
@@ -107,6 +107,9 @@ class Block:
         """Everything about every row that will ever be judged, in one array each."""
         every = [row for of_run in rows for row in of_run]
         self._tests = [row.test for row in every]
+        known = [of_requests(row.test.metric for row in of_run) for of_run in rows]
+        of_each = zip(rows, known, strict=True)
+        self._of_requests = np.array([row.test.metric in names for of_run, names in of_each for row in of_run])
         self._owners = np.repeat(np.arange(len(rows)), [len(of_run) for of_run in rows])
         self._joins = np.array([row.joins for row in every], dtype=np.int64)
         self._memory = np.array([row.memory for row in every], dtype=float).reshape(-1, 4)
@@ -218,7 +221,8 @@ class Block:
 
     def _idles(self) -> Mask:
         """Where there is no data."""
-        unseen = np.bincount(self._owner, self._book.step[:, 3], len(self._runs)) == 0
+        requests = self._book.step[:, 3] * self._of_requests[self._rows]
+        unseen = np.bincount(self._owner, requests, len(self._runs)) == 0
         stable, canary = self._idle
         found: Mask = (canary >= IDLE_LOOKS) | (unseen & (canary > 0)) | (stable >= IDLE_LOOKS)
         return found

@@ -38,7 +38,7 @@ def runs(draw: Any) -> Run:
         first = draw(st.integers(0, 60))
         totals[first : first + draw(st.integers(1, 40)), arm] = 0
     rates = np.stack([np.full(looks, stable), np.where(when >= onset, min(1.0, stable * canary), stable)], axis=1)
-    names = draw(st.sampled_from([(), ("errors",), ("errors", "timeouts"), ("a", "b", "c")]))
+    names = draw(st.sampled_from([(), ("errors",), ("errors", "retries"), ("retries",), ("a", "b", "c")]))
     counts = {name: np.stack([totals, chance.binomial(totals, rates)], axis=2).astype(float) for name in names}
     buckets = {}
     if not names or draw(st.booleans()):
