@@ -271,6 +271,8 @@ class Decider:
         try:
             if isinstance(effect, do.UpdateStable | do.RevertStable) and self._held_instead(fence.confirm):
                 return
+            if isinstance(effect, do.RemoveWorkload) and self._held_instead(fence.outrun):
+                return
         except PortError as error:
             self._queue.append(failed(effect.id, error, at=self._now()))
             return

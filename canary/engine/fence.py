@@ -60,6 +60,27 @@ def confirm(workloads: Workloads, release: Release, *, still_ours: StillOurs) ->
     return _put(workloads, release, mark, still_ours)
 
 
+def outrun(workloads: Workloads, release: Release, *, still_ours: StillOurs) -> str | None:
+    """Our token onto stable where none stands, only to be taken off by the removal that follows.
+
+    An engine before us may sleep between its read and its write: what it would put there holds for the version that it
+    read, and fails after this.
+
+    Returns:
+        Who holds it instead; None when it is ours, or when there is nothing to outrun.
+
+    Raises:
+        PortError: nobody can tell.
+    """
+    if not release.resumed or release.first:
+        return None
+    try:
+        mark = workloads.mark()
+    except NotFound:
+        return None
+    return None if mark.token else _put(workloads, release, mark, still_ours)
+
+
 def _put(workloads: Workloads, release: Release, mark: Mark, still_ours: StillOurs) -> str | None:
     if mark.token == release.token:
         return None

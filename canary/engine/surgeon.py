@@ -215,12 +215,13 @@ class Surgeon:
 
     def _detach(self, effect: do.DetachCanary, release: Release) -> list[on.Event]:
         route = self._routes.read()
-        if not self._known.touched(route, release):
-            return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
         if cut.RELEASE not in cut.annotations_of(route):  # a copy that somebody put in its place is cleaned as ours
             self._known.must_be_ours(route)
-        if self._unsure and cut.RELEASE not in cut.annotations_of(route):
-            route = self._outrun(route, release)
+            # A driver that took over may have a sleeping one before it; whoever stands by drives nothing any more.
+            if self._unsure or (release.resumed and self._still_ours() is None):
+                route = self._outrun(route, release)
+        if not self._known.touched(route, release):
+            return [on.CanaryDetached(at=self._now(), effect=effect.id, generation=0)]
         self._unsure = False
         original = self._known.required()
         plan = cut.detach(route, pool=self._pool, original=original, release=release.uid, keep=effect.keep)
@@ -236,11 +237,12 @@ class Surgeon:
         ]
 
     def _outrun(self, route: JsonObject, release: Release) -> JsonObject:
-        """Stamp a route, only to take the stamp off again: one of ours may still lie in a network.
+        """Stamp a route, only to take the stamp off again: one of ours may still lie in a network, or in a sleep.
 
         A first stamp holds for the version that was read before it, so the older one fails after this.
         """
-        body = cut.stamp(route, token=release.token, release=release.uid, original=self._known.required())
+        original = self._known.original or cut.Original(rules=())
+        body = cut.stamp(route, token=release.token, release=release.uid, original=original)
         return self._routes.merge(body)
 
     def _write(self, patch: cut.Patch, route: JsonObject) -> JsonObject:

@@ -93,3 +93,34 @@ def test_a_stamp_that_was_computed_before_another_takeover_fails() -> None:
     with pytest.raises(Conflict):
         fence.take(workloads, FORWARD, still_ours=taken_over_meanwhile)
     assert workloads.token == "r1/i3"  # noqa: S105 - the fence's
+
+
+RESUMED = replace(BACK, resumed=5.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "release", "lease", "ends"),
+    [
+        ("", RESUMED, None, (None, OURS)),
+        ("", RESUMED, "i3", ("i3", "")),
+        ("", BACK, None, (None, "")),  # the first engine has nobody before it
+        ("", replace(RESUMED, first=True), None, (None, "")),  # of what was not there nothing was read
+        (BEFORE, RESUMED, None, (None, BEFORE)),
+        (THEIRS, RESUMED, None, (None, THEIRS)),
+    ],
+)
+def test_what_an_engine_before_us_may_have_slept_over_fails_once_ours_stood_there(
+    found: str, release: Release, lease: str | None, ends: tuple[str | None, str]
+) -> None:
+    workloads = stable(found)
+    slept = workloads.mark()
+    assert (fence.outrun(workloads, release, still_ours=lambda: lease), workloads.token) == ends
+    if ends == (None, OURS):
+        workloads.remove()
+        with pytest.raises(Conflict):
+            workloads.put_mark(BEFORE, over=slept)
+        assert workloads.token == ""
+
+
+def test_where_stable_is_gone_there_is_nothing_to_outrun() -> None:
+    assert fence.outrun(MemoryWorkloads(World(), absent=True), RESUMED, still_ours=nobody) is None

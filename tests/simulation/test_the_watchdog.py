@@ -92,6 +92,18 @@ def test_found_by_seed(seed: int) -> None:
     assert play_guarded(scenario(seed)).violations == []
 
 
+@pytest.mark.parametrize("number", range(9, 15))
+def test_a_first_stamp_that_was_slept_over_does_not_come_after_the_end(number: int) -> None:
+    """Unsent for 150 s, on the route or on stable, by an engine that is killed right after it: nobody looks later."""
+    woke = 0
+    for killed in range(number + 34, number + 48):
+        faults = (CallFault(number=number, kind="pause", seconds=150.0), CallFault(number=killed, kind="kill-before"))
+        found = play_guarded(calm(calls=faults), lonely=True)
+        assert found.violations == [], (killed, found.lines[-12:])
+        woke += any("i1 is killed" in line for line in found.lines)
+    assert woke
+
+
 # Many releases -------------------------------------------------------------------------------------------------------
 
 
