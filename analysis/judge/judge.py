@@ -112,7 +112,8 @@ def observe(
     state = state.copy()
     _expose(state, look)
     _see(state, look)
-    state.began = look.start if state.began is None else state.began
+    # An earlier look comes after a later one where their clock was set back: nothing then waits for the old time.
+    state.began = look.start if state.began is None else min(state.began, look.start)
     if not state.looks and not early:
         # Of what was too early to speak for the canary, nothing may do so later.
         state.book = state.book.parted()
@@ -175,9 +176,10 @@ def first_request(state: JudgeState, look: Look) -> float | None:
     """
     if state.exposed and look.pods.get(Arm.CANARY, 0) > state.pods[1]:
         return look.end
-    if state.first_request is None and look.requests(Arm.CANARY):
+    known = state.first_request
+    if look.requests(Arm.CANARY) and (known is None or known > look.end):  # later: their clock was set back
         return look.start
-    return state.first_request
+    return known
 
 
 def _age(state: JudgeState, look: Look) -> None:

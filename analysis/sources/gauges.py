@@ -43,6 +43,9 @@ class GaugeWindow:
 
     def advance(self, reading: Reading) -> None:
         """Take one reading."""
+        if self.changed > reading.at + LEAST_PATIENCE:
+            # The reader's clock was set back since: nothing would be new until it is again what it was.
+            self.last, self.changed = {}, -math.inf
         for one in reading.gauges:
             arms = self._waiting.setdefault(one.metric, {})
             arms[one.arm] = self._taken(one, arms.get(one.arm, Gauge()), reading.at)

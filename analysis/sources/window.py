@@ -14,6 +14,7 @@ Rules, each because a naive reading got it wrong:
 * An arm without any series had no requests, if the source as a whole answered and knows the metric.
 * A look that holds a change of the share compares two different worlds: it is marked, and not judged. What a proxy
   counted over such a change is left out of later looks, too: proxies are scraped at different moments.
+* Samples far older than the last look's end come from a clock that was set back: the window begins anew.
 * Errors wait for the requests that they are among, where both are scraped at different moments: for one look.
 """
 
@@ -103,6 +104,10 @@ class Window:
                 code=Trouble.ABSENT,
                 sentence="none of the series exists: is the gateway scraped, and does it serve this route?",
             )
+        latest = max(newest.values())
+        if self._state.end is not None and latest < self._state.end - LOST_AFTER:
+            # Their clock was set back since: they would be no news until it is again what it was.
+            self._state = State(changes=[change for change in self._state.changes if change <= latest])
         if self._state.end is None:
             self._begin(reading.samples, newest)
             return NoLook(missed=False, code="FIRST", sentence="the first reading; looks begin with the next")

@@ -56,7 +56,7 @@ def handed_over(release: Release) -> Release:
 def resumed(release: Release, event: on.Resumed) -> Step:
     """A new incarnation fences itself before it goes on; until then only lowering is allowed."""
     release = replace(
-        release,
+        _not_later(release, event.at),
         incarnation=event.incarnation,
         lives=release.lives + 1,
         fenced=False,
@@ -87,6 +87,17 @@ def resumed(release: Release, event: on.Resumed) -> Step:
     suspended = release.suspended if isinstance(release.pending, do.TakeFence) else release.pending
     release, asked = ask(release, do.TakeFence)
     return replace(release, suspended=suspended), asked
+
+
+def _not_later(release: Release, at: float) -> Release:
+    """Nothing that a journal tells of is later than now, whatever the server's clock was then.
+
+    Where it was set back between two lives, holds, the drain and the deadline last at most their whole from here.
+    """
+    settling = release.settling
+    if settling is not None and settling.since > at:
+        settling = Settling(since=at, accepted=settling.accepted)
+    return replace(release, started=min(release.started, at), since=min(release.since, at), settling=settling)
 
 
 def _abandoned(release: Release, event: on.Resumed) -> Step:

@@ -150,6 +150,14 @@ def test_of_what_is_left_out_it_is_not_said_that_there_was_nothing(early: bool) 
     assert all("nothing of latency is judged yet" in one.sentence for one in waiting)
 
 
+def test_after_a_clock_was_set_back_no_warmup_and_no_delay_waits_for_the_old_time() -> None:
+    config = JudgeConfig(metrics=(LATENCY,), planned_looks=60)
+    state = begin_step(config, start(config), share=20, last_share=50)
+    for at, since in ((1000, 1000), (1001, 1000), (400, 400), (401, 400)):
+        state, _ = observe(config, state, _slow(at, stable=40, canary=10))
+        assert (state.first_request, state.began) == (since, since)
+
+
 def test_requests_of_which_only_the_latency_is_judged_are_there_while_it_waits() -> None:
     config = JudgeConfig(metrics=(LATENCY,), planned_looks=60)
     state = start(config)

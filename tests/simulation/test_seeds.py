@@ -9,7 +9,7 @@ from simulated import wider
 from simulated.oracles import play
 
 CHUNKS = 16
-SEEDS, WIDER = 800, 200
+SEEDS, WIDER, TIMED = 800, 200, 112
 SOAKED = 10_000
 
 
@@ -29,11 +29,12 @@ def check(seeds: Sequence[int]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_history_ends_in_one_of_two_states(chunk: int) -> None:
-    check([*range(chunk, SEEDS, CHUNKS), *range(wider.SEEDS + chunk, wider.SEEDS + WIDER, CHUNKS)])
+    firsts = ((0, SEEDS), (wider.SEEDS, WIDER), (wider.TIMED, TIMED))
+    check([seed for first, many in firsts for seed in range(first + chunk, first + many, CHUNKS)])
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("first", [1_000, wider.SEEDS + WIDER])
+@pytest.mark.parametrize("first", [1_000, wider.SEEDS + WIDER, wider.TIMED + TIMED])
 @pytest.mark.parametrize("chunk", range(20))
 def test_ten_thousand_histories_end_in_one_of_two_states(chunk: int, first: int) -> None:
     check(range(first + chunk, first + SOAKED, 20))

@@ -135,6 +135,19 @@ def test_what_was_before_a_change_of_the_share_is_not_taken() -> None:
     assert taken(window).points == (6.0,)
 
 
+@pytest.mark.parametrize(("back", "found"), [(600.0, (6.0, 7.0)), (60.0, ())])
+def test_a_reader_whose_clock_was_set_back_takes_what_is_new_by_the_new_one(back: float, found: Any) -> None:
+    window = GaugeWindow()
+    window.advance(reading(NOW, (NOW, 1.0)))
+    window.share_changed(NOW + 20)
+    window.advance(reading(NOW + 30, (NOW + 30, 5.0)))
+    taken(window)
+    now = NOW + 40 - back
+    for later, value in ((0.0, 6.0), (10.0, 7.0)):
+        window.advance(reading(now + later, (now + later, value)))
+    assert taken(window).points == found
+
+
 def test_values_closer_than_the_metrics_interval_are_left_out() -> None:
     window = GaugeWindow(changed=NOW - 100)
     window.advance(reading(NOW + 60, *((NOW + second, float(second)) for second in range(0, 61, 5)), every=30.0))

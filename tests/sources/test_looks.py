@@ -133,3 +133,30 @@ def test_a_change_in_what_the_faster_arm_already_counted_marks_the_look() -> Non
     after = window.advance(both(135, 40, 20))
     assert isinstance(after, Look)
     assert after.spans_change, "the other arm's part of it"
+
+
+@pytest.mark.parametrize("back", [121.0, 600.0])
+def test_samples_of_a_clock_that_was_set_back_begin_anew_and_count_from_there(back: float) -> None:
+    window = simple()
+    window.advance(both(1000, 10, 10))
+    assert counted(window, both(1005, 20, 12)) == (10, 2, 0)
+    window.share_changed(1006)
+    begun = window.advance(both(1005 - back, 30, 14))
+    assert isinstance(begun, NoLook)
+    assert (begun.missed, begun.code) == (False, "FIRST")
+    assert counted(window, both(1010 - back, 45, 19)) == (15, 5, 0)
+    # The change of before lies in no time to come.
+    for second in range(1015 - int(back), 1020, 5):
+        look = window.advance(both(second, second, second))
+        assert isinstance(look, Look)
+        assert not look.spans_change
+
+
+def test_samples_a_little_behind_the_last_look_are_no_news_and_count_nothing_twice() -> None:
+    """Two replicas of Prometheus answer in turn."""
+    window = simple()
+    window.advance(both(1000, 10, 10))
+    assert counted(window, both(1200, 50, 20)) == (40, 10, 0)
+    late = window.advance(both(1080, 30, 15))
+    assert isinstance(late, NoLook)
+    assert counted(window, both(1210, 52, 21)) == (2, 1, 0)

@@ -24,6 +24,9 @@ def happen(sim: Simulation, one: Happening) -> None:
             sim.start(0.0, live[-1] if live else None)
         case "outage-all":
             sim.outages.append((sim.now + one.seconds, None))
+        case "server-clock":
+            sim.leapt += max(0.0, one.value - sim.ahead)
+            sim.ahead = one.value
         case "metrics-outage":
             sim.source_down_until = sim.now + one.seconds
         case "no-traffic":

@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.judge import Past
 from analysis.model import Judgement, Verdict
+from analysis.sources.window import LOST_AFTER
 from canary.core import events as on
 from canary.core.release import Phase, Release, Stage
 from canary.engine.observer import JUDGED, Observer, Totals
@@ -46,7 +47,7 @@ class ScriptedObserver:
         self._looks: int = state.get("looks", 0)
         self._step: list[Any] = state.get("step", [])
         self._last: list[Any] = state.get("last", [])
-        self._changed = float("-inf")
+        self._changed, self._skew = float("-inf"), 0.0
 
     def drain(self) -> list[tuple[str, dict[str, Any]]]:
         """A script is not judged again."""
@@ -58,12 +59,15 @@ class ScriptedObserver:
         return Past(told="scripted")
 
     def take(self, reading: Counters, *, release: Release, at: float) -> on.Event | None:
+        self._skew = reading.skew
         if reading.totals is None:
             return on.LookMissed(at=at, reason="the source is down")
         if not self._last:
             self._last = [reading.at, *reading.totals]
             return None
         start, *before = self._last
+        if reading.at < start - LOST_AFTER:  # as the engine's window does it
+            self._last = []
         if reading.at <= start:
             return None
         self._last = [reading.at, *reading.totals]
@@ -78,14 +82,21 @@ class ScriptedObserver:
             self._looks += 1
             judgement = self._judge(release, canary)
             self._heard(judgement)
-        return on.Looked(at=at, start=start, end=reading.at, stable=stable, canary=canary, judgement=judgement)
+        return on.Looked(
+            at=at,
+            start=start - self._skew,
+            end=reading.at - self._skew,
+            stable=stable,
+            canary=canary,
+            judgement=judgement,
+        )
 
     def judge_last(self, at: float) -> on.Event | None:
         del at
         return None
 
     def share_changed(self, *, at: float) -> None:
-        self._changed = at
+        self._changed = at + self._skew
 
     def restart(self, *, share: Decimal, baking: bool, at: float) -> None:
         del at

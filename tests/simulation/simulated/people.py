@@ -59,7 +59,7 @@ def approve(sim: Simulation) -> None:
         if process.ended or process.paused or release is None or release.phase is not Phase.GATED:
             continue
         following = release.step + 1
-        if sim.now - release.since >= 8.0 and release.approved < following:
+        if process.clock.now() - release.since >= 8.0 and release.approved < following:
             sim.ledger_of(process).approved.add(following)
             approved = sim.answer == "approve"
             process.hear(on.GateDecided(at=sim.now, approved=approved, by="bob", reason="looked at it"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from canary.engine.observer import Question
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import EndpointsObserved, Ports, ReadingTaken, RouteObserved
 from canary.ports import Endpoints, LeaseView, Mark, PortError, Workloads
+from simulated.clocks import as_read, clock_of
 from simulated.observing import ScriptedObserver, WatchedObserver
 from simulated.world import FRESH_POOL, FRESH_SUBJECT, POOL, SUBJECT
 
@@ -114,6 +115,7 @@ class Process:
         self._first: LeaseView | None = None
         self._asked = 0.0
         self._boot_at = 0.0
+        self.clock = clock_of(sim)
 
     # Life ----------------------------------------------------------------------------------------------------
 
@@ -132,7 +134,7 @@ class Process:
             while self._inbox and not self.over:
                 self.decider.handle(self._inbox.popleft())
         if not self.over:
-            self._beat = self.sim.clock.monotonic()
+            self._beat = self.clock.monotonic()
             self.decider.tick()
         if self.over:
             self._end()
@@ -152,8 +154,8 @@ class Process:
         self.sim.log(f"{self.name} {why}")
 
     def hear(self, event: on.Event) -> None:
-        """Something comes in from outside."""
-        self._inbox.append(event)
+        """Something comes in from outside, now."""
+        self._inbox.append(replace(event, at=self.clock.now()))
 
     def _hand_over(self) -> None:
         if self.decider is None:
@@ -201,7 +203,7 @@ class Process:
         if not view.ours:
             self._boot_at = now + LEASE_POLL
             return
-        stored = restored(self.sim.journals, leases, holder=self.name, clock=self.sim.clock)
+        stored = restored(self.sim.journals, leases, holder=self.name, clock=self.clock)
         journal = decode(stored.text) if stored else None
         if journal is not None and journal.release.phase in FINAL:
             self.code = journal.release.outcome.code if journal.release.outcome else None
@@ -215,7 +217,7 @@ class Process:
         self.sim.log(f"{self.name} begins at {release.phase}/{release.stage}, life {release.lives}")
         assert self.decider is not None
         self._late_at = self._read_at = now
-        self.decider.handle(started(release, at=now, incarnation=self.name))
+        self.decider.handle(started(release, at=self.clock.now(), incarnation=self.name))
         self.sim.routes.watch(lambda route: self._routes.append((now, route)), self._stop)
         if self.sim.gates is not None:
             self.sim.gates.watch(self.decider.desk.changed, self._stop)
@@ -226,7 +228,7 @@ class Process:
         sim, scenario = self.sim, self.sim.scenario
         workloads = OwnWorkloads(sim.workloads, self._cancel) if release.policy.has_workload else None
         ports = Ports(
-            clock=sim.clock,
+            clock=self.clock,
             routes=sim.routes,
             leases=sim.leases,
             journals=sim.journals,
@@ -253,7 +255,7 @@ class Process:
             observer = ScriptedObserver(scenario, self._judged, state=journal.judge if journal else None)
         surgeon = Surgeon(
             routes=sim.routes,
-            clock=sim.clock,
+            clock=self.clock,
             pool=FRESH_POOL if scenario.baseline else POOL,
             selectors=None,
             manager="canary-engine",
@@ -270,9 +272,9 @@ class Process:
             journal=journal,
             subject=self.subject,
         )
-        self._beat = sim.clock.monotonic()
+        self._beat = self.clock.monotonic()
         self._keeper = LeaseKeeper(
-            leases=sim.leases, holder=self.name, clock=sim.clock, beat=lambda: self._beat, tell=self._inbox.append
+            leases=sim.leases, holder=self.name, clock=self.clock, beat=lambda: self._beat, tell=self._inbox.append
         )
 
     # The engine's threads ------------------------------------------------------------------------------------
@@ -290,7 +292,7 @@ class Process:
         lane = self._lanes.get("workload")
         if lane is not None and lane.answer is not None:
             event = lane.answer[1]
-            failed = on.WorkloadFailed(at=self.sim.now, effect=getattr(event, "effect", ""), reason="cancelled")
+            failed = on.WorkloadFailed(at=self.clock.now(), effect=getattr(event, "effect", ""), reason="cancelled")
             lane.answer = (self.sim.now, failed)
 
     def _lanes_turn(self, now: float) -> None:
@@ -311,28 +313,29 @@ class Process:
                     due = self.sim.answered_at(self, event_or_none)
                     lane.answer = (due + self._chance.choice([0.0, 0.0, 1.0, 5.0]), event_or_none)
 
-    def _watches(self, now: float) -> None:
+    def _watches(self, _: float) -> None:
         if self.sim.cut_off(self):
             return
         while self._routes:
             _, route = self._routes.popleft()
             if not self._routes or self._chance.random() < 0.5:  # a watch may skip versions
-                self._inbox.append(RouteObserved(at=now, route=route))
+                self._inbox.append(RouteObserved(at=self.clock.now(), route=route))
             if self._chance.random() < 0.2:
                 break
         while self._endpoints:
-            self._inbox.append(EndpointsObserved(at=now, endpoints=self._endpoints.popleft()))
+            self._inbox.append(EndpointsObserved(at=self.clock.now(), endpoints=self._endpoints.popleft()))
 
     def _look(self, now: float) -> None:
         if now < self.no_looks_until:
             if now - self._late_at >= LATE:
                 self._late_at = now
-                self._inbox.append(on.LookMissed(at=now, reason="no look was taken"))
+                self._inbox.append(on.LookMissed(at=self.clock.now(), reason="no look was taken"))
             return
         if now < self._read_at:
             return
         self._read_at, self._late_at = now + self.sim.every, now
-        self._inbox.append(ReadingTaken(at=now, reading=self.sim.reading()))
+        reading = as_read(self.sim.reading(), self.clock, scraped=self.sim.scenario.scraped)
+        self._inbox.append(ReadingTaken(at=self.clock.now(), reading=reading))  # type: ignore[arg-type]
 
     def tell(self, progress: Any) -> None:
         """See Reporters."""

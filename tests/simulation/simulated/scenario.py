@@ -112,6 +112,8 @@ class Scenario:
         calls: faults of single calls.
         script: what else happens, by time.
         baseline: the release is compared with a fresh baseline.
+        drift: by how much more the engines' own clocks count than the API server's.
+        scraped: readings have the reader's time; else the time of a source whose clock is true.
     """
 
     seed: int
@@ -131,6 +133,8 @@ class Scenario:
     calls: tuple[CallFault, ...]
     script: tuple[Happening, ...]
     baseline: bool = False
+    drift: float = 0.0
+    scraped: bool = True
 
     def has(self, *kinds: str) -> bool:
         """Whether any of these happenings is in the script."""

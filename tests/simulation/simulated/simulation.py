@@ -55,6 +55,8 @@ class Simulation:
         lines: what happened, for people.
         relaxed: somebody changed the pool by hand, so that its weights at the end are theirs.
         broken: somebody took away what the release stands on.
+        ahead: seconds by which the API server's clock is ahead of true time.
+        leapt: seconds by which it was set forward in all.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -63,6 +65,7 @@ class Simulation:
         self.lines: list[str] = []
         self.alarms: list[str] = []
         self.relaxed = self.broken = False
+        self.ahead = self.leapt = 0.0
         self.codes: list[ExitCode] = []
         self.gates: MemoryGates | None = None
         self.processes: list[Process] = []
@@ -279,6 +282,8 @@ class Simulation:
                 return Fault(error=Refused("denied by a webhook", status=403))
             case "not-found" if not call.startswith("routes.") and call != "leases.keep":
                 return Fault(error=NotFound("it is not there (HTTP 404)"))
+            case "throttled":
+                return Fault(error=Unavailable("too many requests (HTTP 429)", retry_after=seconds))
             case "answer-lost":
                 return Fault(error=Unavailable("the connection broke"), committed=True)
             case "late":

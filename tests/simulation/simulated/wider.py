@@ -1,5 +1,6 @@
 """The same histories with more in them: gates that people decide, twice and too late too, sleeping machines, metrics
-that come and go. Drawn beside `scenario`, so that what its seeds draw stays as it is.
+that come and go; and, wider still, clocks that disagree and an API server that throttles. Drawn beside `scenario`, so
+that what its seeds draw stays as it is.
 """
 
 from __future__ import annotations
@@ -7,14 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from simulated.scenario import Happening, Scenario, scenario
+from simulated.scenario import CallFault, Happening, Scenario, scenario
 
 SEEDS = 1_000_000
 """Added to a seed, this asks for its wider history."""
 
+TIMED = 2_000_000
+"""Added to a seed, this asks for its wider history with clocks that disagree and an API server that throttles."""
+
 
 def drawn(seed: int) -> Scenario:
-    """The scenario of a seed, wide or plain."""
+    """The scenario of a seed: plain, wide or timed."""
+    if seed >= TIMED:
+        return timed(seed - TIMED)
     return wide(seed - SEEDS) if seed >= SEEDS else scenario(seed)
 
 
@@ -27,6 +33,43 @@ def wide(seed: int) -> Scenario:
     more = [*_decisions(chance), *_sleeps(chance), *_flapping(chance)]
     script = tuple(sorted((*plain.script, *more), key=lambda each: each.at))
     return replace(plain, seed=seed + SEEDS, policy=policy, script=script)
+
+
+def timed(seed: int) -> Scenario:
+    """The wide scenario of a seed; the API server's clock is set, clocks drift, requests are throttled."""
+    plain, chance = wide(seed), Random(f"timed/{seed}")
+    script = tuple(sorted((*plain.script, *_settings(chance)), key=lambda each: each.at))
+    return replace(
+        plain,
+        seed=seed + TIMED,
+        script=script,
+        calls=(*plain.calls, *_throttled(chance)),
+        drift=chance.choice([0.0, 0.0005, -0.0005, 0.02, -0.02]),
+        scraped=chance.random() < 0.5,
+    )
+
+
+def _settings(chance: Random) -> list[Happening]:
+    """The API server's clock is set; who begins after that has another time, so most settings bring a new process."""
+    found = []
+    for _ in range(chance.choice([0, 1, 1, 2, 3])):
+        at = float(chance.randint(1, 120))
+        value = chance.choice([-600.0, -120.0, -31.0, -2.0, 0.0, 2.0, 31.0, 120.0, 600.0])
+        found.append(Happening(at=at, kind="server-clock", value=value))
+        if chance.random() < 0.8:
+            kind = chance.choice(["kill", "terminate", "second-engine", "stop"])
+            found.append(Happening(at=at + chance.choice([1.0, 5.0, 20.0]), kind=kind, seconds=40.0))
+    return found
+
+
+def _throttled(chance: Random) -> list[CallFault]:
+    """Some calls in a row are turned away, to be asked again after as long as the server says."""
+    found = []
+    for _ in range(chance.choice([0, 0, 1, 2])):
+        first, asked = chance.randint(2, 70), chance.choice([1.0, 5.0, 30.0, 3600.0])
+        many = chance.choice([1, 3, 10])
+        found.extend(CallFault(number=first + index, kind="throttled", seconds=asked) for index in range(many))
+    return found
 
 
 def _gate(chance: Random) -> float | None:

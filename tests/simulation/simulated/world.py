@@ -127,10 +127,11 @@ class Journals(MemoryJournals):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """What a scripted reading holds: requests so far on each arm; None when the source is down."""
+    """What a scripted reading holds: requests so far on each arm (None: the source is down); `skew` as in Reading."""
 
     at: float
     totals: tuple[int, int] | None
+    skew: float = 0.0
 
 
 class Gateway:
