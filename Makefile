@@ -38,6 +38,7 @@ lock: .venv/dev.stamp ## write the lock files anew from pyproject.toml (hashes, 
 	@$(BIN)/uv pip compile pyproject.toml --extra sandbox --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra sandbox --extra tracing --group dev --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet -c requirements-dev.lock -o .ci/build.lock
+	@$(BIN)/uv pip compile --group audit --universal --python-version 3.11 --generate-hashes --no-header --quiet -o .ci/audit.lock
 
 clean: ## remove the environment and every cache
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
