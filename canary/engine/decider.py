@@ -191,6 +191,9 @@ class Decider:
         if decided and any(isinstance(effect, do.RaiseShare) for effect in effects):
             self.flush()  # no raise rests on looks that nobody could judge again; lowering waits for nothing
             decided = False
+        for effect in effects:
+            if isinstance(effect, do.RestartJudge):
+                self._restart_judge(effect)  # before it is written down: whoever goes on judges the gap in this step
         if not intended and not self._intend(effects):
             return
         for effect in effects:
@@ -206,9 +209,9 @@ class Decider:
         if error is None or self.standing_by:
             return not self.standing_by
         for effect in effects:
-            if isinstance(effect, do.LowerShare | do.Tell | do.Finish | do.RestartJudge):
+            if isinstance(effect, do.LowerShare | do.Tell | do.Finish):
                 self._carry_out(effect)
-            elif isinstance(effect, do.ConfirmChange | do.StandBy):
+            elif isinstance(effect, do.ConfirmChange | do.StandBy | do.RestartJudge):
                 continue
             else:
                 message = f"the journal could not be written, so nothing was done: {error}"
@@ -225,7 +228,7 @@ class Decider:
                 self._recording.told(effect)
                 self._report(message=effect.message, reason=effect.reason, alarm=effect.alarm)
             case do.RestartJudge():
-                self._restart_judge(effect)
+                pass  # done
             case do.StandBy():
                 self._stand_by(effect.holder)
             case do.Finish():

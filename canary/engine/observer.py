@@ -142,9 +142,6 @@ class Observer:
         self._missed = {}
         self._warming.learn(result)
         judged = release.phase in JUDGED or (release.phase is Phase.PROMOTING and release.stage is Stage.UPDATING)
-        if judged and not self._knows(release):
-            self.restart(share=release.share, baking=release.baking, at=at)
-            result = replace(result, spans_change=True)
         self._count(result, old, wanted=release.share)
         self._last = None if result.spans_change else (result, old)
         judgement = None
@@ -169,13 +166,6 @@ class Observer:
         look, old = baseline.apart(look, compared=compared)
         fresh = {} if self.fresh is None or not compared else {Arm.STABLE: self.fresh}
         return replace(look, pods={**self.pods, **fresh}), old
-
-    def _knows(self, release: Release) -> bool:
-        """Whether the judge is in this step: a journal written before the step was judged holds an older one.
-
-        Then the last look of the old share and the first of the new one may be in one, so that it is not judged.
-        """
-        return self._judge.share == float(release.share) and self._judge.baking == release.baking
 
     def judge_last(self, at: float) -> on.Event | None:
         """Judge the look that proved that traffic followed: it is a whole look at the new share."""
