@@ -37,7 +37,7 @@ from canary.engine.journal import decode
 from canary.engine.observer import Observer, Question
 from canary.engine.surgeon import Surgeon
 from canary.engine.surroundings import EndpointsObserved, Observation, Ports, ReadingTaken, RouteObserved
-from canary.ports import Pasts
+from canary.ports import Pasts, Reporters
 from strategies import Pool, RefId
 
 NAMESPACE = "shop"
@@ -201,6 +201,7 @@ class Play:
         warmup: float = 0.0,
         absent: bool = False,
         fresh: bool = False,
+        others: tuple[Reporters, ...] = (),
         **policy: Any,
     ) -> None:
         errors = MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
@@ -217,6 +218,7 @@ class Play:
         self.workloads = MemoryWorkloads(self.world, absent=absent, fresh=fresh)
         self.journals, self.records = MemoryJournals(self.world), MemoryRecords(self.world)
         self.leases, self.reporters = MemoryLeases(self.world), MemoryReporters()
+        self.others = others
         self.preflights, self.gates = MemoryPreflights(self.world), MemoryGates(self.world)
         self.lives = 0
         self.pasts = pasts
@@ -257,7 +259,7 @@ class Play:
             sources=ScriptedSources(self.world, self.gateway.reading),
             workloads=self.workloads,
             gates=self.gates,
-            reporters=(self.reporters,),
+            reporters=(self.reporters, *self.others),
             pasts=self.pasts,
         )
         question = Question(config=self.asked, every=1.0, last_share=50.0)

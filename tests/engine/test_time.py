@@ -22,7 +22,9 @@ from canary.engine.leasekeeper import FRESH, LeaseKeeper
 from canary.engine.surroundings import ReadingTaken
 from canary.engine.waking import ASLEEP, Waking
 from canary.ports import Unavailable
+from canary.report.outbox import Aside
 from tests.engine.conftest import Play
+from tests.report.test_readers_that_hang import Stuck
 
 TEN_MINUTES = 600.0
 
@@ -176,6 +178,27 @@ def test_a_decider_that_hangs_looks_dead() -> None:
     beat[0] = world.clock.monotonic()
     keeper.once()
     assert leases.version != version
+
+
+@pytest.mark.parametrize(("errors", "code"), [(0.002, ExitCode.PROMOTED), (0.15, ExitCode.JUDGED_BAD)])
+def test_whoever_is_told_and_hangs_changes_neither_the_release_nor_when_it_goes_back(
+    new_play: Callable[..., Play], errors: float, code: ExitCode
+) -> None:
+    """A notification that hangs from its first word on, through the verdict, to the end."""
+    told = []
+    for hanging in (False, True):
+        stuck = Stuck()
+        aside = Aside(stuck, last_word=0.0)
+        play = new_play(others=(aside,) if hanging else ())
+        play.gateway.errors[Arm.CANARY] = errors
+        assert play.to_the_end() is code
+        assert play.clean()
+        assert stuck.hangs.is_set() is hanging
+        assert stuck.told == []
+        told.append(play.reporters.told)
+        stuck.go.set()
+        assert aside.outbox.flush(20)
+    assert told[0] == told[1]
 
 
 def test_a_full_queue_of_readings_leaves_room_for_what_cannot_wait_and_holds_no_thread_up(play: Play) -> None:
