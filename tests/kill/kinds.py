@@ -24,6 +24,9 @@ WITHOUT_API = 600.0
 PAUSED_ON_BAD = 800.0
 """The same while the engine is paused past its lease: nobody watches for half a minute; the chart's watchdog would."""
 
+REPLACED = 15.0
+"""Seconds from a kill under a bad version until traffic is back, where the next engine starts at once."""
+
 RECOVERS = 3.0
 """Seconds until a gateway that was started again serves as before."""
 
@@ -128,7 +131,9 @@ def reaction(stage: Stage, chance: random.Random) -> Round:
         killed.append(time.time())
         another = kill_engine(stage)(engine, done)
         stage.until(lambda: stage.weights().get("shop-canary", 0) == 0, within=60, what="traffic is not back")
-        done.notes = f"weights back after {time.time() - killed[0]:.1f} s"
+        took = time.time() - killed[0]
+        done.notes = f"weights back after {took:.1f} s"
+        assert took < REPLACED, done.notes
         return another
 
     moment = Moment(phase="SETTLING", delay=chance.uniform(0.0, 1.0))
