@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analysis.model import Finding, Judgement
 from canary.core.moves import Step, tell
 from canary.core.release import Release
+from canary.core.replacing import replace
 
 ALARMS = {
     "BOTH_WORSE": "BothWorse",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.moves import LATE_CREATE, Step, ask, chain, end, enter, join, tell_once
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release, Stage
+from canary.core.replacing import replace
 
 EVERY_STEP = "every step held; the new version serves all traffic"
 FIRST_STANDS = "there was no stable version: this one was deployed directly, and compared with nothing"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analysis.model import Verdict
 from canary.core import effects as do
 from canary.core import events as on
@@ -26,6 +24,7 @@ from canary.core.moves import (
 )
 from canary.core.outcome import ExitCode
 from canary.core.release import FULL, Phase, Release, Stage
+from canary.core.replacing import replace
 from canary.core.settling import Settling, timeout, traffic_followed
 
 BASELINE = (

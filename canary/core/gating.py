@@ -6,8 +6,6 @@ bad verdict rolls back whatever a person decided.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analysis.model import Verdict
 from canary.core import events as on
 from canary.core.forward import against_raising, hold, next_step, shift
@@ -15,6 +13,7 @@ from canary.core.gates import place_name
 from canary.core.moves import PROMOTED, Step, enter, join, roll_back, tell, tell_once
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase, Release
+from canary.core.replacing import replace
 
 UNREAD = 45.0
 """Seconds for which an expired gate that cannot be read is waited for: a decision may stand there unread."""

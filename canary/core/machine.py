@@ -17,7 +17,7 @@ The diagram in this package's README is drawn from this table (`python -m canary
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from canary.core import backward, ending, forward, gating
@@ -25,6 +25,7 @@ from canary.core import effects as do
 from canary.core import events as on
 from canary.core.moves import Step
 from canary.core.release import FINAL, Phase, Release
+from canary.core.replacing import replace
 
 P = Phase
 LIVE = frozenset(Phase) - FINAL

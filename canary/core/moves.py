@@ -6,13 +6,13 @@ Each takes a release and returns a new one with the effects asked for. Nothing h
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from canary.core import effects as do
 from canary.core.outcome import MEANING, ExitCode, Outcome
 from canary.core.release import NONE, Phase, Release, Stage
+from canary.core.replacing import replace
 
 Step = tuple[Release, tuple[do.Effect, ...]]
 """What a transition gives: the release after it, and what is to be done, in this order."""

@@ -145,7 +145,7 @@ class Policy:
     lease_grace: float = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see `replacing`
 class Release:
     """Where a release stands.
 

@@ -28,7 +28,7 @@ KEPT_LOOKS = 30
 """Looks remembered while settling: enough for a slow gateway, bounded for the journal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: see `replacing`
 class Settling:
     """What was seen since the last acknowledged write of a share.
 

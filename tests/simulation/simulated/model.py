@@ -7,8 +7,9 @@ can tell them apart, so the states are finitely many and exploring them all to a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from canary.core.machine import advance
 from canary.core.moves import ANSWERED, LATE_CREATE
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, FULL, NONE, Phase, Policy, Release, StepPolicy
+from canary.core.replacing import replace
 
 SHORT, LONG, DEADLINE, LAST = 1.0, 61.0, 4000.0, 6000.0
 """Steps of time: a tick, every hold and wait over, the deadline over, the last call over."""
@@ -37,10 +39,10 @@ def policy(**changes: Any) -> Policy:
         last_call=LAST - 10,
         exact_split=True,
     )
-    return replace(given, **changes)
+    return dataclasses.replace(given, **changes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see `replacing`
 class State:
     """One state of the model.
 
