@@ -38,6 +38,22 @@ class Verdict(StrEnum):
     NO_DATA = "NO_DATA"
 
 
+class Note(NamedTuple):
+    """One unusual thing about a reading.
+
+    Attributes:
+        name: what `value` is called among a finding's numbers.
+        value: how many, or seconds.
+        said: in words; empty where the number is for whoever asks.
+        steady: it is so at every look: told with what a judgement rests on, not in every sentence.
+    """
+
+    name: str
+    value: float
+    said: str
+    steady: bool = False
+
+
 class Pod(NamedTuple):
     """What one pod had of a look.
 
@@ -116,7 +132,9 @@ class Look:
         gauges: per metric name, what was measured of series that count nothing; where one value is for both arms, it
             is the canary's.
         spans_change: the shares changed during the look; it is counted, never judged (Simpson's paradox).
-        notes: what was unusual about the reading, as short sentences (a reset, a dropped sample, a merged look).
+        notes: what was unusual about the reading (a reset, a value that is none, another clock).
+        absent: per metric, the arms of which there was no series at all. Such an arm is among `counts` with no request
+            where that is what it means, because the same proxies count both arms; else it lacks there.
         pods: ready pods of each arm, as far as somebody counts them.
         missed: readings since the last look that made none, by the reason's code.
     """
@@ -127,7 +145,8 @@ class Look:
     route: Counts | None = None
     gauges: Mapping[str, Mapping[Arm, Gauge]] = field(default_factory=dict)
     spans_change: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    absent: Mapping[str, tuple[Arm, ...]] = field(default_factory=lambda: MappingProxyType({}))
     pods: Mapping[Arm, int] = field(default_factory=lambda: MappingProxyType({}))
     missed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -135,6 +154,14 @@ class Look:
         """The largest request count that any metric saw on this arm (they count the same requests)."""
         counted = (self.counts[name] for name in of_requests(self.counts))
         return max((arms[arm].total for arms in counted if arm in arms), default=0)
+
+    def lacks(self, arm: Arm) -> bool:
+        """Whether there was no series of this arm for any metric."""
+        return bool(self.absent) and all(arm in self.absent.get(name, ()) for name in self.counts)
+
+    def counted(self, arm: Arm) -> bool:
+        """Whether it is known how many requests this arm had, none included."""
+        return any(arm in arms for arms in self.counts.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ class Numbers:
         rise: of the looks in which the evidence has risen to what it is, their number and (x_s, n_s, x_c, n_c).
         requests: of the canary in this step, by whichever test counted most.
         waits: this look said nothing of it, because it is too early for it.
+        absent: there is no series of the canary for it.
     """
 
     counts: Sequence[float]
@@ -49,6 +50,7 @@ class Numbers:
     rise: Sequence[float]
     requests: float
     waits: bool
+    absent: bool
 
     @property
     def risen(self) -> Mapping[str, float]:
@@ -89,9 +91,9 @@ def verdict_of(numbers: Numbers, bars: Bars, share: float) -> tuple[Verdict, str
     if share >= bars.harm:
         return Verdict.UNHEALTHY, "WORSE"
     if not n_c:
-        return Verdict.NO_DATA, "LEFT_OUT" if numbers.waits else "NO_REQUESTS"
-    if numbers.quiet >= IDLE_LOOKS:
-        return Verdict.NO_DATA, "QUIET"
+        return Verdict.NO_DATA, "LEFT_OUT" if numbers.waits else "SERIES_ABSENT" if numbers.absent else "NO_REQUESTS"
+    if numbers.quiet >= (1 if numbers.absent else IDLE_LOOKS):
+        return Verdict.NO_DATA, "SERIES_ABSENT" if numbers.absent else "QUIET"
     if numbers.no_room:
         return Verdict.UNDECIDED, "STABLE_UNKNOWN" if numbers.baking else "STABLE_TOO_BAD"
     within = numbers.agreed >= bars.health
@@ -126,6 +128,8 @@ def sentence_of(test: Test, numbers: Numbers, code: str) -> str:
     said += f"evidence {words.odds(numbers.evidence)}{_risen(numbers)}"
     if code == "QUIET":
         said += f"; but no canary request for it in the last {numbers.quiet} looks"
+    if code == "SERIES_ABSENT":
+        said += "; but the canary has no series for it any more"
     if code == "STABLE_UNKNOWN":
         said += "; too little was known of stable when the bake began, or it was too bad to compare with"
     if code == "STABLE_TOO_BAD":
@@ -137,6 +141,8 @@ def _uncounted(test: Test, numbers: Numbers) -> str:
     """Why nothing was counted for a test in this step."""
     if numbers.waits:
         return f"nothing of {test.metric} is judged yet in this step: its warmup, delay or interval is not over"
+    if numbers.absent:
+        return f"no series of the canary for {test.metric} {words.absent(counted=False)}"
     if numbers.requests:
         return (
             f"none of the canary's {words.count(numbers.requests)} requests in this step was counted for "

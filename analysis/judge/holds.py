@@ -10,7 +10,7 @@ from analysis.judge import words
 from analysis.judge.flow import Flow
 from analysis.judge.pods import Seen
 from analysis.judge.tests import Test
-from analysis.model import Finding, Judgement, Verdict
+from analysis.model import Arm, Finding, Judgement, Look, Verdict
 
 IDLE_LOOKS = 20
 """Looks in a row without a request after which there is no data."""
@@ -77,6 +77,13 @@ def no_data(idle: tuple[int, int], *, baking: bool, requests: int, other: str) -
     return None
 
 
+def absent(look: Look, *, baking: bool, other: str) -> Finding | None:
+    """A finding when no series of an arm exists at all; None otherwise."""
+    arms = {Arm.CANARY: "the canary"} | ({} if baking else {Arm.STABLE: words.the(other)})
+    found = "; ".join(said for arm, who in arms.items() if (said := words.absence(look, arm, who)))
+    return Finding(metric="traffic", verdict=Verdict.NO_DATA, code="SERIES_ABSENT", sentence=found) if found else None
+
+
 def _silent(code: str, sentence: str, looks: int) -> Finding:
     numbers = MappingProxyType({"idle_looks": float(looks)})
     return Finding(metric="traffic", verdict=Verdict.NO_DATA, code=code, sentence=sentence, numbers=numbers)
@@ -92,12 +99,19 @@ def hung(flow: Flow) -> Finding:
     return _held("HUNG", "traffic", sentence, numbers)
 
 
-def starved(flow: Flow, *, asked: float) -> Finding:
-    """The canary completes less than half of its share: a limit, so UNHEALTHY."""
+def starved(flow: Flow, *, asked: float, look: Look) -> Finding:
+    """The canary completes less than half of its share: a limit, so UNHEALTHY.
+
+    Args:
+        flow: what is known of the step.
+        asked: percent.
+        look: the newest.
+    """
+    none = f"; {said}" if (said := words.absence(look, Arm.CANARY, "the canary")) else ""
     canary, every = flow.step
     sentence = (
         f"the canary finished {words.count(canary)} of {words.count(every)} requests in the last {flow.few} looks, "
-        f"under half of its share of {asked:g} %: the others hang or never reach it"
+        f"under half of its share of {asked:g} %: the others hang or never reach it{none}"
     )
     numbers = {"canary_total": float(canary), "stable_total": float(every - canary), "asked": asked / 100.0}
     return Finding(

@@ -108,7 +108,7 @@ def observe(
     Returns:
         What is remembered now, and the judgement.
     """
-    cold = _starts_cold(config, state, look)
+    cold, came = _starts_cold(config, state, look), look
     state = state.copy()
     _expose(state, look)
     _see(state, look)
@@ -144,13 +144,13 @@ def observe(
     if state.limits:
         known = max(1.0, history_of(config, state.past) or 1.0)
         state.over = state.over.look(state.limits, look, part=part, threshold=config.threshold, phi=known)
-    if keeps:
+    if keeps and came.counted(Arm.STABLE) and came.counted(Arm.CANARY):
         state.split = shares.look(state.split, stable=stable, canary=canary, share=share, part=part)
     state.idle = (0 if stable else state.idle[0] + 1, 0 if canary else state.idle[1] + 1)
     state.looks, state.first = state.looks + (not early), False
     harm = state.book.harm.evidence()
     state.book = state.book.risen(counts, harm)
-    judgement = judgement_of(config, state, asked, a=a, phi=phi, harm=harm, left_out=left)
+    judgement = judgement_of(config, state, asked, a=a, phi=phi, harm=harm, look=came, left_out=left)
     state.condemned = state.condemned or judgement.verdict is Verdict.UNHEALTHY
     state.outlier = next((one.metric for one in judgement.findings if one.code == "POD_OUTLIER"), "")
     if not state.baking:

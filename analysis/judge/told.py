@@ -100,6 +100,7 @@ class Rows:
         other: what the arm beside the canary is called.
         requests: of the canary in this step, by whichever test counted most.
         left_out: metrics that this look said nothing of, because it is too early for them.
+        absent: metrics of which there is no series of the canary.
         shared: numbers of what all findings rest on.
         spreads: of stable's pods, per metric.
     """
@@ -118,6 +119,7 @@ class Rows:
     other: str
     requests: float
     left_out: Collection[str]
+    absent: Collection[str]
     shared: Mapping[str, float]
     spreads: Mapping[str, tuple[float, float]]
 
@@ -153,6 +155,7 @@ class Rows:
                 rise,
                 self.requests,
                 test.metric in self.left_out,
+                test.metric in self.absent,
             )
             share = evidence + words.log(weight)
             verdict, code = verdict_of(numbers, self.bars, share)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import classical
-from analysis.judge import shares
+from analysis.judge import shares, unusual
 from analysis.judge.absence import absence_of
 from analysis.judge.asked import Asked
 from analysis.judge.book import upper_end
 from analysis.judge.config import JudgeConfig
 from analysis.judge.evalue import Mask, bound, comparable
 from analysis.judge.explain import HARM_HINT, Bars, limit_finding, overall
-from analysis.judge.holds import both_worse, hung, no_data, pod_outlier, share_finding, starved
+from analysis.judge.holds import absent, both_worse, hung, no_data, pod_outlier, share_finding, starved
 from analysis.judge.once import once
 from analysis.judge.pods import outlier
 from analysis.judge.power import detectable_rates
@@ -26,7 +26,7 @@ from analysis.judge.resting import basis_of, resting, spreads_of
 from analysis.judge.state import JudgeState
 from analysis.judge.tests import Test, levels, normaliser
 from analysis.judge.told import Rows
-from analysis.model import Arm, Finding, Judgement, Verdict
+from analysis.model import Arm, Finding, Judgement, Look, Verdict
 
 Array = NDArray[np.float64]
 
@@ -54,6 +54,7 @@ def judgement_of(
     a: Array,
     phi: Array,
     harm: Array,
+    look: Look,
     left_out: Collection[str] = (),
 ) -> Judgement:
     """The judgement after a look.
@@ -64,8 +65,10 @@ def judgement_of(
         asked: what was asked of each test.
         a, phi: stable's rates and the dispersion that the look was judged with.
         harm: log evidence of harm, per test.
+        look: as it came, with what it lacks and what was unusual about it.
         left_out: metrics that this look said nothing of, because it is too early for them.
     """
+    other = config.other(baking=state.baking)
     whole = normaliser(config)
     weights = _weights(config, state.tests)
     limited, over = _limit_findings(config, state, whole)
@@ -86,7 +89,7 @@ def judgement_of(
     tolerated = _tolerated(state, asked, a)
     requests = int(state.requests[1])
     best = basis.best
-    shared = basis.numbers(best)
+    shared = basis.numbers(best) | unusual.numbers_of(look)
     findings = Rows(
         tests=state.tests,
         book=state.book,
@@ -99,16 +102,20 @@ def judgement_of(
         visible=seen,
         no_room=~comparable(state.book.frozen if state.baking else a, asked.relative, asked.absolute),
         baking=state.baking,
-        other=config.other(baking=state.baking),
+        other=other,
         requests=float(requests),
         left_out=left_out,
+        absent=[name for name, arms in look.absent.items() if Arm.CANARY in arms],
         shared=shared,
         spreads=spreads,
     ).findings()
     rests = partial(resting, shared=shared, spreads=spreads)
-    idle = no_data(state.idle, baking=state.baking, requests=requests, other=config.other(baking=state.baking))
+    idle = absent(look, baking=state.baking, other=other) or no_data(
+        state.idle, baking=state.baking, requests=requests, other=other
+    )
     holds = _holds(config, state, requests)
-    starving = [starved(state.flow, asked=config.compared(state.share))] if state.flow.starved(config.threshold) else []
+    starves = state.flow.starved(config.threshold)
+    starving = [starved(state.flow, asked=config.compared(state.share), look=look)] if starves else []
     others = rests([*limited, *beside.findings])
     everything = [*rests(starving), *sorted([*findings, *others], key=_guilt, reverse=True)]
     verdict, guilty = Verdict.UNDECIDED, bool(starving) or beside.condemned or combined >= config.threshold
@@ -127,7 +134,7 @@ def judgement_of(
     held = bool(holds) or any(finding.code == "LIMIT_BOTH" for finding in limited)
     unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not held
     may_proceed = unsuspected and not beside.waits and _may_proceed(config, state, asked, tolerated, beside)
-    absent, absence = absence_of(config, state, findings, beside)
+    policy, absence = absence_of(config, state, findings, beside)
     if verdict is Verdict.UNHEALTHY:
         told = (*everything, *rests(holds))
     else:
@@ -146,9 +153,9 @@ def judgement_of(
             may_proceed=may_proceed,
             stands=combined < config.threshold,
         ),
-        absent=absent,
+        absent=policy,
         absence=absence,
-        basis=basis.sentence(best),
+        basis="; ".join([basis.sentence(best), *unusual.steadily(look)]),
     )
 
 

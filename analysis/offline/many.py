@@ -24,7 +24,7 @@ from analysis.judge.interval import Interval
 from analysis.judge.limits import Limits
 from analysis.judge.state import JudgeState
 from analysis.judge.verdict import judgement_of
-from analysis.model import Judgement, of_requests
+from analysis.model import Judgement, Look, of_requests
 from analysis.offline.cut import chosen, taken
 from analysis.offline.question import Question
 from analysis.offline.result import Result, result_of
@@ -32,6 +32,9 @@ from analysis.offline.rows import Row, rows_of
 from analysis.offline.runs import Array, Integers, Run
 
 Mask = NDArray[np.bool_]
+
+BARE = Look(start=0.0, end=0.0, counts={})
+"""A file of counts does not say what was unusual, nor which series there were."""
 
 MOST_RUNS = 1_000
 """Judged together: beyond it the arrays of one look outgrow the processor's cache."""
@@ -266,7 +269,7 @@ class Block:
             exposed=bool(self._exposed[run]),
         )
         a, phi, harm = known.rates(asked), known.phi(asked), book.harm.evidence()
-        return judgement_of(config, state, asked, a=a, phi=phi, harm=harm)
+        return judgement_of(config, state, asked, a=a, phi=phi, harm=harm, look=BARE)
 
 
 def _bare(book: Book) -> Book:

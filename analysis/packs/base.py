@@ -107,6 +107,8 @@ class Pack:
             clients saw.
         keeps_shares: over many requests its arms get what the weights ask for; where they do not, the share check and
             the check of completed requests are off.
+        together: the same proxies count both arms, so that an arm without series beside one that has some had no
+            request. Where each arm's pods are seen for themselves it may merely not be scraped.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Pack:
     explain: Callable[[Target, Collection[str]], str] | None = None
     retries: bool = False
     keeps_shares: bool = True
+    together: bool = True
 
     @property
     def has_latency(self) -> bool:

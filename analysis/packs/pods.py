@@ -62,6 +62,7 @@ HUBBLE = Pack(
     "was run.",
     unit="s",
     pod_label="destination_pod",
+    together=False,
 )
 
 COUNT = "http_request_duration_seconds"
@@ -106,4 +107,5 @@ PODS = Pack(
     verified="Tried on an exposition of Prometheus' own client library.",
     unit="s",
     pod_label="pod",
+    together=False,
 )

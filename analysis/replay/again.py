@@ -10,7 +10,7 @@ from typing import Any
 from analysis import judge
 from analysis.judge import JudgeConfig, JudgeState
 from analysis.model import Judgement, Look
-from analysis.replay.form import look_of, past_of, question_of, said_row
+from analysis.replay.form import look_of, notes_of, past_of, question_of, said_row
 
 CLOSE = 1e-9
 """Numbers that differ by no more, absolutely or relatively, are the same: machines round a logarithm's last digit."""
@@ -235,7 +235,7 @@ class _Life:
         """The look that was learned from before: now it is the step's first."""
         if self.last is None or self.last.end != row["end"]:
             raise ValueError(f"the look that ended at {row['end']} is not there")
-        return replace(self.last, notes=tuple(row.get("notes", ())))
+        return replace(self.last, notes=notes_of(row))
 
 
 def _refuse_version(row: Row) -> None:

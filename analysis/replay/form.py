@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from analysis.judge import VERSION, JudgeConfig, Past
 from analysis.judge.past import decode, encode
-from analysis.model import Arm, Counts, Gauge, Judgement, Look, Pod
+from analysis.model import Arm, Counts, Gauge, Judgement, Look, Note, Pod
 
 Treated = Literal["judged", "learned", "counted", "again"]
 """What became of a look: judged; learned from, before a step was settled; only counted, because a change of the share
@@ -87,7 +87,9 @@ def look_row(
     if look.route is not None:
         row["route"] = _counts(look.route)
     if look.notes:
-        row["notes"] = list(look.notes)
+        row["notes"] = [list(note) for note in look.notes]
+    if look.absent:
+        row["absent"] = {metric: [arm.value for arm in arms] for metric, arms in look.absent.items()}
     if look.pods:
         row["pods"] = {arm.value: number for arm, number in look.pods.items()}
     if look.missed:
@@ -118,9 +120,21 @@ def look_of(row: Mapping[str, Any]) -> Look:
             for metric, arms in row.get("gauges", {}).items()
         },
         spans_change=row["as"] == "counted",
-        notes=tuple(row.get("notes", ())),
+        notes=notes_of(row),
+        absent={metric: tuple(map(Arm, arms)) for metric, arms in row.get("absent", {}).items()},
         pods={Arm(arm): int(number) for arm, number in row.get("pods", {}).items()},
         missed={str(code): int(number) for code, number in row.get("missed", {}).items()},
+    )
+
+
+def notes_of(row: Mapping[str, Any]) -> tuple[Note, ...]:
+    """What was unusual about a look.
+
+    Raises:
+        TypeError, ValueError: the row is damaged.
+    """
+    return tuple(
+        Note(str(name), float(value), str(said), bool(steady)) for name, value, said, steady in row.get("notes", ())
     )
 
 

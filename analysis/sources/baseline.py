@@ -37,17 +37,31 @@ def apart(look: Look, *, compared: bool) -> tuple[Look, int]:
         The look; and the requests of everything that serves the old version, stable and the baseline together.
     """
     fresh = {name.removeprefix(MARK): arms for name, arms in look.counts.items() if name.startswith(MARK)}
-    plain = replace(look, counts={name: arms for name, arms in look.counts.items() if not name.startswith(MARK)})
+    plain = replace(
+        look,
+        counts={name: arms for name, arms in look.counts.items() if not name.startswith(MARK)},
+        absent={name: arms for name, arms in look.absent.items() if not name.startswith(MARK)},
+    )
     every = plain.requests(Arm.STABLE) + replace(look, counts=fresh).requests(Arm.STABLE)
     if not compared:
         return plain, every
-    counts = {name: _instead(arms, fresh[name][Arm.STABLE]) for name, arms in plain.counts.items()}
-    return replace(plain, counts=counts), every
+    counts = {name: _instead(arms, fresh[name].get(Arm.STABLE)) for name, arms in plain.counts.items()}
+    absent = {name: _lacking(look.absent, name) for name in counts}
+    return replace(plain, counts=counts, absent={name: arms for name, arms in absent.items() if arms}), every
 
 
-def _instead(arms: Mapping[Arm, Counts], fresh: Counts) -> dict[Arm, Counts]:
-    """The baseline's counts in stable's place, both arms on the same bounds."""
-    canary = arms[Arm.CANARY]
+def _lacking(absent: Mapping[str, tuple[Arm, ...]], name: str) -> tuple[Arm, ...]:
+    """The arms of a metric that have no series, with the baseline's in stable's place."""
+    whose = ((Arm.STABLE, MARK + name), (Arm.CANARY, name))
+    return tuple(arm for arm, metric in whose if arm in absent.get(metric, ()))
+
+
+def _instead(arms: Mapping[Arm, Counts], fresh: Counts | None) -> dict[Arm, Counts]:
+    """The baseline's counts in stable's place, both arms on the same bounds; an arm that is not known lacks."""
+    canary = arms.get(Arm.CANARY)
+    if canary is None or fresh is None:
+        known = {Arm.STABLE: fresh, Arm.CANARY: canary}
+        return {arm: counts for arm, counts in known.items() if counts is not None}
     bounds = sorted({bound for bound, _ in (*canary.buckets, *fresh.buckets)})
     if not bounds:
         return {Arm.STABLE: fresh, Arm.CANARY: canary}

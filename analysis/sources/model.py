@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analysis.model import Arm
+from analysis.model import Arm, Note
 
 
 class Role(StrEnum):
@@ -59,6 +59,7 @@ class Sample:
         vector: series that can only begin anew together (the statuses of one cluster, the buckets of one histogram)
             have the same; empty for a series of its own.
         pod, node: whose it is, where the labels say it.
+        by: which server of a pair sampled it, where the labels say it.
     """
 
     key: Key
@@ -69,6 +70,7 @@ class Sample:
     pod: str = ""
     node: str = ""
     vector: str = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no counter can be.
@@ -130,7 +132,7 @@ class Reading:
         trouble: why nothing useful came back; None when the source answered.
         sentence: the trouble in words, with what to do.
         skew: seconds by which the source's clock is ahead of the reader's, as far as it is known.
-        notes: what was unusual about the answer, as short sentences.
+        notes: what was unusual about the answer.
     """
 
     at: float
@@ -139,4 +141,4 @@ class Reading:
     trouble: Trouble | None = None
     sentence: str = ""
     skew: float = 0.0
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()

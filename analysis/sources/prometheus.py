@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.model import Note
 from analysis.packs.base import Feed, selector
 from analysis.packs.own import GaugeFeed
 from analysis.sources.measuring import Measuring
@@ -84,7 +85,7 @@ class PrometheusSource:
         self._session: QuerySession | None = None
         self._patience: Patience | None = None
         self._once = Once()
-        self._odd: dict[str, None] = {}
+        self._odd: dict[str, int] = {}
 
     def read(self, *, timeout: float) -> Reading:
         """One reading; never longer than `timeout` seconds in all, and never an exception for what a server does."""
@@ -129,11 +130,11 @@ class PrometheusSource:
         notes = (*self._once.notes(), *self._taken())
         return Reading(at=at, samples=tuple(samples), gauges=gauges, skew=skew, notes=notes)
 
-    def _taken(self) -> tuple[str, ...]:
-        """What was odd about the values since this was asked."""
-        odd = tuple(self._odd)
-        self._odd.clear()
-        return odd
+    def _taken(self) -> tuple[Note, ...]:
+        """What was odd about the values since this was asked, in one note."""
+        odd, self._odd = self._odd, {}
+        said = "; ".join(f"{family} has values that no counter has: left out" for family in odd)
+        return (Note("values_odd", sum(odd.values()), said),) if odd else ()
 
     def _ahead(self, asked: float, answered: float) -> float:
         """Seconds by which Prometheus' clock is ahead of ours; 0 when it is not known, or too little to tell."""
@@ -289,7 +290,7 @@ class PrometheusSource:
             raw = [(float(moment), float(value)) for moment, value in values]
             odd = [moment for moment, value in raw if not 0 <= value <= MOST]
             if odd:
-                self._odd[f"{family} has values that no counter has: left out"] = None
+                self._odd[family] = self._odd.get(family, 0) + len(odd)
             # What another scraper counted already, or what had a value before its first good one, is not born now.
             known = turn or (odd and odd[0] == raw[0][0])
             sampled = origin_of(labels) + (f"#{turn}#{family}{sorted(labels.items())}" if known else "")

@@ -12,6 +12,7 @@ from analysis.packs.base import Feed, selector
 from analysis.packs.expressions import LONGEST_VALUE
 from analysis.sources.baseline import MARK
 from analysis.sources.model import MOST, Key, Role, Sample
+from analysis.sources.twice import server_of
 
 _PLAIN = re.compile(r"[-\w.@/:+]*")
 """Label values that cannot be taken for more than one label."""
@@ -125,10 +126,10 @@ class Classifier:
         vector = (
             f"{origin}|{family}|{','.join(f'{k}={_plain(v)}' for k, v in sorted(labels.items()) if k not in apart)}"
         )
-        found, whose = [], sampled or origin
+        found, whose, by = [], sampled or origin, server_of(labels)
         for time, value in points:
             if 0 <= value <= MOST and math.isfinite(time):
-                found += [Sample(key, name, time, value, whose, pod, node, vector) for key, name in names]
+                found += [Sample(key, name, time, value, whose, pod, node, vector, by) for key, name in names]
         return found
 
     def selectors(self) -> dict[str, str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from analysis.model import Note
+
 SCRAPERS = ("job", "endpoint", "prometheus", "prometheus_replica", "replica")
 """Labels that say who scraped, not who was scraped. Two series that differ only here, of one `instance`, are one."""
 
@@ -27,6 +29,11 @@ def origin_of(labels: Mapping[str, str]) -> str:
     return ",".join(
         f"{label}={labels[label]}" for label in ("instance", *SCRAPERS) if labels.get(label) and label not in PAIRED
     )
+
+
+def server_of(labels: Mapping[str, str]) -> str:
+    """Which server of a pair sampled it."""
+    return ",".join(labels.get(label, "") for label in PAIRED if label in labels)
 
 
 def _scraper_of(labels: Mapping[str, str]) -> str:
@@ -86,8 +93,8 @@ class Once:
             self._chosen.clear()
         return kept
 
-    def notes(self) -> tuple[str, ...]:
-        """What was found since this was asked, each once; the first few."""
-        told = tuple(self._told)[:NOTES]
+    def notes(self) -> tuple[Note, ...]:
+        """What was found since this was asked, each once, in one note; the first few by name."""
+        told, number = tuple(self._told)[:NOTES], len(self._told)
         self._told.clear()
-        return told
+        return (Note("scraped_twice", number, "; ".join(told)),) if told else ()

@@ -11,7 +11,11 @@ Rules, each because a naive reading got it wrong:
   other shares, and one look would hold minutes of them; and series that were forgotten and come back.
 * A look ends at the latest time for which both arms have a sample, and begins where the last one ended. Without a
   new sample there is no look.
-* An arm without any series had no requests, if the source as a whole answered and knows the metric.
+* An arm without any series had no requests where the same proxies count both arms, if the source as a whole answered
+  and knows the metric. Where each arm's pods count for themselves, or series are the user's own, it may merely not be
+  scraped: then the look knows nothing of it. Either way the look says that they are absent.
+* A series under another name, which takes another one's place on its proxy, may go on from where that one was: it
+  counts from the value that it comes with.
 * A look that holds a change of the share compares two different worlds: it is marked, and not judged. What a proxy
   counted over such a change is left out of later looks, too: proxies are scraped at different moments.
 * Samples far older than the last look's end come from a clock that was set back: the window begins anew.
@@ -22,12 +26,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.model import Arm, Counts, Look, Pod
+from analysis.model import Arm, Counts, Look, Note, Pod
 from analysis.sources.model import MOST, ROUTE, Key, Reading, Role, Sample, Trouble
+from analysis.sources.odd import Names, Odd, Pace, several, vector_of
 from analysis.sources.state import Last, State, decode, encode, mark
 
 OVERLAP = 0.8
@@ -73,22 +78,32 @@ class Window:
     Args:
         metrics: names of the metrics whose looks are wanted, with whether each has latency buckets.
         every: seconds between readings that are expected; decides what is stale.
+        alone: metrics of which each arm's series are scraped for themselves, so that an arm without any may have
+            requests all the same.
         state: as `encode` gave it; None for a fresh window.
 
     Raises:
         ValueError: the state is damaged.
     """
 
-    def __init__(self, *, metrics: Mapping[str, bool], every: float, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        metrics: Mapping[str, bool],
+        every: float,
+        alone: Collection[str] = (),
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
         self._metrics = dict(metrics)
         self._every = every
+        self._alone = frozenset(alone)
         self._state = decode(state) if state else State()
-        self._resets = 0
-        self._lost = 0
+        self._odd, self._names = Odd(), Names()
+        self._other_names: set[str] = set()
+        self._pace = Pace(every=every, longest=LOST_AFTER)
         self._fell: dict[str, float] = {}
         self._waited: dict[Key, float] = {}
         self._skew = 0.0
-        self._newcomers: set[str] = set()
 
     # Looks -------------------------------------------------------------------------------------------------
 
@@ -115,8 +130,11 @@ class Window:
         return self._close(self._state.end, reading, newest) if moved else self._idle(reading, newest)
 
     def _begin(self, samples: Iterable[Sample], newest: Mapping[str, float]) -> None:
-        for sample in sorted(samples, key=_time):
-            self._state.series[sample.key, mark(sample.series)] = Last(sample.time, sample.value)
+        for sample in self._in_order(samples):
+            known = (sample.key, mark(sample.series))
+            if known in self._state.series:
+                self._pace.gap(sample.time - self._state.series[known].time)
+            self._state.series[known] = Last(sample.time, sample.value)
             self._state.origins[mark(sample.origin)] = sample.time
         latest = max(newest.values())
         self._state.end = min(newest.get(arm, latest) for arm in Arm)
@@ -124,7 +142,6 @@ class Window:
     def _add(self, samples: Iterable[Sample]) -> bool:
         """Add increments; whether any sample was newer than what was known."""
         moved = False
-        back: set[str] = set()
         there = dict(self._state.origins)
         for sample in self._in_order(samples):
             name, origin = mark(sample.series), mark(sample.origin)
@@ -134,13 +151,10 @@ class Window:
             if last is None:
                 self._state.series[sample.key, name] = Last(sample.time, sample.value)
                 grown = sample.value
-                if name in self._state.gone:
-                    back.add(name)
-                    grown = 0.0
-                elif origin not in there:
-                    self._newcomers.add(origin)
+                if self._is_old(sample, name, newcomer=origin not in there):
                     grown = 0.0
             elif sample.time > last.time:
+                self._pace.gap(sample.time - last.time)
                 grown = self._grown(last, sample)
                 last.time, last.value = sample.time, sample.value
             else:
@@ -153,33 +167,47 @@ class Window:
             if sample.pod and sample.key.arm is not None and sample.key.role in _OF_PODS:
                 of_pod = (sample.key.metric, sample.key.arm, sample.pod, sample.node)
                 self._state.pods.setdefault(of_pod, [0.0, 0.0])[_OF_PODS.index(sample.key.role)] += grown
-        for name in back:
-            del self._state.gone[name]
+        for name in self._odd.reborn:
+            self._state.gone.pop(name, None)
         return moved
+
+    def _is_old(self, sample: Sample, name: str, *, newcomer: bool) -> bool:
+        """Whether a series that was unknown may have counted before it was; what was unusual is noted."""
+        if name in self._state.gone or name in self._odd.reborn:
+            self._odd.reborn.add(name)
+        elif newcomer:
+            self._odd.newcomers.add(mark(sample.origin))
+        elif vector_of(sample) in self._other_names:
+            self._odd.renamed.add(name)
+        else:
+            return False
+        return True
 
     def _grown(self, last: Last, sample: Sample) -> float:
         end = self._state.end
         if end is not None and min(end, sample.time) - last.time > LOST_AFTER:
-            self._lost += 1
+            self._odd.lost += 1
             return 0.0
-        if sample.value >= last.value and self._fell.get(_vector(sample), -math.inf) < last.time:
+        if sample.value >= last.value and self._fell.get(vector_of(sample), -math.inf) < last.time:
             return sample.value - last.value
-        self._resets += 1
+        self._odd.resets += 1
         return sample.value
 
     def _in_order(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """By time; before a scrape's samples are given, which vectors began again in it is known."""
+        """By time; before a scrape's samples are given, which vectors began again or were renamed in it is known."""
         for moment, scraped in itertools.groupby(sorted(samples, key=_time), key=_time):
             together = list(scraped)
+            self._other_names = self._names.renamed(moment, together)
             for sample in together:
                 last = self._state.series.get((sample.key, mark(sample.series)))
                 if last is not None and moment > last.time and sample.value < last.value:
                     # Series of the vector that were read since then have begun anew already, or were born after it.
-                    vector = _vector(sample)
+                    vector = vector_of(sample)
                     self._fell[vector] = max(last.time, self._fell.get(vector, last.time))
             yield from together
 
     def _idle(self, reading: Reading, newest: Mapping[str, float]) -> NoLook:
+        self._pace.waits = True
         age = reading.at + reading.skew - max(_arms(newest))
         if age > self._patience(reading.samples):
             sentence = f"the newest sample is {age:.0f} s old: is the gateway still scraped?"
@@ -187,14 +215,17 @@ class Window:
         return NoLook(missed=False, code="SAME", sentence="no new sample yet")
 
     def _patience(self, samples: Iterable[Sample]) -> float:
-        """Seconds without a new sample that are no reason to worry: the source may be sampled less often than read."""
+        """Seconds without a new sample that are no reason to worry: the source may be sampled less often than read.
+
+        How often it is, is known from earlier readings, and from this one: a new window may find nothing newer in it.
+        """
         times: dict[str, set[float]] = {}
         for sample in samples:
             times.setdefault(sample.series, set()).add(sample.time)
         newest = (sorted(moments)[-2:] for moments in times.values() if len(moments) > 1)
         gaps = sorted(later - earlier for earlier, later in newest)
         pace = gaps[len(gaps) // 2] if gaps else 0.0
-        return STALE_AFTER * max(self._every, pace) + 1.0
+        return STALE_AFTER * max(self._every, self._pace.typical, pace) + 1.0
 
     def _close(self, start: float, reading: Reading, newest: Mapping[str, float]) -> Look | NoLook:
         """Make the look, unless one arm has no new sample yet while the other does."""
@@ -210,11 +241,11 @@ class Window:
         if spans:
             for key, grown in self._state.astray.items():
                 self._state.pending[key] = self._state.pending.get(key, 0.0) + grown
-        look = self._look(start, end, spans, reading.notes)
+        notes = [*reading.notes, *self._pace.notes(apart=high - end, of=high - start)]
+        look = self._of_series(self._look(start, end, spans, notes), reading.samples)
         self._leave(waiting=not spans)
         self._state.end = end
-        self._resets = self._lost = 0
-        self._newcomers.clear()
+        self._odd = Odd()
         self._forget(self._state.end)
         return look
 
@@ -246,24 +277,39 @@ class Window:
         sentence = f"the {behind} arm's samples are behind the other's"
         return NoLook(missed=False, code="UNALIGNED", sentence=sentence)
 
-    def _look(self, start: float, end: float, spans: bool, told: tuple[str, ...]) -> Look:
+    def _of_series(self, look: Look, samples: Iterable[Sample]) -> Look:
+        """The look that says of how many series it is, and of which arms there is none.
+
+        It knows nothing of those of them that are `alone`.
+        """
+        look = replace(look, notes=(*look.notes, *several(samples)))
+        there = {(sample.key.metric, sample.key.arm) for sample in samples}
+        there |= {(key.metric, key.arm) for key, grown in self._state.pending.items() if grown}
+        lacking = {name: tuple(arm for arm in Arm if (name, arm) not in there) for name in self._metrics}
+        absent = {name: arms for name, arms in lacking.items() if arms}
+        if not absent:
+            return look
+        unknown = {(name, arm) for name, arms in absent.items() for arm in arms if name in self._alone}
+        counts = {
+            name: {arm: one for arm, one in arms.items() if (name, arm) not in unknown}
+            for name, arms in look.counts.items()
+        }
+        return replace(look, counts=counts, absent=absent)
+
+    def _look(self, start: float, end: float, spans: bool, notes: list[Note]) -> Look:
         counts = {
             name: {arm: self._counts(name, arm, latency) for arm in Arm} for name, latency in self._metrics.items()
         }
         known = any(key.metric == ROUTE for key, _ in self._state.series)
-        notes = list(told)
         if self._state.astray and not spans:
-            notes.append("what some proxies counted over the change of the share is left out")
+            said = "what some proxies counted over the change of the share is left out"
+            notes.append(Note("counters_astray", len(self._state.astray), said))
         if self._skew:
-            notes.append(f"the source's clock is {abs(self._skew):.0f} s {'ahead' if self._skew > 0 else 'behind'}")
+            said = f"the source's clock is {abs(self._skew):.0f} s {'ahead' if self._skew > 0 else 'behind'}"
+            notes.append(Note("clock_ahead", self._skew, said))
         if spans:
-            notes.append("a change of the share lies in this look")
-        if self._resets:
-            notes.append(f"{self._resets} counters began again: a proxy restarted")
-        if self._newcomers:
-            notes.append(f"{len(self._newcomers)} proxies were seen for the first time: they count from now on")
-        if self._lost:
-            notes.append(f"{self._lost} counters were not seen for over {LOST_AFTER:.0f} s: they count from now on")
+            notes.append(Note("share_change", 1, "a change of the share lies in this look"))
+        notes += self._odd.notes(lost_after=LOST_AFTER, forget_after=FORGET_AFTER)
         return Look(
             start=start,
             end=end,
@@ -312,6 +358,7 @@ class Window:
             del origins[origin]
         for name in list(gone)[: max(0, len(gone) - REMEMBERED)]:
             del gone[name]
+        self._names.forget(now - FORGET_AFTER)
         self._fell = {vector: moment for vector, moment in self._fell.items() if now - moment <= FORGET_AFTER}
 
     def share_changed(self, at: float) -> None:
@@ -327,10 +374,6 @@ class Window:
         begins anew after a restart, and what happened between the last look and that moment is not judged.
         """
         return encode(self._state)
-
-
-def _vector(sample: Sample) -> str:
-    return sample.vector or sample.series
 
 
 def _time(sample: Sample) -> float:

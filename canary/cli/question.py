@@ -68,6 +68,16 @@ def keeps_shares(file: Release) -> bool:
     return gateway != "none" and pack(gateway).keeps_shares
 
 
+def counted_alone(file: Release) -> frozenset[str]:
+    """Metrics of which an arm without series may have requests all the same: nobody counts both arms together."""
+    from analysis.packs import pack
+
+    analysis = file.spec.analysis
+    together = analysis.gateway != "none" and pack(analysis.gateway).together
+    own = {metric.name for metric in analysis.metrics if metric.query is not None}
+    return frozenset(own if together else own | {"errors", "latency"})
+
+
 def _metric(metric: Metric) -> MetricConfig:
     chosen = metric.chosen
     tolerance = chosen.tolerated if isinstance(chosen, Query) else chosen.tolerance

@@ -17,7 +17,7 @@ from canary.adapters.kubernetes.own_job import own_fate, own_job
 from canary.adapters.kubernetes.paths import named
 from canary.cli.attempts import attempt_of
 from canary.cli.checking import preflights_of, target_on, workloads_of
-from canary.cli.question import judge_config
+from canary.cli.question import counted_alone, judge_config
 from canary.cli.reads import source_of, stable_alone, with_tests
 from canary.cli.resuming import image_before, subject_of, template_before
 from canary.core.outcome import ExitCode
@@ -147,7 +147,7 @@ def question_of(file: Release, release: Running, *, attempt: int = 1) -> Questio
     policy, every = release.policy, file.spec.analysis.interval
     seconds = sum(step.hold_max for step in policy.steps) + policy.bake_max
     config = judge_config(file, looks=max(1, round(seconds / every)), attempt=attempt)
-    return Question(config=config, every=every, last_share=float(policy.steps[-1].share))
+    return Question(config=config, every=every, last_share=float(policy.steps[-1].share), alone=counted_alone(file))
 
 
 def _exact(file: Release) -> bool:

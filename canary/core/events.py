@@ -323,6 +323,7 @@ class Looked:
         start, end: the sampling times between which the requests were counted.
         stable, canary: requests that finished on each arm during the look.
         judgement: the judge's word, only in phases in which looks count.
+        unseen: why nothing of the canary was counted, where the source has no series of it at all.
     """
 
     at: float
@@ -331,6 +332,7 @@ class Looked:
     stable: int
     canary: int
     judgement: Judgement | None = None
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

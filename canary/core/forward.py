@@ -228,9 +228,9 @@ def tick_while_settling(release: Release, event: on.Ticked) -> Step:
     limit = timeout(settling, now=event.at, share=release.share, least=release.policy.settle_least)
     if event.at - settling.since < limit:
         return release, ()
-    why = (
-        "the gateway has not accepted the change" if not settling.accepted else f"{settling.seen} canary requests seen"
-    )
+    why = "the gateway has not accepted the change"
+    if settling.accepted:
+        why = f"{settling.seen} canary requests seen" + (f"; {settling.unseen}" if settling.unseen else "")
     finding = f"NOT_SETTLED: traffic did not follow {percent(release.share)} within {limit:.0f} s ({why})"
     match release.policy.no_traffic:
         case "rollback":
@@ -382,5 +382,7 @@ def drained(release: Release, at: float) -> bool:
 def _with_look(release: Release, event: on.Looked) -> Release:
     if release.settling is None:
         return release
-    seen = release.settling.look(start=event.start, end=event.end, stable=event.stable, canary=event.canary)
+    seen = release.settling.look(
+        start=event.start, end=event.end, stable=event.stable, canary=event.canary, unseen=event.unseen
+    )
     return replace(release, settling=seen)

@@ -40,6 +40,7 @@ class Settling:
         quiet_from: start of the newest unbroken run of looks without a canary request; None while there is none.
         quiet_to: end of that run.
         seen: canary requests in all looks since the write, the one that contains the write included.
+        unseen: why the newest look counted nothing of the canary, where the source has no series of it.
     """
 
     since: float
@@ -49,8 +50,9 @@ class Settling:
     quiet_from: float | None = None
     quiet_to: float | None = None
     seen: int = 0
+    unseen: str = ""
 
-    def look(self, *, start: float, end: float, stable: int, canary: int) -> Settling:
+    def look(self, *, start: float, end: float, stable: int, canary: int, unseen: str = "") -> Settling:
         """The same with one more look; a look that ended before the write says nothing and changes nothing."""
         if end <= self.since:
             return self
@@ -68,6 +70,7 @@ class Settling:
             quiet_from=quiet_from,
             quiet_to=quiet_to,
             seen=self.seen + canary,
+            unseen=unseen,
         )
 
     @property

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from analysis import judge
+from analysis.judge.words import absence
 from analysis.model import Arm, Judgement, Look
 from analysis.replay import form
 from analysis.sources import NoLook, Reading, Window, baseline, gauges
@@ -44,11 +45,13 @@ class Question:
         config: what the judge is asked.
         every: seconds between readings.
         last_share: percent of the plan's last step.
+        alone: metrics of which an arm without series may have requests all the same.
     """
 
     config: judge.JudgeConfig
     every: float
     last_share: float
+    alone: frozenset[str] = frozenset()
 
 
 class Observer:
@@ -85,7 +88,8 @@ class Observer:
         if question.config.baseline:
             metrics = baseline.with_baseline(metrics)
         counted = {key: value for key, value in (window or {}).items() if key != GAUGES}
-        self._window = Window(metrics=metrics, every=question.every, state=counted or None)
+        alone = baseline.with_baseline(dict.fromkeys(question.alone, False))
+        self._window = Window(metrics=metrics, every=question.every, alone=alone, state=counted or None)
         self._gauges = gauges.decode((window or {}).get(GAUGES, {}))
         self._judge = judge.decode(state) if state else judge.start(question.config)
         self.pods: Mapping[Arm, int] = {}
@@ -249,4 +253,5 @@ class Observer:
             stable=old,
             canary=look.requests(Arm.CANARY),
             judgement=judgement,
+            unseen=absence(look, Arm.CANARY, "the canary"),
         )

@@ -269,3 +269,15 @@ def test_what_follows(name: str) -> None:
 def test_why_traffic_is_overdue_is_said(accepted: bool, why: str) -> None:
     _, (tell,) = advance(at(P.SETTLING, settling=settling(60, accepted=accepted, seen=3)), TICK)
     assert why in tell.message
+
+
+@pytest.mark.parametrize(("unseen", "told"), [("", "seen)"), ("no series of the canary exist", "seen; no series of ")])
+def test_where_there_is_no_series_of_the_canary_it_is_said_with_the_requests(unseen: str, told: str) -> None:
+    waiting, _ = advance(at(P.SETTLING, settling=settling(60, unseen="no series then")), unseeing(unseen))
+    _, (tell,) = advance(waiting, TICK)
+    assert f"0 canary requests {told}" in tell.message
+    assert "then" not in tell.message
+
+
+def unseeing(why: str) -> on.Event:
+    return on.Looked(at=NOW, start=NOW - 1, end=NOW, stable=95_000, canary=0, unseen=why)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from canary.cli.question import counted_alone
 from canary.core.policy import LAST_CALL, policy_of
 from canary.core.release import Approvers, Policy, StepPolicy
 from canary.spec import parse
@@ -33,6 +34,18 @@ def policy(*lines: str) -> Policy:
 
 def approvers(*gates: str) -> tuple[Approvers, ...]:
     return policy(WORKLOAD, TWO_STEPS, f"gates: [{', '.join(gates)}]").approvers
+
+
+OWN = """{query: {name: carts, bad: 'carts_total{s="$arm",r="bad"}', total: 'carts_total{s="$arm"}'}}"""
+
+
+@pytest.mark.parametrize(("gateway", "alone"), [("traefik", {"carts"}), ("pods", {"carts", "errors", "latency"})])
+def test_an_arm_without_series_is_unknown_where_nobody_counts_both(gateway: str, alone: set[str]) -> None:
+    """A gateway that counts both arms had no request of it; the pods themselves may merely not be scraped."""
+    metrics = f"    metrics: [{{errors: {{}}}}, {{latency: {{}}}}, {OWN}]\n"
+    text = FILE.replace("traefik", gateway).replace('{scrape: {urls: ["', '{prometheus: {url: "').replace('"]}}', '"}}')
+    file = parse(text + metrics + f"  {WORKLOAD}\n")
+    assert counted_alone(file) == alone
 
 
 def test_a_gate_stands_before_the_step_the_bake_or_the_promotion_that_it_names_and_nowhere_else() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analysis import judge
-from analysis.model import Arm, Counts, Gauge, Look, Pod
+from analysis.model import Arm, Counts, Gauge, Look, Note, Pod
 from analysis.replay import Replayed, Unreplayable, look_of, look_row, replay
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
@@ -141,7 +141,7 @@ def test_what_is_lost_is_named_and_the_rest_is_judged() -> None:
 
 def test_a_look_is_read_as_it_was_written() -> None:
     # A new part of a look must be written into the record too, or a record cannot be judged again.
-    parts = {"start", "end", "counts", "route", "gauges", "spans_change", "notes", "pods", "missed"}
+    parts = {"start", "end", "counts", "route", "gauges", "spans_change", "notes", "absent", "pods", "missed"}
     assert {field.name for field in fields(Look)} == parts
     assert {field.name for field in fields(Gauge)} == {"points", "dropped", "code", "sentence"}
     assert {field.name for field in fields(Counts)} == {"total", "bad", "buckets", "started", "pods"}
@@ -158,7 +158,8 @@ def test_a_look_is_read_as_it_was_written() -> None:
         },
         route=Counts(total=14, bad=2),
         gauges={"queue": {Arm.STABLE: Gauge(points=(0.1, 1e9)), Arm.CANARY: Gauge(dropped=2, code="A", sentence="b")}},
-        notes=("one",),
+        notes=(Note("resets", 1.5, "one"), Note("pace", 15.0, "", steady=True)),
+        absent={"latency": (Arm.STABLE,)},
         pods={Arm.STABLE: 3, Arm.CANARY: 2},
         missed={"UNALIGNED": 2},
     )

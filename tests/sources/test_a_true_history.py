@@ -144,7 +144,7 @@ def test_what_a_slower_proxy_counted_over_a_change_is_in_no_later_look() -> None
     assert isinstance(second, Look)
     assert not second.spans_change
     assert (second.counts["errors"][Arm.CANARY].total, second.counts["errors"][Arm.CANARY].bad) == (15, 0)
-    assert "what some proxies counted over the change of the share is left out" in second.notes
+    assert "what some proxies counted over the change of the share is left out" in {note.said for note in second.notes}
     third = window.advance(Reading(at=145, samples=(*of("a", 145, 270, 35, 9), *of("b", 138, 270, 28, 11))))
     assert isinstance(third, Look)
     assert third.counts["errors"][Arm.CANARY].total == 30

@@ -14,7 +14,6 @@ import responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.judge import JudgeConfig, MetricConfig, begin_step, observe, start
 from analysis.model import Arm, Look
 from analysis.packs import Feed
 from analysis.sources import Key, NoLook, Reading, Role, Sample, Trouble, Window
@@ -37,6 +36,10 @@ def together(*some: Reading, **changes: Any) -> Reading:
     return replace(some[0], samples=tuple(one for reading in some for one in reading.samples), **changes)
 
 
+def said(what: Look | Reading) -> tuple[str, ...]:
+    return tuple(note.said for note in what.notes if note.said)
+
+
 def look_of(window: Window, reading: Reading) -> Look:
     look = window.advance(reading)
     assert isinstance(look, Look), look
@@ -54,7 +57,7 @@ def test_a_proxy_seen_for_the_first_time_does_not_bring_its_past(stable: int, ca
     window.advance(of("a", both(100, 50, 10)))
     look = look_of(window, together(of("a", both(105, 60, 12)), of("b", both(105, stable, canary))))
     assert {arm: look.counts["errors"][arm].total for arm in Arm} == {Arm.STABLE: 10, Arm.CANARY: 2}
-    assert look.notes == ("1 proxies were seen for the first time: they count from now on",)
+    assert said(look) == ("1 proxy was seen for the first time: it counts from now on",)
     later = together(of("a", both(110, 61, 12)), of("b", both(110, stable + more, canary)))
     assert counted(window, later) == (1 + more, 0, 0)
 
@@ -85,7 +88,7 @@ def test_a_proxy_that_was_unseen_for_long_counts_from_now_on(away: int, told: in
     look = look_of(window, seen)
     assert look.counts["errors"][Arm.STABLE].total - told <= 5
     assert look.counts["errors"][Arm.STABLE].total >= told
-    assert any("not seen for over" in note for note in look.notes) == (told == 0)
+    assert any("not seen for over" in note for note in said(look)) == (told == 0)
 
 
 def test_an_outage_of_the_source_loses_nothing() -> None:
@@ -122,7 +125,7 @@ def test_a_source_on_another_clock_is_read_like_any_other(skew: float) -> None:
     assert isinstance(after, Look)
     assert (spanning.spans_change, after.spans_change) == (True, False)
     assert after.counts["errors"][Arm.STABLE].total == 4
-    assert f"the source's clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}" in after.notes
+    assert f"the source's clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}" in said(after)
     still = replace(both(10_010 + skew, 9, 9), at=10_050, skew=skew)
     stale = window.advance(still)
     assert isinstance(stale, NoLook)
@@ -176,7 +179,7 @@ def test_a_proxy_that_is_scraped_twice_is_counted_once_and_named(feeds: tuple[Fe
     window.advance(read_from(source, (one, [[100, "7"]]), (two, [[101, "7"]])))
     look = look_of(window, read_from(source, (two, [[106, "11"]]), (one, [[105, "10"]])))
     assert look.counts["checkout"][Arm.STABLE].total == 3
-    assert look.notes[0].startswith("10.0.0.1:9100 is scraped 2 times: counted once")
+    assert said(look) == ("10.0.0.1:9100 is scraped 2 times: counted once",)
 
 
 @given(seed=st.integers(0, 10**9))
@@ -217,7 +220,7 @@ def test_a_real_prometheus_that_scrapes_one_proxy_by_two_jobs(
         reading = PrometheusSource(url=one.url, feeds=feeds).read(timeout=5)
     finally:
         one.close()
-    assert reading.notes == (f"{server.address} is scraped 2 times: counted once",)
+    assert said(reading) == (f"{server.address} is scraped 2 times: counted once",)
     assert len({sample.series for sample in reading.samples}) == 1
     assert {sample.value for sample in reading.samples} == {7.0}
 
@@ -227,7 +230,7 @@ def test_values_that_no_counter_has_are_named(feeds: tuple[Feed, ...], value: st
     source = PrometheusSource(url=URL, feeds=feeds, now=lambda: 0.0)
     reading = read_from(source, (ARM, [[100, "7"], [105, value], [110, "9"]]))
     assert [sample.value for sample in reading.samples] == [7.0, 9.0]
-    assert reading.notes == ("requests_total has values that no counter has: left out",)
+    assert said(reading) == ("requests_total has values that no counter has: left out",)
 
 
 @given(
@@ -247,18 +250,108 @@ def test_exactly_one_of_each_counter_is_kept_and_all_that_say_not_who(series: li
     assert len(kept) - len(named) == sum(not one["instance"] for one in unique)
 
 
-# The finding ------------------------------------------------------------------------------------------------------
+# Names ------------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_unusual_is_named_in_every_finding_of_its_look() -> None:
-    config = JudgeConfig(
-        metrics=(MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.01),), planned_looks=300
-    )
-    state = begin_step(config, start(config), share=50.0, last_share=50.0)
+def cluster(time: float, *names: str, count: float, pod: str = "") -> Reading:
+    """The canary's requests at one proxy that is there, under these names."""
+    total = Key("errors", Arm.CANARY, Role.TOTAL)
+    here = tuple(Sample(total, f"p|{name}", time, count, "p", pod, vector=f"p|{name}") for name in names)
+    stable = Sample(Key("errors", Arm.STABLE, Role.TOTAL), "p|stable", time, time, "p", vector="p|stable")
+    return Reading(at=time, samples=(stable, *here))
+
+
+@given(count=st.integers(0, 10**6), more=st.integers(0, 50), fresh=st.booleans())
+@CALM
+def test_a_series_under_another_name_does_not_bring_its_past_again(count: int, more: int, fresh: bool) -> None:
+    """Whether the counter goes on, as after a relabelling, or begins anew, as after a change of Envoy's index."""
     window = simple()
-    window.advance(both(100, 5000, 70))
-    state, judgement = observe(config, state, look_of(window, both(105, 400, 475)))
-    for sentence in (judgement.sentence, *(finding.sentence for finding in judgement.findings)):
-        assert sentence.endswith("(in this look: 1 counters began again: a proxy restarted)")
-    _, after = observe(config, state, look_of(window, both(110, 800, 875)))
-    assert not any("in this look" in sentence for sentence in (after.sentence, *(f.sentence for f in after.findings)))
+    window.advance(cluster(100, "rule/0", count=count))
+    began = min(count, more) if fresh else count
+    look = look_of(window, cluster(105, "rule/1", count=began))
+    assert look.counts["errors"][Arm.CANARY].total == 0
+    assert said(look) == ("1 series of a proxy took the place of others, as if renamed: it counts from now on",)
+    assert counted(window, cluster(110, "rule/1", count=began + more)) == (5, more, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "pod"), [(("rule/0", "rule/1"), ""), (("rule/1",), "another")], ids=["a birth beside", "a pod replaced"]
+)
+def test_a_series_that_is_new_on_a_proxy_counts_from_zero(names: tuple[str, ...], pod: str) -> None:
+    window = simple()
+    window.advance(cluster(100, "rule/0", count=3, pod="one"))
+    look = look_of(window, cluster(105, *names, count=3, pod=pod))
+    assert look.counts["errors"][Arm.CANARY].total == 3
+    assert said(look) == ()
+
+
+def test_a_relabelled_series_of_a_prometheus_is_counted_once(feeds: tuple[Feed, ...]) -> None:
+    source = PrometheusSource(url=URL, feeds=feeds, now=lambda: 0.0)
+    window = Window(metrics={"checkout": False}, every=5)
+    old, new = ({**ARM, "instance": "i", "cluster": name} for name in ("one", "two"))
+    window.advance(read_from(source, (old, [[100, "50000"]])))
+    look = look_of(window, read_from(source, (old, [[100, "50000"], [105, "50001"]]), (new, [[110, "50003"]])))
+    assert look.counts["checkout"][Arm.STABLE].total == 1
+    assert [note.name for note in look.notes] == ["series_renamed", "series_stable"]
+    assert [note.value for note in look.notes] == [1, 2]
+
+
+def test_a_forgotten_series_that_comes_back_is_named_and_counts_from_now_on() -> None:
+    window = simple()
+    window.advance(both(100, 5000, 70, errors(Arm.CANARY, Role.TOTAL, 300, 100, "far")))
+    for time in range(105, 1105, 5):
+        assert not look_of(window, both(time, 5000 + time, 70 + time)).notes
+    window = Window(metrics={"errors": False}, every=5.0, state=window.encode())
+    back = [
+        both(time, 5000 + time, 70 + time, errors(Arm.CANARY, Role.TOTAL, 280 + time, time, "far"))
+        for time in (1105, 1110)
+    ]
+    look = look_of(window, back[0])
+    assert look.counts["errors"][Arm.CANARY].total == 5
+    assert said(look)[0] == "1 series came back after more than 900 s: it counts from now on"
+    assert look_of(window, back[1]).counts["errors"][Arm.CANARY].total == 10
+
+
+# Pace -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scrape", "told"), [(15, True), (5, False)])
+def test_samples_that_come_less_often_than_looks_are_told(scrape: int, told: bool) -> None:
+    window, seen = simple(every=5.0), []
+    for now in range(100, 200, 5):
+        last = now - now % scrape
+        found = window.advance(both(last, last, last, at=now))
+        seen += found.notes if isinstance(found, Look) else ()
+    assert {note.said for note in seen} == ({"samples every 15 s, so looks are as far apart"} if told else set())
+    assert all(note.steady and note.value == 15 for note in seen)
+
+
+def test_a_source_that_is_read_less_often_than_asked_is_not_called_slow() -> None:
+    """The readings of a long step are further apart, and each brings what was just scraped."""
+    window = simple(every=5.0)
+    window.advance(both(100, 0, 0))
+    assert not any(look_of(window, both(now, now, now)).notes for now in range(130, 400, 30))
+
+
+@pytest.mark.parametrize("pace", [25, 60, 90])
+def test_one_sample_in_a_reading_is_stale_by_the_pace_that_samples_come_at(pace: int) -> None:
+    """A Prometheus that scrapes every 90 s shows one sample in two minutes: that is how it must be."""
+    window, codes = simple(every=5.0), set()
+    for now in range(0, 8 * pace, 5):
+        last = now - now % pace
+        found = window.advance(both(last, last, last, at=now))
+        if isinstance(found, NoLook) and now >= 2 * pace:
+            codes.add(found.code)
+    assert codes == {"SAME"}
+    gone = window.advance(both(last, last, last, at=last + 3 * pace + 2))
+    assert isinstance(gone, NoLook)
+    assert gone.code == Trouble.STALE
+
+
+def test_an_outage_is_not_the_pace_of_what_comes_after_it() -> None:
+    window = simple(every=5.0)
+    for now in (100, 105, 110, 700, 705):
+        window.advance(both(now, now, now))
+    stale = window.advance(both(705, 705, 705, at=725))
+    assert isinstance(stale, NoLook)
+    assert stale.code == Trouble.STALE

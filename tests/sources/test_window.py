@@ -111,7 +111,7 @@ def test_a_reset_counts_from_zero_and_is_told() -> None:
     look = window.advance(both(105, 4, 75))
     assert isinstance(look, Look)
     assert look.counts["errors"][Arm.STABLE].total == 4
-    assert look.notes == ("1 counters began again: a proxy restarted",)
+    assert [note.said for note in look.notes] == ["1 counter began again: a proxy restarted"]
 
 
 def test_a_series_that_comes_back_after_it_was_forgotten_is_not_born() -> None:

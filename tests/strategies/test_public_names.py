@@ -24,7 +24,7 @@ NAMES = {
     "analysis.sources": "GaugeWindow Key Measured NoLook ROUTE Reading Role Sample Trouble Window",
 }
 
-WORDS = "Arm Counts Finding Gauge Judgement Look Pod Verdict"
+WORDS = "Arm Counts Finding Gauge Judgement Look Note Pod Verdict"
 """`analysis.model` is the package's vocabulary, and all of it is public."""
 
 
