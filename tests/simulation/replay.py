@@ -2,7 +2,7 @@
 
 `--world two`: the histories of two releases on one route; `gates`: those with gates as objects; `watchdogs`: those with
 two watchdogs; `first`: those of a first version, alone, and `guarded-first` with watchdogs; `baseline`: those beside
-a fresh baseline.
+a fresh baseline; `served`: those on the Kubernetes adapters.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from simulated.guarded import play_guarded
 from simulated.oracles import play
 from simulated.rivals import play_rivals, rivalry
 from simulated.scenario import Scenario, scenario
+from simulated.served import play_served, served
 from simulated.simulation import Simulation
 from simulated.wider import drawn
 
@@ -33,6 +34,7 @@ WORLDS: dict[str, tuple[Callable[[int], Scenario], Callable[[int], Simulation]]]
     "first": (first, lambda seed: play_first(first(seed))),
     "guarded-first": (first, lambda seed: play_guarded_first(first(seed))),
     "baseline": (beside, play_fresh),
+    "served": (served, play_served),
     "watchdogs": (scenario, lambda seed: play_guarded(scenario(seed))),
 }
 
