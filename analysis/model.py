@@ -157,11 +157,11 @@ class Look:
 
     def lacks(self, arm: Arm) -> bool:
         """Whether there was no series of this arm for any metric."""
-        return bool(self.absent) and all(arm in self.absent.get(name, ()) for name in self.counts)
+        return bool(self.absent) and all(arm in self.absent.get(name, ()) for name in of_requests(self.counts))
 
     def counted(self, arm: Arm) -> bool:
         """Whether it is known how many requests this arm had, none included."""
-        return any(arm in arms for arms in self.counts.values())
+        return any(arm in self.counts[name] for name in of_requests(self.counts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from analysis.classical.observe import enough
 from analysis.classical.score import FAILED
 from analysis.classical.seen import Beside, Seen
 from analysis.model import Finding, Verdict
+from analysis.plural import counted
 
 SUSPICIOUS = 5.0
 """An e-value of this is harm enough for a step not to pass."""
@@ -87,7 +88,8 @@ def finding_of(config: ClassicalConfig, beside: Beside, stakes: Stakes, *, bakin
             numbers |= {name: value for name, value in zip(names, seen.numbers, strict=False) if math.isfinite(value)}
     said = f"{config.name}: {said}"
     if seen.dropped:
-        said += f"; {seen.dropped} values were not numbers and were left out"
+        values = counted(seen.dropped, "value was not a number and was", "values were not numbers and were")
+        said += f"; {values} left out"
     return Finding(metric=config.name, verdict=verdict, code=code, sentence=said, numbers=MappingProxyType(numbers))
 
 
@@ -208,7 +210,8 @@ def _outcome(how: FixedTest, seen: Seen, numbers: dict[str, float]) -> str:
 def _of_group(config: ClassicalConfig, how: Grouped, seen: Seen, *, baking: bool) -> list[Case]:
     sides = _sides(config, seen)
     said = f"{sides}; Kayenta's judge calls it {seen.label} (group {how.group})"
-    lack = f"{seen.trouble or sides}; {max(1, how.min_samples)} samples of each arm are needed to classify it"
+    samples = counted(max(1, how.min_samples), "sample of each arm is", "samples of each arm are")
+    lack = f"{seen.trouble or sides}; {samples} needed to classify it"
     if seen.requests < config.min_requests:
         lack = f"{seen.trouble or sides}; {_few(config, seen)}"
     return [

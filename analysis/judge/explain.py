@@ -12,6 +12,7 @@ from analysis.judge.config import JudgeConfig
 from analysis.judge.holds import IDLE_LOOKS
 from analysis.judge.tests import Limit, Test
 from analysis.model import RETRIES, Finding, Verdict
+from analysis.plural import counted
 
 HARM_HINT = math.log(5.0)
 """Evidence of harm at which a step is neither HEALTHY nor lets itself proceed undecided."""
@@ -127,7 +128,7 @@ def sentence_of(test: Test, numbers: Numbers, code: str) -> str:
     said = f"{canary} {against}; tolerated up to {words.percent(numbers.tolerated)}; "
     said += f"evidence {words.odds(numbers.evidence)}{_risen(numbers)}"
     if code == "QUIET":
-        said += f"; but no canary request for it in the last {numbers.quiet} looks"
+        said += f"; but no canary request for it in the last {counted(numbers.quiet, 'look')}"
     if code == "SERIES_ABSENT":
         said += "; but the canary has no series for it any more"
     if code == "STABLE_UNKNOWN":
@@ -158,7 +159,7 @@ def _risen(numbers: Numbers) -> str:
         return ""
     looks, x_s, n_s, x_c, n_c = numbers.rise
     stable = f", {words.the(numbers.other)} {_part(x_s, n_s)}" if n_s else ""
-    return f", risen in the last {looks:.0f} looks: canary {_part(x_c, n_c)}{stable}"
+    return f", risen in the last {counted(looks, 'look')}: canary {_part(x_c, n_c)}{stable}"
 
 
 def _part(bad: float, total: float) -> str:

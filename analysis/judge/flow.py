@@ -70,7 +70,7 @@ class Flow:
             threshold: evidence that condemns.
         """
         after = self._stuck(look)
-        if not keeps or not any(Arm.CANARY in arms for arms in look.counts.values()):
+        if not keeps or not look.counted(Arm.CANARY):
             return after
         canary = look.requests(Arm.CANARY)
         every = canary + look.requests(Arm.STABLE)

@@ -11,6 +11,7 @@ from analysis.judge.flow import Flow
 from analysis.judge.pods import Seen
 from analysis.judge.tests import Test
 from analysis.model import Arm, Finding, Judgement, Look, Verdict
+from analysis.plural import counted
 
 IDLE_LOOKS = 20
 """Looks in a row without a request after which there is no data."""
@@ -69,11 +70,11 @@ def no_data(idle: tuple[int, int], *, baking: bool, requests: int, other: str) -
     """A finding when an arm has been without requests for too long; None otherwise."""
     stable, canary = idle
     if canary >= IDLE_LOOKS or (not requests and canary):
-        sentence = f"no request on the canary for {canary} looks"
+        sentence = f"no request on the canary for {counted(canary, 'look')}"
         return _silent("NO_REQUESTS", sentence, canary)
     if stable >= IDLE_LOOKS and not baking:
-        sentence = f"no request on {words.the(other)} for {stable} looks, so there is nothing to compare with"
-        return _silent("NO_STABLE_REQUESTS", sentence, stable)
+        sentence = f"no request on {words.the(other)} for {counted(stable, 'look')}"
+        return _silent("NO_STABLE_REQUESTS", f"{sentence}, so there is nothing to compare with", stable)
     return None
 
 

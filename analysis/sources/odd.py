@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median_low
 
 from analysis.model import Arm, Note
+from analysis.plural import counted
 from analysis.sources.model import Key, Role, Sample
 
 Vectors = dict[str, tuple[str, set[Key]]]
@@ -152,11 +153,6 @@ def several(samples: Iterable[Sample]) -> Iterator[Note]:
     for arm, series in found.items():
         if len(series) > 1:
             yield Note(f"series_{arm}", len(series), "", steady=True)
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number of things, with the form of the word that it takes."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _was(number: int) -> str:

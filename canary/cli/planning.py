@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,9 @@ import typer
 from canary.cli.boundary import Failure
 from canary.cli.options import Format, Image, Output, ReleaseFile, Template, read_release
 from canary.core.outcome import ExitCode
+
+LAST, ERRORS = "1h", "0.1%"
+"""How much of the past is read, and stable's share of errors, unless told."""
 
 LARGEST_OBJECT = 1024 * 1024
 """Bytes; etcd holds no larger object."""
@@ -41,15 +45,17 @@ def plan(
         typer.Option("--live", help="Read stable's traffic where the release reads: adds what each step can see."),
     ] = False,
     last: Annotated[
-        str, typer.Option("--last", metavar="DURATION", help="With --live, how much of a Prometheus' past.")
-    ] = "1h",
+        str | None,
+        typer.Option("--last", metavar="DURATION", help="With --live, how much of a Prometheus' past; default 1h."),
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option("--rate", metavar="N", help="Offline: requests a second that stable gets now."),
     ] = None,
     errors: Annotated[
-        str, typer.Option("--errors", metavar="RATE", help="The share of them that fails, such as 0.1% or 0.001.")
-    ] = "0.1%",
+        str | None,
+        typer.Option("--errors", metavar="RATE", help="The share of them that fails, such as 0.1% (default) or 0.001."),
+    ] = None,
     latency: Annotated[
         str | None,
         typer.Option(
@@ -96,15 +102,20 @@ def plan(
     found = None if route is None else _read(route, "HTTPRoute", space, file.spec.route.name)
     stable = file.spec.workload.name if file.spec.workload else ""
     deployment = None if workload is None else _read(workload, "Deployment", space, stable)
-    if live and rate is not None:
-        raise Failure("--live and --rate both tell the traffic", code=ExitCode.USAGE, hint="give one of them")
+    _refuse_idle(
+        live=live,
+        rate=rate,
+        told={"--errors": errors, "--latency": latency},
+        asked={"--scrape": scrape, "--see": see},
+        last=last,
+    )
     config = judge_config(file, looks=1)
     try:
         traffic = None
         if live:
-            traffic = observed(file, last=last, scrape=scrape, see=see, route=found)
+            traffic = observed(file, last=last or LAST, scrape=scrape, see=see, route=found)
         elif rate is not None:
-            traffic = told(file, rate=rate, errors=errors, scrape=scrape, latency=latency, see=see)
+            traffic = told(file, rate=rate, errors=errors or ERRORS, scrape=scrape, latency=latency, see=see)
         sight = (config, traffic) if traffic else None
         result = planned(file, found, apply=apply, sight=sight, config=config, workload=deployment)
     except SurgeryError as error:
@@ -115,6 +126,38 @@ def plan(
         typer.echo(json.dumps(_finite(data), default=str, indent=2))
     else:
         typer.echo(text(result), nl=False)
+
+
+def _refuse_idle(
+    *,
+    live: bool,
+    rate: float | None,
+    told: Mapping[str, str | None],
+    asked: Mapping[str, str | None],
+    last: str | None,
+) -> None:
+    """Refuse what would change nothing: it was written for something.
+
+    Args:
+        live, rate, last: as on the command line.
+        told: options that say what traffic is like, beside its rate.
+        asked: options that say what of it is wanted, wherever it is from.
+
+    Raises:
+        Failure: an option stands there without the one that it belongs to, or beside one that tells the same.
+    """
+    if live and rate is not None:
+        raise Failure("--live and --rate both tell the traffic", code=ExitCode.USAGE, hint="give one of them")
+    given = [name for name, value in told.items() if value is not None]
+    if given and rate is None:
+        hint = "leave it out: --live reads it" if live else "add --rate REQUESTS_PER_SECOND, or have all read: --live"
+        raise Failure(f"{given[0]} says nothing without --rate", code=ExitCode.USAGE, hint=hint)
+    given = [name for name, value in asked.items() if value is not None]
+    if given and rate is None and not live:
+        hint = "add --rate REQUESTS_PER_SECOND, or have the traffic read: --live"
+        raise Failure(f"{given[0]} says nothing without traffic", code=ExitCode.USAGE, hint=hint)
+    if last is not None and not live:
+        raise Failure("--last says nothing without --live", code=ExitCode.USAGE, hint="add --live, or leave it out")
 
 
 def _finite(value: Any) -> Any:

@@ -74,8 +74,8 @@ def counted_alone(file: Release) -> frozenset[str]:
 
     analysis = file.spec.analysis
     together = analysis.gateway != "none" and pack(analysis.gateway).together
-    own = {metric.name for metric in analysis.metrics if metric.query is not None}
-    return frozenset(own if together else own | {"errors", "latency"})
+    alone = {metric.name for metric in analysis.metrics if not together or metric.query is not None}
+    return frozenset(alone if together else alone | {"errors"})
 
 
 def _metric(metric: Metric) -> MetricConfig:

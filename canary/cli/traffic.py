@@ -70,8 +70,21 @@ def _pace(file: Release, scrape: str | None, see: str | None, sampled: float = C
         "every": file.spec.analysis.interval,
         "scrape": 0.0 if file.spec.analysis.source.scrape else seconds,
         "gateway": known.takes if known else None,
-        "wanted": None if see is None else fraction("--see", see),
+        "wanted": None if see is None else _wanted(see),
     }
+
+
+def _wanted(see: str) -> float:
+    """The error rate that is to be seen.
+
+    Raises:
+        Failure: it is none, or no error at all.
+    """
+    wanted = fraction("--see", see)
+    if not wanted:
+        hint = "give the canary's error rate that must not go unseen, such as 1%"
+        raise Failure("--see 0: there is nothing to be seen in a canary without errors", code=ExitCode.USAGE, hint=hint)
+    return wanted
 
 
 def fraction(option: str, text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.model import Verdict
+from analysis.plural import counted
 from canary.core import effects as do
 from canary.core import events as on
 from canary.core.absence import no_data
@@ -230,7 +231,7 @@ def tick_while_settling(release: Release, event: on.Ticked) -> Step:
         return release, ()
     why = "the gateway has not accepted the change"
     if settling.accepted:
-        why = f"{settling.seen} canary requests seen" + (f"; {settling.unseen}" if settling.unseen else "")
+        why = f"{counted(settling.seen, 'canary request')} seen" + (f"; {settling.unseen}" if settling.unseen else "")
     finding = f"NOT_SETTLED: traffic did not follow {percent(release.share)} within {limit:.0f} s ({why})"
     match release.policy.no_traffic:
         case "rollback":

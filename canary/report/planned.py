@@ -6,7 +6,7 @@ The writes are planned by the same functions that the engine uses, each on the r
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -245,6 +245,14 @@ def _of_route(write: Write) -> str:
     return f"  ({f'{low:.3g} to ' if low else 'at most '}{high:.3g} % of the whole route)"
 
 
+def _closing(plan: Planned) -> Iterable[str]:
+    """What the steps' lines mean together, or how to have them."""
+    seeing = [(write.sees, write.hold_max) for write in plan.writes if write.sees is not None]
+    if not plan.traffic or not seeing:
+        return [prospects.HOW]
+    return prospects.closing(plan.traffic, [sees for sees, _ in seeing], hold_max=seeing[0][1] or 0.0)
+
+
 def text(plan: Planned) -> str:
     """The plan for a person: the steps, and below each what the route then says."""
     steps = sum(write.hold_min is not None for write in plan.writes) - 1
@@ -265,8 +273,7 @@ def text(plan: Planned) -> str:
             other = "the baseline" if plan.fresh else "stable"
             told = prospects.lines(write.sees, hold_min=write.hold_min, hold_max=write.hold_max, other=other)
             lines += [f"{'':11}{line}" for line in told]
-    seeing = [write.sees for write in plan.writes if write.sees is not None]
-    lines += ["", *(prospects.closing(plan.traffic, seeing) if plan.traffic and seeing else [prospects.HOW])]
+    lines += ["", *_closing(plan)]
     if plan.unseen:
         lines += ["", f"What {plan.gateway}'s counters cannot see:", *(f"  - {each}" for each in plan.unseen)]
         lines += [f"  ({plan.verified})"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.delays import Reaction, quantile_between
 from analysis.planning import Prospect, Sight, Traffic
+from analysis.plural import counted
 from canary.report import words
 
 HOW = (
@@ -53,11 +54,11 @@ def _table(sights: Sequence[Sight], hold_min: float, hold_max: float) -> Iterato
     """A row for each sight: what is tolerated, what is condemned, and the hold that sees what was asked for."""
     in_time = any(sight.shift for sight in sights)
     head = ["sees", "tolerated", f"in {words.span(hold_min)}", f"in {words.span(hold_max)}"]
-    rows = [[*head, *(["that is, for certain"] if in_time else []), "needs"]]
+    rows = [[*head, *(["that is, for certain"] if in_time else []), "what it takes"]]
     for sight in sights:
         found = ["nothing" if rate is None else words.rate(rate) for rate in (sight.soon, sight.late)]
         rows.append([sight.metric, words.rate(sight.tolerated), *found, *([_shift(sight)] if in_time else [])])
-        rows[-1].append(_needs(sight))
+        rows[-1].append(_takes(sight, hold_max))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2, 3)), *_left(row[4:], widths[4:])]
@@ -77,13 +78,21 @@ def _shift(sight: Sight) -> str:
     return f"{sight.shift.times:.3g} times as long, or {milliseconds(sight.shift.longer)} longer"
 
 
-def _needs(sight: Sight) -> str:
+def _takes(sight: Sight, hold_max: float) -> str:
+    """The hold that sees what was asked for, or at least the worst; beside the longest that there is."""
     wanted = words.rate(sight.wanted)
+    if sight.wanted <= sight.tolerated:
+        return f"{wanted} is within what is tolerated"
     if sight.wanted_after is not None:
-        return f"a hold of {words.span(sight.wanted_after)} to see {wanted}"
+        return f"a hold of {words.span(sight.wanted_after)} to see {wanted}{_beyond(sight.wanted_after, hold_max)}"
     if sight.anything_after is None:
         return "more than a week to see anything"
-    return f"{wanted} is never seen; a hold of {words.span(sight.anything_after)} sees 100 %"
+    worst = f"a hold of {words.span(sight.anything_after)} to see 100 %"
+    return f"more than a week to see {wanted}, {worst}{_beyond(sight.anything_after, hold_max)}"
+
+
+def _beyond(hold: float, hold_max: float) -> str:
+    return f": longer than {words.span(hold_max)}" if hold > hold_max else ""
 
 
 def milliseconds(seconds: float) -> str:
@@ -110,12 +119,13 @@ def _between(low: float, high: float) -> str:
     return f"{milliseconds(low)} to {milliseconds(high)}" if low else f"up to {milliseconds(high)}"
 
 
-def closing(traffic: Traffic, steps: Sequence[Prospect]) -> Iterator[str]:
+def closing(traffic: Traffic, steps: Sequence[Prospect], *, hold_max: float) -> Iterator[str]:
     """How fast the release reacts, and what the lines above mean.
 
     Args:
         traffic: what was assumed.
         steps: what each step sees.
+        hold_max: the first step's longest hold, seconds.
     """
     blind = [str(number) for number, step in enumerate(steps, start=1) if step.blind]
     if blind:
@@ -129,8 +139,11 @@ def closing(traffic: Traffic, steps: Sequence[Prospect]) -> Iterator[str]:
         yield "In the first step not even a canary that fails every second request is condemned within a week."
         return
     yield ""
+    late = ""
+    if first.judging > hold_max:
+        late = f"not within its longest hold of {words.span(hold_max)}; were it held on, "
     yield (
-        f"Reaction, in the first step, to a canary that fails every second request: back on stable after about "
+        f"Reaction, in the first step, to a canary that fails every second request: {late}back on stable after about "
         f"{words.span(first.expected)}, at worst {words.span(first.worst)}"
     )
     yield from (f"  {part}" for part in _parts(first))
@@ -142,7 +155,7 @@ def _parts(found: Reaction) -> Iterator[str]:
         scraped = f"until it is scraped (every {words.span(found.scrape)})"
     known = found.gateway is not None
     rows = [
-        (words.span(found.judging), f"judging: {found.looks} looks, each with a new sample"),
+        (words.span(found.judging), f"judging: {counted(found.looks, 'look')}, each with a new sample"),
         (words.span(found.scrape / 2), scraped),
         (words.span(found.look / 2), f"until it is read (a look every {words.span(found.look)})"),
         (

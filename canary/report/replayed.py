@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from analysis.judge import VERSION
+from analysis.plural import counted
 from analysis.replay import Again, Replayed
 from canary.report import words
 from canary.report.lines import plain
@@ -87,7 +88,8 @@ def _line(look: Again) -> str:
 def _lives(found: Replayed) -> Iterator[str]:
     for number, life in enumerate(found.lives):
         if number and life.after is not None:
-            gone = f"; {life.forgotten} looks after it were not carried over" if life.forgotten else ""
+            gone = counted(life.forgotten, "look after it was", "looks after it were")
+            gone = f"; {gone} not carried over" if life.forgotten else ""
             yield f"Life {number + 1} ({plain(life.name)}) went on after the look of {words.clock(life.after)}{gone}."
         elif life.resumed:
             yield (

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.model import Finding, Judgement, Verdict
+from analysis.plural import counted
 from canary.report import words
 from canary.report.lines import plain, where
 from canary.report.view import Happening, View
@@ -116,8 +117,8 @@ def _standing(view: View, at: float) -> RenderableType:
         grid.add_row("people", Text(plain(progress.waits), style="bold yellow"))
     grid.add_row("plan", _plan(view.plan, progress.step, where(progress)))
     traffic = Text(f"wanted {words.share(progress.share_wanted)}, seen {words.seen(progress.share_seen)}")
-    stable, canary = words.count(progress.stable_requests), words.count(progress.canary_requests)
-    traffic.append(f"   {stable} requests on stable, {canary} on canary", style="dim")
+    stable, canary = counted(progress.stable_requests, "request"), words.count(progress.canary_requests)
+    traffic.append(f"   {stable} on stable, {canary} on canary", style="dim")
     grid.add_row("share", traffic)
     for weight in progress.weights:
         grid.add_row("weights", Text(plain(weight), style="dim"))
@@ -176,7 +177,8 @@ def _together(judgement: Judgement) -> RenderableType:
     text.append("█" * filled, style=_STYLES[judgement.verdict])
     text.append("░" * (_BAR - filled), style="dim")
     text.append(f" {words.chance(judgement.evidence)}; condemned at {words.chance(judgement.threshold)}")
-    text.append(f"   {words.count(judgement.looks)} looks, {words.count(judgement.requests)} requests\n", style="dim")
+    looks, requests = counted(judgement.looks, "look"), counted(judgement.requests, "request")
+    text.append(f"   {looks}, {requests}\n", style="dim")
     text.append(judgement.verdict, style=_STYLES[judgement.verdict])
     text.append(f"  {plain(judgement.sentence)}")
     return text

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from analysis.model import Verdict
+from analysis.plural import counted
 from canary.core.gates import awaited
 from canary.core.outcome import MEANING
 from canary.core.release import FINAL, Phase, Release, Stage
@@ -136,7 +137,7 @@ def place(release: Release) -> str:
     steps = len(release.policy.steps)
     if release.step < 0:
         return f"before step 1 of {steps}"
-    return f"bake after {steps} steps" if release.baking else f"step {release.step + 1} of {steps}"
+    return f"bake after {counted(steps, 'step')}" if release.baking else f"step {release.step + 1} of {steps}"
 
 
 def headline(status: Status) -> str:

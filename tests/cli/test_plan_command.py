@@ -74,6 +74,14 @@ def test_what_each_step_sees_is_data_too(canary: Callable[..., Any]) -> None:
         (("--rate", "5", "--errors", "2"), "write 0.1% or 0.001"),
         (("--rate", "5", "--errors", "few"), "write 0.1% or 0.001"),
         (("--rate", "5", "--errors", "-1%"), "write 0.1% or 0.001"),
+        (("--rate", "5", "--see", "0"), "there is nothing to be seen"),
+        (("--errors", "1%"), "--errors says nothing without --rate"),
+        (("--live", "--errors", "1%"), "leave it out: --live reads it"),
+        (("--latency", "100ms=90%,1s=100%"), "--latency says nothing without --rate"),
+        (("--see", "1%"), "--see says nothing without traffic"),
+        (("--scrape", "15s"), "--scrape says nothing without traffic"),
+        (("--rate", "5", "--last", "2h"), "--last says nothing without --live"),
+        (("--live", "--rate", "5"), "both tell the traffic"),
     ],
 )
 def test_traffic_that_cannot_be_is_wrong_usage(canary: Callable[..., Any], flags: tuple[str, ...], said: str) -> None:
@@ -95,6 +103,23 @@ def test_with_buckets_each_step_says_which_shift_in_time_it_sees(canary: Callabl
 
 def test_what_is_to_be_seen_can_be_asked_for(canary: Callable[..., Any]) -> None:
     assert re.search(r"a hold of \S+ to see 1\.5 %", canary("plan", RELEASE, *TOLD, "--see", "1.5%").out)
+
+
+def test_what_is_tolerated_is_not_said_to_be_seen(canary: Callable[..., Any]) -> None:
+    out = canary("plan", RELEASE, *TOLD, "--see", "0.3%").out
+    assert out.count("0.30 % is within what is tolerated") == 4
+    assert "see 0.30 %" not in out
+
+
+def test_a_hold_that_the_step_has_not_is_called_longer(canary: Callable[..., Any]) -> None:
+    """A request a minute at 5 %: the hold that would do is told beside the one that there is."""
+    out = canary("plan", RELEASE, "--rate", "0.02", "--errors", "0.1%").out
+    assert re.search(
+        r"nothing +nothing  more than a week to see \S+ %, a hold of \S+ to see 100 %: longer than 10m", out
+    )
+    assert "not within its longest hold of 10m; were it held on, back on stable after" in out
+    quick = canary("plan", RELEASE, *TOLD).out
+    assert "longest hold" not in quick.partition("Reaction")[2]
 
 
 def test_the_reaction_is_told_part_by_part_and_adds_up(canary: Callable[..., Any]) -> None:
