@@ -71,6 +71,23 @@ def test_any_progress_can_be_told() -> None:
         assert ("share_percent", "seen") not in scraped(port)
 
 
+def test_a_page_holds_names_and_numbers_and_no_sentence() -> None:
+    """Whoever reaches the port reads no more than that, whatever people are told meanwhile."""
+    port, sentence = free_port(), "told-to-people-only"
+    with served(FILE, "127.0.0.1", port) as (gauges,):
+        for progress in TOLD:
+            gauges.tell(replace(progress, message=sentence, reason=sentence))
+        with OPENER.open(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            page = answer.read().decode()
+        assert "canary_release_phase" in page
+        assert sentence not in page
+        for path, method in (("/", "GET"), ("/metrics", "POST"), ("/metrics/../", "GET")):
+            asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                OPENER.open(asked, timeout=10)
+            refused.value.close()
+
+
 def test_without_a_port_nothing_listens_and_a_taken_one_is_said() -> None:
     with served(FILE, "127.0.0.1", 0) as gauges:
         assert gauges == ()

@@ -1,7 +1,8 @@
-"""Every row of the threat table names a test that exists."""
+"""Every row of the threat table names tests that exist."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -17,11 +18,22 @@ def test_every_row_names_tests_that_exist(row: str) -> None:
     cells = [cell.strip() for cell in row.strip("|").split(" | ")]
     assert len(cells) == 4
     assert all(cells)
-    named = re.findall(r"`(tests/[^`:]+)(?:::([a-z_0-9]+))?`", cells[3])
-    assert named
-    for path, test in named:
-        text = (ROOT / path).read_text()
-        assert f"def {test or 'test_'}" in text, (path, test)
+    named = [each.strip() for each in cells[3].split(",")]
+    for each in named:
+        match = re.fullmatch(r"`(tests/[a-z_/0-9]+\.py)::(test_[a-z_0-9]+)`", each)
+        assert match is not None, f"{each} is no test function"
+        assert match[2] in functions(match[1]), each
+
+
+def functions(path: str) -> set[str]:
+    """The functions of a file, by their whole names."""
+    return {node.name for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+def test_a_part_of_a_name_and_a_file_alone_are_no_tests() -> None:
+    known = functions("tests/security/test_the_threat_table.py")
+    assert "test_the_table_is_there_and_linked" in known
+    assert "test_the_table" not in known
 
 
 def test_the_table_is_there_and_linked() -> None:

@@ -43,7 +43,7 @@ from simulated.emulated import (
 )
 from simulated.oracles import check_end
 from simulated.process import Killed
-from simulated.scenario import Scenario, scenario
+from simulated.scenario import CallFault, Scenario, scenario
 from simulated.simulation import Simulation
 from simulated.world import NAMESPACE, Object, a_route
 
@@ -80,8 +80,10 @@ def served(seed: int) -> Scenario:
     policy = replace(
         plain.policy, has_workload=True, steps=tuple(replace(one, gate=None) for one in plain.policy.steps)
     )
+    # What is met is drawn beside the scenario, which only says that something is.
+    calls = (CallFault(number=0, kind="met"),) if meetings(seed) else ()
     return replace(
-        plain, script=script, quality=quality, policy=policy, real_judge=False, calls=(), noise=0.0, reverter=0.0
+        plain, script=script, quality=quality, policy=policy, real_judge=False, calls=calls, noise=0.0, reverter=0.0
     )
 
 
