@@ -2,7 +2,8 @@
 
 Labels (Traefik's pkg/provider/kubernetes/gateway): until 3.7.5 a service is `NS-SVC-http-PORT@kubernetesgateway`,
 shared by all routes; from 3.7.6 on `httproute-NS-ROUTE-gw-GWNS-GW-ep-EP-RULE-<20 hex>-svc-NS-SVC-REF@...`. What
-is not alphanumeric becomes a dash. Weights are not part of the name, so a step keeps the series.
+is not alphanumeric becomes a dash. Weights are not part of the name, so a step keeps the series; they begin with a
+Service's first request that ended, and are gone with its reference.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ TRAEFIK = Pack(
     missing="Traefik serves its metrics with metrics.prometheus=true; what is counted per Service appears with its "
     "first request, and on the route only with metrics.prometheus.addRoutersLabels=true. A "
     "ServiceMonitor needs honorLabels: true, or Prometheus renames the label service to exported_service.",
-    verified="Tried behind a running Traefik 3.7.15 with its kubernetesGateway provider; the names before 3.7.6 from "
-    "its sources.",
+    verified="Tried behind running Traefiks with their kubernetesGateway provider: 3.7.15, and 3.7.5 for the names "
+    "before 3.7.6.",
     unit="s",
     takes=THROTTLE,
 )

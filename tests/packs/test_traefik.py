@@ -101,6 +101,26 @@ def test_nobody_elses_service_is_read(changes: dict[str, object]) -> None:
     assert {key for key in found if key.arm is not None} == set()
 
 
+@pytest.mark.parametrize("gateways", [(), (("shop", "web"),)])
+def test_what_a_traefik_before_3_7_6_wrote_adds_up(gateways: tuple[tuple[str, str], ...]) -> None:
+    """From the sandbox with Traefik 3.7.5, a canary failing: services have no route in their names, routers do."""
+    shop = target(route="shop", services={Arm.STABLE: "shop", Arm.CANARY: "shop-canary"}, gateways=gateways)
+    found = counted(CAPTURED.with_name("traefik-3.7.5-sandbox.txt").read_text(), shop)
+    plain = {(key.metric, key.arm, key.role): count for key, count in found.items() if key.role is not Role.BUCKET}
+    assert plain == {
+        ("errors", Arm.STABLE, Role.TOTAL): 3279.0,
+        ("errors", Arm.STABLE, Role.BAD): 3.0,
+        ("errors", Arm.CANARY, Role.TOTAL): 34.0,
+        ("errors", Arm.CANARY, Role.BAD): 4.0,
+        (ROUTE, None, Role.TOTAL): 3691.0,
+        (ROUTE, None, Role.BAD): 20.0,
+    }
+    # 3691 = 3279 + 34 + 365 of the route's other backend + 13 that reached nobody.
+    for arm in Arm:
+        whole = found[Key("latency", arm, Role.BUCKET, float("inf"))]
+        assert whole == plain["errors", arm, Role.TOTAL]
+
+
 def test_a_traefik_before_3_7_6_names_services_otherwise() -> None:
     text = (
         'traefik_service_requests_total{code="200",service="shop-user-service-http-8080@kubernetesgateway"} 7\n'
