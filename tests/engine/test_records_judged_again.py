@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from analysis import judge
-from analysis.model import Arm, Counts, Gauge, Look, Note, Pod
+from analysis.model import RETRIES, Arm, Counts, Gauge, Look, Note, Pod
 from analysis.replay import Replayed, Unreplayable, look_of, look_row, replay
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
@@ -51,6 +51,18 @@ def test_a_bad_release_is_condemned_again_at_the_same_look(play: Any) -> None:
     assert found.looks[-1].again == "UNHEALTHY"
     assert [look.again for look in found.looks].count("UNHEALTHY") == heard(play).count("UNHEALTHY")
     assert found.looks[-1].sentence in play.reason()
+
+
+def test_a_release_whose_failures_clients_never_saw_is_rolled_back_for_its_retries(
+    new_play: Callable[..., Any],
+) -> None:
+    errors = judge.MetricConfig(name="errors", kind="errors", relative=0.5, absolute=0.005)
+    metrics = (errors, replace(errors, name=RETRIES, kind="counts"))
+    play = new_play(asked=judge.JudgeConfig(metrics=metrics, planned_looks=90))
+    play.gateway.counted[RETRIES] = {Arm.STABLE: 0.002, Arm.CANARY: 0.15}
+    assert play.to_the_end() is ExitCode.JUDGED_BAD
+    assert "of the attempts retried, unseen by clients" in play.reason()
+    check(play)
 
 
 @pytest.mark.parametrize("seconds", [(18,), (30,), (41, 60), (50, 69, 86)])
