@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from canary.adapters.kubernetes import Api
     from canary.adapters.kubernetes.fleets import KubernetesFleets
     from canary.cli.health import Health
-    from canary.ports import Clock
+    from canary.ports import Clock, Leftovers
     from canary.report.outbox import Outbox
 
 TURN = 0.2
@@ -72,6 +72,7 @@ def watchdog(
     """
     from canary.adapters.kubernetes import ServerClock
     from canary.adapters.kubernetes.fleets import KubernetesFleets
+    from canary.adapters.kubernetes.leftovers import KubernetesLeftovers
     from canary.adapters.kubernetes.people import namespace_of
     from canary.cli.health import Health
     from canary.cli.target import reach
@@ -84,7 +85,14 @@ def watchdog(
     )
     health = Health()
     vigil = Vigil(salt=uuid.uuid4().hex, limit=max(1, RATE // replicas), silent=silent * SUSPECTED / SILENT)
-    guard = Guard(api, KubernetesFleets(api, namespace=where), clock=ServerClock(api), health=health, vigil=vigil)
+    guard = Guard(
+        api,
+        KubernetesFleets(api, namespace=where),
+        leftovers=KubernetesLeftovers(api, namespace=where),
+        clock=ServerClock(api),
+        health=health,
+        vigil=vigil,
+    )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: guard.stop.set())
     server = health.serve(listen, port) if port else None
@@ -104,18 +112,30 @@ class Guard:
     Args:
         api: the API server.
         fleets: the leases.
+        leftovers: what releases made.
         clock: the server's.
         health: gets the numbers.
         vigil: what is known at the beginning.
     """
 
-    def __init__(self, api: Api, fleets: KubernetesFleets, *, clock: Clock, health: Health, vigil: Vigil) -> None:
+    def __init__(
+        self,
+        api: Api,
+        fleets: KubernetesFleets,
+        *,
+        leftovers: Leftovers,
+        clock: Clock,
+        health: Health,
+        vigil: Vigil,
+    ) -> None:
+        from canary.engine.sweeper import Sweeper
         from canary.engine.watchdog import Watchdog
 
         self.stop = threading.Event()
         self._api, self._fleets, self._clock, self._health = api, fleets, clock, health
         self._alarms = 0
         self._threads: set[threading.Thread] = set()
+        self._sweeper = Sweeper(leftovers=leftovers, fleets=fleets, clock=clock, tell=_say)
         self.watchdog = Watchdog(
             fleets=fleets,
             clock=clock,
@@ -130,6 +150,7 @@ class Guard:
             target=lambda: self._fleets.watch(self.watchdog.heard, self.stop), name="leases", daemon=True
         )
         watch.start()
+        threading.Thread(target=self._sweep, name="leftovers", daemon=True).start()
         began = time.monotonic()
         while not self.stop.is_set():
             self.watchdog.turn()
@@ -154,6 +175,11 @@ class Guard:
         if open_ and since < 10 * vigil.silent:
             return None
         return ExitCode.ROLLBACK_INCOMPLETE if open_ or self._alarms else ExitCode.PROMOTED
+
+    def _sweep(self) -> None:
+        while not self.stop.is_set():
+            self._sweeper.turn()
+            self.stop.wait(1.0)
 
     def _start(self, rescue: Rescue) -> None:
         thread = threading.Thread(target=self._rescue, args=(rescue,), name=rescue.key, daemon=True)

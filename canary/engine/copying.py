@@ -91,12 +91,11 @@ def _gist_of(journal: Journal) -> _Gist | None:
     )
 
 
-def recorded(journals: Journals, leases: Leases, *, holder: str) -> Stored | None:
+def recorded(journals: Journals, leases: Leases) -> Stored | None:
     """The journal; its copy, without a version, where somebody deleted it; None where there is neither.
 
     Args:
         journals, leases: the ports.
-        holder: our name on the lease, whether it is ours or not.
 
     Raises:
         PortError: nobody can tell.
@@ -105,17 +104,16 @@ def recorded(journals: Journals, leases: Leases, *, holder: str) -> Stored | Non
     if stored is not None:
         return stored
     with suppress(NotFound):
-        copy = leases.renew(holder).copy
+        copy = leases.copied()
         return Stored(text=copy, version="") if copy else None
     return None
 
 
-def restored(journals: Journals, leases: Leases, *, holder: str, clock: Clock) -> Stored | None:
+def restored(journals: Journals, leases: Leases, *, clock: Clock) -> Stored | None:
     """The journal as whoever has taken the lease goes on with it: one that somebody deleted is put back from its copy.
 
     Args:
-        journals, leases, clock: the ports.
-        holder: our name on the lease, which is ours.
+        journals, leases, clock: the ports; the lease is ours.
 
     Returns:
         What stands there now; None where a release begins. A copy that cannot be read is given as it is, and not put
@@ -124,7 +122,7 @@ def restored(journals: Journals, leases: Leases, *, holder: str, clock: Clock) -
     Raises:
         PortError: nobody can tell.
     """
-    found = recorded(journals, leases, holder=holder)
+    found = recorded(journals, leases)
     if found is None or found.version:
         return found
     try:
@@ -163,4 +161,4 @@ def finished(journals: Journals, leases: Leases, *, holder: str) -> None:
         PortError: it may not have been done.
     """
     stored = journals.load()
-    leases.keep(holder, stored.text if stored else "", over=leases.renew(holder).copy)
+    leases.keep(holder, stored.text if stored else "", over=leases.copied())

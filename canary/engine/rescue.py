@@ -117,7 +117,7 @@ class Rescue:
 
     def _dead(self) -> Ended | None:
         scene = self._scene
-        stored = recorded(scene.journals, scene.leases, holder=self._holder)
+        stored = recorded(scene.journals, scene.leases)
         journal, why = _readable(stored)
         if journal is None:
             return self._blind(why)
@@ -126,7 +126,7 @@ class Rescue:
         if not scene.leases.acquire(self._holder, steal=self._suspicion.version).ours:
             return Ended.DONE
         # What is believed is read after the lease was taken: the engine may have written until then.
-        stored = restored(scene.journals, scene.leases, holder=self._holder, clock=scene.clock)
+        stored = restored(scene.journals, scene.leases, clock=scene.clock)
         journal, why = _readable(stored)
         if stored is None or journal is None:
             scene.leases.release(self._holder)

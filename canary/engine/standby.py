@@ -65,7 +65,7 @@ class Holder:
             return None
         self._looked_at = now
         try:
-            stored = recorded(self._journals, self._leases, holder=self._release.incarnation)
+            stored = recorded(self._journals, self._leases)
             journal = decode(stored.text) if stored else None
             if stored and journal and not stored.version and not self._is_ours(journal):
                 journal = None  # of a release before: the one that drives ours had no journal yet

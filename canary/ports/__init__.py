@@ -17,7 +17,7 @@ from canary.ports.reporting import Progress, Reporters
 from canary.ports.route import JsonObject, Operations, Routes
 from canary.ports.sources import Clock, Pasts, Preflights, Problem, Sources
 from canary.ports.stores import Fleets, Gates, Journals, LeaseNews, Leases, LeaseView, Records, Stored
-from canary.ports.workload import Endpoints, Mark, Workloads
+from canary.ports.workload import Endpoints, Leftovers, Made, Mark, Workloads
 
 __all__ = [
     "BaselineFailure",
@@ -31,6 +31,8 @@ __all__ = [
     "LeaseNews",
     "LeaseView",
     "Leases",
+    "Leftovers",
+    "Made",
     "Mark",
     "NotFound",
     "Operations",

@@ -64,6 +64,14 @@ class Leases(Protocol):
         """
         ...
 
+    def copied(self) -> str:
+        """The copy of the journal that stands there, whoever holds the lease; empty when there is none.
+
+        Raises:
+            NotFound: there is no lease.
+        """
+        ...
+
     def mark(self, version: str) -> str:
         """Note on it, whoever holds it, that nothing was heard of its holder; nothing else changes.
 
@@ -89,6 +97,10 @@ class Fleets(Protocol):
 
     def read(self) -> tuple[Sighting, ...]:
         """Every lease as it is now (a consistent read, not a cache)."""
+        ...
+
+    def copies(self) -> Mapping[str, str]:
+        """The copy of its journal that each lease carries, by the lease's key `namespace/name` (a consistent read)."""
         ...
 
     def ping(self) -> None:

@@ -126,3 +126,39 @@ class Workloads(Protocol):
     def watch(self, on_change: Callable[[Endpoints], None], stop: threading.Event) -> None:
         """Call back with the ready endpoints of both arms, at the start and after every change, until `stop`."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An object that a release made and that carries its label.
+
+    Attributes:
+        what: it, for people, such as `Deployment shop/web-canary`.
+        namespace: where it is.
+        release: the release's uid.
+        created: when it was made, seconds since the epoch on the server's clock.
+        ref: which object it is, and as it was seen; the adapter's own.
+    """
+
+    what: str
+    namespace: str
+    release: str
+    created: float
+    ref: tuple[str, ...]
+
+
+class Leftovers(Protocol):
+    """What releases made and have not taken away, wherever a watchdog may look."""
+
+    def made(self) -> tuple[Made, ...]:
+        """Everything that an engine made and that carries a release's label now (a consistent read, not a cache)."""
+        ...
+
+    def remove(self, made: Made) -> None:
+        """Delete it, as long as nobody has written it since it was seen.
+
+        Raises:
+            Conflict: somebody has, or another object has its name.
+            NotFound: it is gone.
+        """
+        ...

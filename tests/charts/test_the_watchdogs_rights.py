@@ -16,6 +16,7 @@ from canary.adapters.kubernetes.budget import Budget
 from canary.adapters.kubernetes.clock import ServerClock
 from canary.adapters.kubernetes.connect import connect
 from canary.adapters.kubernetes.fleets import KubernetesFleets
+from canary.adapters.kubernetes.leftovers import KubernetesLeftovers
 from canary.cli.health import Health
 from canary.cli.watchdog import Guard
 from canary.core import effects as do
@@ -112,7 +113,9 @@ class Abandoned:
 def guard_of(shop: Any, api: Api | None = None) -> Guard:
     api = api or shop.api("dog")
     fleets = KubernetesFleets(api, namespace=shop.namespace)
-    return Guard(api, fleets, clock=ServerClock(api), health=Health(), vigil=Vigil(silent=SILENT))
+    leftovers = KubernetesLeftovers(api, namespace=shop.namespace)
+    vigil = Vigil(silent=SILENT)
+    return Guard(api, fleets, leftovers=leftovers, clock=ServerClock(api), health=Health(), vigil=vigil)
 
 
 @pytest.mark.parametrize("promoting", [False, True])

@@ -213,8 +213,9 @@ def test_a_lease_that_is_not_there_is_not_renewed(ports: Ports) -> None:
 def test_a_copy_of_the_journal_is_put_over_the_known_one_by_the_holder_alone_and_outlives_every_holder(
     ports: Ports,
 ) -> None:
-    with pytest.raises(NotFound):
-        ports.leases.keep("a/1", "one", over="")
+    for ask in (ports.leases.copied, lambda: ports.leases.keep("a/1", "one", over="")):
+        with pytest.raises(NotFound):
+            ask()
     assert ports.leases.acquire("a/1").copy == ""
     first = ports.leases.keep("a/1", "one", over="")
     assert (first.ours, first.copy) == (True, "one")
@@ -223,7 +224,7 @@ def test_a_copy_of_the_journal_is_put_over_the_known_one_by_the_holder_alone_and
     assert (late.ours, late.copy) == (True, "two")
     theirs = ports.leases.keep("b/2", "three", over="two")
     assert (theirs.ours, theirs.holder, theirs.copy) == (False, "a/1", "two")
-    assert ports.leases.renew("a/1").copy == "two"
+    assert ports.leases.renew("a/1").copy == ports.leases.copied() == "two"
     ports.leases.release("a/1")
     assert ports.leases.keep("a/1", "three", over="two").copy == "two"
     taken = ports.leases.acquire("b/2")

@@ -45,7 +45,7 @@ def kept(world: Any, release: Release, **more: Any) -> str:
 
 
 def back(world: Any) -> Journal | None:
-    found = restored(world.journals, world.leases, holder=HOLDER, clock=world.whole.clock)
+    found = restored(world.journals, world.leases, clock=world.whole.clock)
     return decode(found.text) if found else None
 
 
@@ -79,7 +79,7 @@ def test_what_stands_is_believed_and_not_its_copy(world: Any, release: Release) 
     whole = Journal(release=replace(release, phase=Phase.JUDGING), identity="same")
     world.journals.overwrite(encode(whole))
     assert back(world) == whole
-    assert "leases.renew" not in world.whole.calls
+    assert "leases.copied" not in world.whole.calls
 
 
 def test_before_anything_is_touched_there_is_nothing_to_keep(world: Any, release: Release) -> None:
@@ -91,7 +91,7 @@ def test_before_anything_is_touched_there_is_nothing_to_keep(world: Any, release
 
 def test_one_that_cannot_be_read_is_shown_and_not_put_back(world: Any) -> None:
     world.leases.keep(HOLDER, "torn", over="")
-    found = restored(world.journals, world.leases, holder=HOLDER, clock=world.whole.clock)
+    found = restored(world.journals, world.leases, clock=world.whole.clock)
     assert found is not None
     assert found.text == "torn"
     assert world.journals.stored is None
@@ -110,7 +110,7 @@ def test_what_a_person_finished_is_not_gone_on_with(world: Any, release: Release
 
 def test_without_a_lease_there_is_no_copy() -> None:
     world = World()
-    assert recorded(MemoryJournals(world), MemoryLeases(world), holder=HOLDER) is None
+    assert recorded(MemoryJournals(world), MemoryLeases(world)) is None
 
 
 def test_the_judges_state_is_not_in_it(world: Any, release: Release) -> None:

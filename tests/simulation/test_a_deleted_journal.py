@@ -35,7 +35,7 @@ def test_where_the_job_is_gone_a_watchdog_finishes_it_all_the_same(at: float, qu
 
 
 @pytest.mark.parametrize("kind", ["kill-before", "kill-after", "kill-late", "pause", "answer-lost", "late"])
-@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("number", range(1, 7))
 @pytest.mark.parametrize("after", [0.0, 2.0])
 def test_whatever_happens_to_the_copy_the_decision_stands(number: int, kind: str, after: float) -> None:
     """Around each write of the copy, with the journal deleted then or soon after, and the engine killed once more."""

@@ -61,3 +61,12 @@ def test_the_world_sees_a_create_that_came_when_nobody_looked_any_more(monkeypat
     assert play_first(late).violations == []
     monkeypatch.setattr(ending, "LATE_CREATE", -60.0)
     assert any("still carries the release's label" in one for one in play_first(late).violations)
+
+
+@pytest.mark.parametrize("killed", range(53, 59))
+def test_a_first_version_that_is_made_long_after_the_end_is_swept_by_a_watchdog(killed: int) -> None:
+    """Its engine slept in the create, and is killed when it wakes; the Job is gone."""
+    faults = (CallFault(number=12, kind="pause", seconds=240.0), CallFault(number=killed, kind="kill-before"))
+    found = play_guarded_first(calm(calls=faults))
+    assert found.violations == []
+    assert any("was made after release r1 had ended" in line for line in found.lines)

@@ -125,18 +125,20 @@ class Api:
         *,
         doing: str,
         uid: str | None = None,
+        version: str | None = None,
         propagation: str = "Background",
         dry_run: bool = False,
         deadline: Deadline | None = None,
     ) -> JsonObject:
-        """Delete an object, only while it has this uid when one is given.
+        """Delete an object, only while it has this uid, and this version, when one is given.
 
         Raises:
-            Conflict: another object has its name now.
+            Conflict: another object has its name now, or it was written since.
         """
         body: JsonObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        wanted = {"uid": uid, "resourceVersion": version}
+        if uid or version:
+            body["preconditions"] = {what: value for what, value in wanted.items() if value}
         query = {"dryRun": "All"} if dry_run else {}
         return self._call(_request("DELETE", path, query, doing=doing, body=body), deadline)
 

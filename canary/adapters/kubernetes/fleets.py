@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canary.adapters.kubernetes.api import Api
-from canary.adapters.kubernetes.leases import HANDOVER, ROUTE, beat_of
+from canary.adapters.kubernetes.leases import COPY, HANDOVER, ROUTE, beat_of
 from canary.adapters.kubernetes.paths import LEASE, MANAGED, named
 from canary.adapters.kubernetes.watching import Changed, Follower, Listed, News
 from canary.core.vigil import Sighting
@@ -48,9 +48,17 @@ class KubernetesFleets:
 
     def read(self) -> tuple[Sighting, ...]:
         """See Fleets."""
+        return self._all(self._list())
+
+    def copies(self) -> dict[str, str]:
+        """See Fleets."""
+        notes = {_key(item): _mapping(_mapping(item.get("metadata")).get("annotations")) for item in self._list()}
+        return {key: str(noted[COPY]) for key, noted in notes.items() if noted.get(COPY)}
+
+    def _list(self) -> tuple[JsonObject, ...]:
         body = self._api.get(self._path, query={"labelSelector": SELECTOR}, doing=f"listing leases in {self._where}")
         items = body.get("items")
-        return self._all(tuple(item for item in items if isinstance(item, dict)) if isinstance(items, list) else ())
+        return tuple(item for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
 
     def ping(self) -> None:
         """See Fleets."""

@@ -7,7 +7,7 @@ only when it is told to, and any call can be made to fail before or after it too
 from canary.adapters.memory.people import MemoryPreflights, MemoryReporters, ScriptedSources
 from canary.adapters.memory.routes import MemoryRoutes
 from canary.adapters.memory.stores import MemoryFleets, MemoryGates, MemoryJournals, MemoryLeases, MemoryRecords
-from canary.adapters.memory.workload import MemoryWorkloads
+from canary.adapters.memory.workload import MemoryLeftovers, MemoryWorkloads
 from canary.adapters.memory.world import Fault, Faults, ManualClock, World
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "MemoryGates",
     "MemoryJournals",
     "MemoryLeases",
+    "MemoryLeftovers",
     "MemoryPreflights",
     "MemoryRecords",
     "MemoryReporters",

@@ -69,6 +69,16 @@ class MemoryLeases:
 
         return self._world.perform("leases.keep", act)
 
+    def copied(self) -> str:
+        """See Leases."""
+
+        def act() -> str:
+            if not self.version:
+                raise NotFound("reading the lease: it is not there (HTTP 404)")
+            return self.copy
+
+        return self._world.perform("leases.copied", act)
+
     def mark(self, version: str) -> str:
         """See Leases."""
 
@@ -129,6 +139,12 @@ class MemoryFleets:
     def read(self) -> tuple[Sighting, ...]:
         """See Fleets."""
         return self._world.perform("fleets.read", self._all)
+
+    def copies(self) -> dict[str, str]:
+        """See Fleets."""
+        return self._world.perform(
+            "fleets.copies", lambda: {key: one.copy for key, one in self.leases.items() if one.copy}
+        )
 
     def ping(self) -> None:
         """See Fleets."""

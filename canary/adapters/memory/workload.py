@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 
 from canary.adapters.memory.world import World
-from canary.ports import Conflict, Endpoints, Mark, NotFound, WorkloadFailure
+from canary.ports import Conflict, Endpoints, Made, Mark, NotFound, WorkloadFailure
 
 
 class MemoryWorkloads:
@@ -27,6 +27,7 @@ class MemoryWorkloads:
         changed_by: who gave stable a version of their own; empty while nobody did.
         exists: the canary's workload is there.
         endpoints: ready endpoints of both arms.
+        created: when the canary, or stable's first workload, was made last, on the world's clock.
         cancelled: how often a blocking call was asked to return.
     """
 
@@ -35,6 +36,7 @@ class MemoryWorkloads:
         self.promoted, self.exists, self.cancelled, self.changed_by = False, False, 0, ""
         self.endpoints = Endpoints(stable=0 if absent else replicas, canary=0, baseline=0 if fresh else None)
         self.token, self._version = "", world.version()
+        self.created = 0.0
         self._world, self._replicas = world, replicas
         self._watchers: list[tuple[Callable[[Endpoints], None], threading.Event]] = []
 
@@ -44,6 +46,7 @@ class MemoryWorkloads:
         def act() -> Endpoints:
             self._check_stable()
             wanted = int((self._replicas * share / 100).to_integral_value(ROUND_CEILING))
+            self.created = self.created if self.exists else self._world.clock.now()
             self.exists = True
             baseline = self.endpoints.baseline
             if baseline is not None:
@@ -60,6 +63,7 @@ class MemoryWorkloads:
         def act() -> Endpoints:
             if not self.absent and not self.deployed:
                 raise WorkloadFailure("stable was made by somebody else, not by this release")
+            self.created = self._world.clock.now() if self.absent else self.created
             self.absent, self.deployed = False, True
             self.set_endpoints(stable=self._replicas)
             return self.endpoints
@@ -114,17 +118,17 @@ class MemoryWorkloads:
 
     def remove(self, *, keep: bool = False) -> None:
         """See Workloads."""
+        self._world.perform("workloads.remove", lambda: self.take_away(keep=keep))
 
-        def act() -> None:
-            if self.deployed and not keep:
-                self.absent = True
-                self.set_endpoints(stable=0)
-            self.deployed, self.exists = False, False
-            self.set_endpoints(canary=0, baseline=None if self.endpoints.baseline is None else 0)
-            if self.token:
-                self._mark("")
-
-        self._world.perform("workloads.remove", act)
+    def take_away(self, *, keep: bool = False) -> None:
+        """What `remove` does, without a call being made."""
+        if self.deployed and not keep:
+            self.absent = True
+            self.set_endpoints(stable=0)
+        self.deployed, self.exists = False, False
+        self.set_endpoints(canary=0, baseline=None if self.endpoints.baseline is None else 0)
+        if self.token:
+            self._mark("")
 
     def cancel(self) -> None:
         """See Workloads."""
@@ -187,3 +191,46 @@ class MemoryWorkloads:
             self.promoted = True
         elif not self.changed_by:
             self.promoted = False
+
+
+class MemoryLeftovers:
+    """See `canary.ports.Leftovers`: of one release's workload.
+
+    Args:
+        world: the world it stands in.
+        workloads: what the release makes.
+        release: its uid.
+        namespace: where it is.
+    """
+
+    def __init__(self, world: World, workloads: MemoryWorkloads, *, release: str, namespace: str) -> None:
+        self._world, self._workloads, self._release, self._namespace = world, workloads, release, namespace
+
+    def made(self) -> tuple[Made, ...]:
+        """See Leftovers."""
+        return self._world.perform("leftovers.made", self._made)
+
+    def remove(self, made: Made) -> None:
+        """See Leftovers."""
+
+        def act() -> None:
+            if made not in self._made():
+                raise Conflict("deleting what a release left: the object has been modified (HTTP 409)")
+            self._workloads.take_away()
+
+        self._world.perform("leftovers.remove", act)
+
+    def _made(self) -> tuple[Made, ...]:
+        there = self._workloads
+        if not there.exists and not there.deployed:
+            return ()
+        ref = (str(there.exists), str(there.deployed), str(there.created))
+        return (
+            Made(
+                what="the workload",
+                namespace=self._namespace,
+                release=self._release,
+                created=there.created,
+                ref=ref,
+            ),
+        )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING
 
 from canary.adapters.memory import MemoryWorkloads
-from canary.ports import Endpoints, Problem
-from simulated.guarded import Guarded, Hand, check_guarded
+from canary.ports import Problem
+from simulated.guarded import Guarded, check_guarded
 from simulated.oracles import check_end
 from simulated.scenario import Happening, Scenario, scenario
-from simulated.simulation import RETRIED, Simulation
+from simulated.simulation import Simulation
 from simulated.world import Object, Workloads
-
-if TYPE_CHECKING:
-    from simulated.process import Process
 
 NOTHING_SERVES = Problem(what="There is no stable version.", fix="Nothing.", code=None, first=True)
 
@@ -85,53 +81,8 @@ def first(seed: int) -> Scenario:
     )
 
 
-class Noted(Workloads):
-    """Notes who made stable's workload last, and when."""
-
-    made: tuple[Process | None, float] = (None, 0.0)
-    sim: Simulation
-
-    def deploy(self) -> Endpoints:
-        """See Workloads."""
-        who = self.sim.current
-        try:
-            return super().deploy()
-        finally:
-            self.made = (who, self.sim.now)
-
-
 class GuardedFirst(First, Guarded):
     """The same with two watchdogs, and with a Job that may be gone."""
-
-    workloads: Noted
-
-    def __init__(self, given: Scenario) -> None:
-        self._over = float("inf")
-        super().__init__(given)
-
-    def a_workload(self) -> Noted:
-        """See Simulation."""
-        made = Noted(self.world, absent=True)
-        made.sim = self
-        return made
-
-    def rescued(self, hand: Hand) -> None:
-        """See Guarded."""
-        super().rescued(hand)
-        if hand.rescue.code is not None and hand.rescue.code not in RETRIED:
-            self._over = min(self._over, self.now)
-
-    def check_workload(self, *, promoted: bool) -> bool:
-        """See Simulation.
-
-        An engine that slept in its create past the release's end, and is killed before it can sweep, leaves what the
-        next release sweeps first; nobody else comes where the Job is gone.
-        """
-        maker, at = self.workloads.made
-        killed = maker is not None and maker.ended and maker.code is None
-        if self.workloads.deployed and self.lonely and killed and at >= self._over:
-            self.workloads.remove()
-        return super().check_workload(promoted=promoted)
 
 
 def play_first(given: Scenario) -> First:

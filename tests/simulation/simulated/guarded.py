@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from canary.adapters.memory import Fault, MemoryFleets
+from canary.adapters.memory import Fault, MemoryFleets, MemoryLeftovers
 from canary.core import events as on
 from canary.core import vigil
 from canary.core.outcome import ExitCode
@@ -17,6 +17,7 @@ from canary.core.vigil import Ended, Vigil
 from canary.engine.journal import Journal, decode
 from canary.engine.rescue import Rescue, Scene
 from canary.engine.surroundings import Ports
+from canary.engine.sweeper import Sweeper
 from canary.engine.watchdog import Watchdog
 from canary.ports import LeaseNews, Unavailable
 from simulated.oracles import check_end, check_route
@@ -84,6 +85,12 @@ class Dog:
             vigil=Vigil(salt=self.name, limit=2),
             tell=lambda line: sim.log(f"{self.name}: {line}"),
         )
+        self.sweeper = Sweeper(
+            leftovers=sim.leftovers,
+            fleets=sim.fleet,
+            clock=sim.clock,
+            tell=lambda line: sim.log(f"{self.name}: {line}"),
+        )
         sim.fleet.watch(self._heard, self._stop)
 
     @property
@@ -96,6 +103,7 @@ class Dog:
 
     def turn(self) -> None:
         self.watchdog.turn()
+        self.sweeper.turn()
         for key, hand in tuple(self.hands.items()):
             before, self.sim.current = self.sim.current, hand  # type: ignore[assignment]  # writes are the hand's
             began, renewed = hand.rescue.decider is None, self.sim.leases.renewed
@@ -172,6 +180,7 @@ class Guarded(Simulation):
         super().__init__(scenario)
         self.fleet = MemoryFleets(self.world)
         self.fleet.add(KEY, self.leases)
+        self.leftovers = MemoryLeftovers(self.world, self.workloads, release="r1", namespace="shop")
         self.dogs = [Dog(self, number) for number in (1, 2)]
 
     def start(self, seconds: float, like: Process | None = None) -> None:
@@ -214,7 +223,7 @@ class Guarded(Simulation):
         return any(self.now < until and (cut is None or cut is who) for until, cut in self.outages)
 
     def _fault(self, call: str, number: int) -> Fault | None:
-        if call.startswith("fleets.") and not call.endswith(".watch"):
+        if call.startswith(("fleets.", "leftovers.")) and not call.endswith(".watch"):
             cut = self.current is not None and self.cut_off(self.current)
             noise = self.scenario.noise and self.chance.random() < self.scenario.noise / 10
             return Fault(error=Unavailable("the API server does not answer")) if cut or noise else None
@@ -225,7 +234,12 @@ class Guarded(Simulation):
         self.outages.append((self.now + seconds, who))
 
     def _alive(self) -> bool:
-        return super()._alive() or any(dog.hands for dog in self.dogs) or self._owed()
+        return super()._alive() or any(dog.hands for dog in self.dogs) or self._owed() or self._left()
+
+    def _left(self) -> bool:
+        """Whether something stands there that was made after the release had ended: a watchdog looks once a minute."""
+        late = self.workloads.exists or self.workloads.deployed
+        return late and bool(self.leases.copy) and decode(self.leases.copy).release.phase in FINAL
 
     def _owed(self) -> bool:
         """Whether a release stands in the journal that nobody has finished, and a lease says so."""

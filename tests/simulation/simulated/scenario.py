@@ -75,7 +75,7 @@ MILD = ("hostnames", "label", "note", "timeouts", "other-rule", "rule-in-front")
 class CallFault:
     """At the engines' call number `number`, `kind` happens; `seconds` where something takes time.
 
-    Writes of the journal's copy are not counted among these; a negative number is one of them, -1 the first.
+    Calls about the journal's copy are not counted among these; a negative number is one of them, -1 the first.
     """
 
     number: int
@@ -208,7 +208,7 @@ def _calls(chance: Random) -> tuple[CallFault, ...]:
 
 
 def _with_copies(calls: tuple[CallFault, ...], chance: Random) -> tuple[CallFault, ...]:
-    """Beside these, faults of the writes of the journal's copy, by a chance of their own: these stay as they were."""
+    """Beside these, faults of the calls about the journal's copy, by a chance of their own: these stay as they were."""
     if not calls or chance.random() < 0.6:
         return calls
     numbers = sorted({chance.randint(1, 8) for _ in range(chance.choice([1, 1, 2, 4]))})

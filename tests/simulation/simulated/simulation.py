@@ -39,6 +39,9 @@ LIVES = 8
 """Pods that a Job starts at most after failures of its own; the simulation plans fewer kills than that."""
 
 
+OF_COPIES = frozenset({"leases.keep", "leases.copied"})
+"""Calls that are counted by themselves, so that the faults of all others stay where a seed put them."""
+
 LATEST = 20.0
 """Seconds for which a request of a dead process may lie in the network: the lease less the time between renewals."""
 
@@ -246,7 +249,7 @@ class Simulation:
         who = self.current
         if who is None or call.endswith(".watch"):
             return None
-        copies = call == "leases.keep"
+        copies = call in OF_COPIES
         self._copies += copies
         self._calls += not copies and not call.startswith("sources.")
         if self.cut_off(who):
@@ -280,7 +283,7 @@ class Simulation:
                 return Fault(error=Conflict("the object has been modified"))
             case "refused":
                 return Fault(error=Refused("denied by a webhook", status=403))
-            case "not-found" if not call.startswith("routes.") and call != "leases.keep":
+            case "not-found" if not call.startswith("routes.") and call not in OF_COPIES:
                 return Fault(error=NotFound("it is not there (HTTP 404)"))
             case "throttled":
                 return Fault(error=Unavailable("too many requests (HTTP 429)", retry_after=seconds))
