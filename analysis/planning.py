@@ -71,6 +71,7 @@ class Sight:
         anything_after: the hold that condemns a canary that fails always; None is never.
         confirmed_after: about the hold that confirms a canary equal to stable; None is never.
         quantile: the one of stable's that lies nearest to the bound; 0 for errors.
+        cold: of each hold, the seconds in which it is not judged, because new pods may be warming up.
         shift: the smallest shift in time that gives the canary the rate `late` for certain; None without a histogram,
             and where no shift does.
     """
@@ -85,6 +86,7 @@ class Sight:
     anything_after: float | None
     confirmed_after: float | None
     quantile: float = 0.0
+    cold: float = 0.0
     shift: Shift | None = None
 
 
@@ -224,11 +226,15 @@ def _sight(
     if wanted is None:
         wanted = min(2.0 * tolerated, (1.0 + tolerated) / 2.0)
 
+    # Any step may bring new pods, and while they are cold nothing of latency is judged.
+    cold = config.warmup if question.quantile else 0.0
+
     def seen(hold: float) -> float | None:
+        judged = max(0.0, hold - cold)
         found = detectable(
             rate=question.stable,
-            n_s=stable * hold,
-            n_c=canary * hold,
+            n_s=stable * judged,
+            n_c=canary * judged,
             relative=question.relative,
             absolute=question.absolute,
             level=question.level,
@@ -243,10 +249,11 @@ def _sight(
         soon=seen(holds[0]),
         late=late,
         wanted=wanted,
-        wanted_after=_hold(_condemning(question, wanted, share), canary),
-        anything_after=_hold(_condemning(question, FAILS, share), canary),
-        confirmed_after=_hold(requests_to_confirm(config, question, share=share), canary),
+        wanted_after=_hold(_condemning(question, wanted, share), canary, cold),
+        anything_after=_hold(_condemning(question, FAILS, share), canary, cold),
+        confirmed_after=_hold(requests_to_confirm(config, question, share=share), canary, cold),
         quantile=question.quantile,
+        cold=cold,
         shift=None if late is None else shift(question.histogram, bound=question.bound, rate=late),
     )
 
@@ -299,7 +306,7 @@ def _reaction(questions: Iterable[_Question], traffic: Traffic, *, share: float,
     return reaction(fastest, scrape=traffic.scrape, look=traffic.every, gateway=traffic.gateway)
 
 
-def _hold(requests: float, per_second: float) -> float | None:
-    """Seconds until so many requests; None is never."""
-    seconds = requests / per_second
+def _hold(requests: float, per_second: float, cold: float = 0.0) -> float | None:
+    """Seconds until so many requests after those that do not count; None is never."""
+    seconds = cold + requests / per_second
     return seconds if seconds <= NEVER else None

@@ -132,6 +132,8 @@ def closing(traffic: Traffic, steps: Sequence[Prospect], *, hold_max: float) -> 
         which = f"Step{'s' if len(blind) > 1 else ''} {', '.join(blind)}"
         yield f"{which} can see nothing: hold longer, give the canary more, or know that only limits guard there."
     yield "What a step sees is condemned within that hold in 9 of 10 releases; bursts of errors make it slower."
+    if cold := max((sight.cold for step in steps for sight in step.sights), default=0.0):
+        yield f"Of each hold the first {words.span(cold)} say nothing of latency: any step may bring new pods (warmup)."
     if not traffic.latency and any(sight.quantile for step in steps for sight in step.sights):
         yield "The shift in time that these shares amount to is told with --live, or with --latency."
     first = steps[0].reaction

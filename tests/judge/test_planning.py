@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,20 @@ def test_with_the_histogram_the_bounds_are_those_that_the_judge_will_choose() ->
     chosen = [bound for bound, _, confirm in choose_bounds(histogram, relative=0.2) if confirm]
     assert [one.metric for one in found.sights] == [f"slower than {bound * 1000:g} ms" for bound in chosen]
     assert [one.quantile for one in found.sights] == [0.5, 0.95, 0.99]
+
+
+def test_latency_is_planned_without_the_time_in_which_new_pods_warm_up() -> None:
+    latency = MetricConfig(name="latency", kind="latency", relative=0.2, absolute=0.002)
+    cold = JudgeConfig(metrics=(*config().metrics, latency), warmup=60.0)
+    traffic = Traffic(rate=200.0, errors=0.005, every=5.0)
+    found = prospect(cold, traffic, share=20.0, hold_min=60.0, hold_max=660.0)
+    warm = prospect(replace(cold, warmup=0.0), traffic, share=20.0, hold_min=60.0, hold_max=600.0)
+    longer = prospect(replace(cold, warmup=0.0), traffic, share=20.0, hold_min=60.0, hold_max=660.0)
+    assert found.sights[0] == longer.sights[0], "errors count from the first request"
+    for mine, usual in zip(found.sights[1:], warm.sights[1:], strict=True):
+        assert (mine.cold, usual.cold, mine.soon, mine.late) == (60.0, 0.0, None, usual.late)
+        for after in ("wanted_after", "anything_after", "confirmed_after"):
+            assert getattr(mine, after) == pytest.approx(getattr(usual, after) + 60.0)
 
 
 def test_a_tolerance_in_time_is_planned_where_the_histogram_is_known() -> None:
