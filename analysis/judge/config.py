@@ -76,7 +76,8 @@ class JudgeConfig:
         phi0: dispersion, where somebody knows it; else what stable's recorded past shows, if anything.
         classical: metrics that are judged by fixed tests, rules or Kayenta's score.
         score: that score; None without.
-        no_data: what a metric without data does that says nothing of its own: `fail` or `hold`.
+        no_data: what a metric without requests does that says nothing of its own: `fail` or `hold`.
+        no_series: the same for a metric without series; "" as without requests.
         check_share: hold a step whose requests do not fit its share; off where the gateway does not keep shares.
         widen_pods: tolerate as much more as stable's pods differ among themselves.
         attempt: which attempt of this release; each is a falseRollback of its own.
@@ -97,6 +98,7 @@ class JudgeConfig:
     classical: tuple[ClassicalConfig, ...] = ()
     score: ScoreConfig | None = None
     no_data: str = "fail"
+    no_series: str = ""
     widen_pods: bool = False
     attempt: int = 1
     warmup: float = 0.0

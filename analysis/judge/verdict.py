@@ -134,7 +134,7 @@ def judgement_of(
     held = bool(holds) or any(finding.code == "LIMIT_BOTH" for finding in limited)
     unsuspected = verdict is Verdict.UNDECIDED and combined < HARM_HINT and not held
     may_proceed = unsuspected and not beside.waits and _may_proceed(config, state, asked, tolerated, beside)
-    policy, absence = absence_of(config, state, findings, beside)
+    policy, absence = absence_of(config, state, findings, beside, idle)
     if verdict is Verdict.UNHEALTHY:
         told = (*everything, *rests(holds))
     else:

@@ -12,6 +12,9 @@ from canary.spec.metrics import Errors, Metric, Retries
 from canary.spec.plan import steps_of
 from canary.spec.queries import FixedTest, GaugeTolerance, Grouped, Query, Threshold
 
+_ENDS = {"hold": "hold", "rollback": "fail"}
+"""What a step without data does, in the words of a metric's own policy."""
+
 
 def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
     """The judge's config.
@@ -36,7 +39,8 @@ def judge_config(file: Release, *, looks: int, attempt: int = 1) -> JudgeConfig:
         planned_looks=looks,
         classical=tuple(_classical(query, steps=steps) for query in own),
         score=_score(analysis),
-        no_data="hold" if analysis.no_data == "hold" else "fail",
+        no_data=_ENDS[analysis.no_data.no_requests],
+        no_series=_ENDS[analysis.no_data.absent],
         phi0=analysis.dispersion,
         check_share=keeps_shares(file),
         widen_pods=analysis.pods == "widen",

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from canary.core.moves import Step, roll_back, tell_once
 from canary.core.outcome import ExitCode
-from canary.core.release import Release
+from canary.core.release import Policy, Release
+
+
+def unseen(policy: Policy, cause: Literal["absent", "stale", "down"]) -> str:
+    """What a step that ends without a look does, by why there is none, in the words of a metric's own policy."""
+    wished = {"absent": policy.no_series, "stale": policy.no_data, "down": policy.no_source}[cause]
+    return "hold" if (wished or policy.no_data) == "hold" else "fail"
 
 
 def no_data(release: Release, at: float) -> Step:

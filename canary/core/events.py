@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 from analysis.model import Judgement
 from canary.core.outcome import ExitCode
@@ -337,10 +338,17 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookMissed:
-    """A look was due and brought nothing new; `reason` says whether the source, the scrape or the series failed."""
+    """A look was due and brought nothing new.
+
+    Attributes:
+        at: when, seconds since the epoch on the server's clock.
+        reason: in words, whether the source, the scrape or the series failed.
+        cause: the same for the policy: no series exist, the samples are old (or nobody looked), the source is down.
+    """
 
     at: float
     reason: str
+    cause: Literal["absent", "stale", "down"] = "stale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from analysis.model import Verdict
 from analysis.plural import counted
 from canary.core import effects as do
 from canary.core import events as on
-from canary.core.absence import no_data
+from canary.core.absence import no_data, unseen
 from canary.core.alerts import alerts, ended
 from canary.core.gates import waiting
 from canary.core.moves import (
@@ -263,8 +263,8 @@ def look_while_judging(release: Release, event: on.Looked) -> Step:
 
 def look_missed(release: Release, event: on.LookMissed) -> Step:
     """Nothing new to judge is NO_DATA, never healthy; the evidence so far is kept by the judge."""
-    release = replace(release, verdict=Verdict.NO_DATA, may_proceed=False, sentence=event.reason, absent="")
-    return hold(release, event.at)
+    release = replace(release, verdict=Verdict.NO_DATA, may_proceed=False, sentence=event.reason)
+    return hold(replace(release, absent=unseen(release.policy, event.cause), absence=event.reason), event.at)
 
 
 def tick_while_judging(release: Release, event: on.Ticked) -> Step:

@@ -111,7 +111,9 @@ class Policy:
         drain: how long a lowering waits for requests to stop before it reports the rest and goes on.
         undecided: what an UNDECIDED step does at its maximum hold.
         no_traffic: what happens when traffic does not follow a raise in time.
-        no_data: what a step without data does at its maximum hold.
+        no_data: what a step does at its maximum hold whose newest samples are old, or that nobody looked at.
+        no_series, no_source: the same where no series exist, and where the source does not answer; None as for old
+            samples. What is done without requests, or without the series of one arm or metric, the judge says.
         on_gate_expiry: what an unanswered gate does.
         exact_split: the gateway keeps shares exactly.
         has_workload: the engine makes the canary's workload and promotes by updating stable's.
@@ -137,6 +139,8 @@ class Policy:
     undecided: Literal["extend", "pause", "proceed", "rollback"] = "proceed"
     no_traffic: Literal["hold", "rollback", "proceed"] = "hold"
     no_data: Literal["hold", "rollback"] = "rollback"
+    no_series: Literal["hold", "rollback"] | None = None
+    no_source: Literal["hold", "rollback"] | None = None
     on_gate_expiry: Literal["rollback", "hold", "proceed"] = "rollback"
     exact_split: bool = False
     has_workload: bool = True

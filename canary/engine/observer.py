@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from analysis import judge
 from analysis.judge.words import absence
 from analysis.model import Arm, Judgement, Look
 from analysis.replay import form
-from analysis.sources import NoLook, Reading, Window, baseline, gauges
+from analysis.sources import NoLook, Reading, Trouble, Window, baseline, gauges
 from canary import __version__
 from canary.core import events as on
 from canary.core.release import FULL, NONE, Phase, Release, Stage
@@ -23,6 +23,9 @@ from canary.engine.warming import Warming
 
 GAUGES = "gauges"
 """Where the journal's window keeps what was read of gauges."""
+
+CAUSES: Mapping[str, Literal["absent", "stale", "down"]] = {Trouble.ABSENT: "absent", Trouble.STALE: "stale"}
+"""What a reading's trouble is for the policy; every other is a source that does not tell."""
 
 JUDGED = frozenset({Phase.JUDGING, Phase.GATED, Phase.BAKING})
 """Phases in which every look is judged; PROMOTING is judged too until stable is updated."""
@@ -140,7 +143,8 @@ class Observer:
         if isinstance(result, NoLook):
             if result.missed or result.code == "UNALIGNED":
                 self._missed[result.code] = self._missed.get(result.code, 0) + 1
-            return on.LookMissed(at=at, reason=result.sentence) if result.missed else None
+            cause = CAUSES.get(result.code, "down")
+            return on.LookMissed(at=at, reason=result.sentence, cause=cause) if result.missed else None
         result, old = self._arms(result, release)
         result = replace(result, gauges=self._gauges.take(), missed=self._missed)
         self._missed = {}

@@ -9,6 +9,7 @@ from pydantic import Field
 from canary.spec.base import Part
 from canary.spec.metrics import Errors, Latency, Metric
 from canary.spec.names import MetricName
+from canary.spec.no_data import NoData, NoDataEnding
 from canary.spec.quantities import Duration, Fraction
 from canary.spec.source import Source
 
@@ -95,9 +96,10 @@ class Analysis(Part):
         "its bound, the evidence does not point to harm and minRequests were judged. Default: proceed.",
     )
     # No evidence, no raise: and waiting longer for a source that is down keeps users on a version nobody watches.
-    no_data: Literal["hold", "rollback"] = Field(
-        default="rollback",
-        description="What a step without data does at its longest hold; until then it holds. Default: rollback.",
+    no_data: NoDataEnding = Field(
+        default_factory=NoData,
+        description="What a step without data does at its longest hold; until then it holds. One word for all, or one "
+        "for each reason: absent (no series), noRequests, stale (old samples), sourceDown. Default: rollback.",
     )
 
     # Blinding: pods that differ by half would let a version that is half as bad again pass.

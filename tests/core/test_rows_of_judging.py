@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from analysis.model import Verdict
+from canary.core import effects as do
 from canary.core import events as on
 from canary.core.machine import advance
+from canary.core.outcome import ExitCode
 from tests.core.rows import GATED, MISSED, NOW, ROLLED, TICK, Case, P, at, follows, looked, policy
 
 BAKE_GATED = replace(GATED, bake_gate=25.0)
@@ -251,6 +254,35 @@ def test_what_was_not_seen_is_said(absent: str, said: str) -> None:
     event = looked(Verdict.NO_DATA, absent=absent, absence="queue has no data")
     _, (tell,) = advance(at(P.JUDGING, held=60, policy=policy(no_data="hold")), event)
     assert tell.message == f"holding without data: {said}"
+
+
+ENDS = ("hold", "rollback")
+
+
+@pytest.mark.parametrize("stale", ENDS)
+@pytest.mark.parametrize("other", [None, *ENDS])
+@pytest.mark.parametrize("cause", ["absent", "stale", "down"])
+def test_a_step_without_a_look_ends_by_why_there_is_none(cause: Any, stale: Any, other: Any) -> None:
+    """A reason of which nothing is said, as in a journal of before, is like old samples."""
+    named = {"absent": "no_series", "stale": "no_data", "down": "no_source"}
+    given = {"no_data": stale} | ({named[cause]: other} if other else {})
+    after, told = advance(
+        at(P.JUDGING, held=60, policy=policy(**given)), on.LookMissed(at=NOW, reason="so it is", cause=cause)
+    )
+    rolls = (other or stale) == "rollback"
+    assert (after.phase is P.ROLLING_BACK) == rolls
+    assert (after.outcome is not None and after.outcome.code is ExitCode.NO_EVIDENCE) == rolls
+    assert any("so it is" in one.message for one in told if isinstance(one, do.Tell))
+
+
+@pytest.mark.parametrize("cause", ["absent", "stale", "down"])
+def test_one_reasons_word_is_not_anothers(cause: Any) -> None:
+    holding = {"no_data": "hold", "no_series": "hold", "no_source": "hold"}
+    name = {"absent": "no_series", "stale": "no_data", "down": "no_source"}[cause]
+    for other in ("absent", "stale", "down"):
+        missed = on.LookMissed(at=NOW, reason="so it is", cause=other)
+        after, _ = advance(at(P.JUDGING, held=60, policy=policy(**(holding | {name: "rollback"}))), missed)
+        assert (after.phase is P.ROLLING_BACK) == (other == cause)
 
 
 @pytest.mark.parametrize(("basis", "said"), [("", "HEALTHY: the word"), ("20 looks", "HEALTHY: the word (20 looks)")])

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from canary.cli.question import counted_alone
+from canary.cli.question import counted_alone, judge_config
 from canary.core.policy import LAST_CALL, policy_of
 from canary.core.release import Approvers, Policy, StepPolicy
 from canary.spec import parse
@@ -46,6 +46,25 @@ def test_an_arm_without_series_is_unknown_where_nobody_counts_both(gateway: str,
     text = FILE.replace("traefik", gateway).replace('{scrape: {urls: ["', '{prometheus: {url: "').replace('"]}}', '"}}')
     file = parse(text + metrics + f"  {WORKLOAD}\n")
     assert counted_alone(file) == alone
+
+
+@pytest.mark.parametrize(
+    ("written", "ends"),
+    [
+        ("", ("rollback",) * 4),
+        ("noData: hold", ("hold",) * 4),
+        ("noData: {absent: hold}", ("hold", "rollback", "rollback", "rollback")),
+        ("noData: {noRequests: hold}", ("rollback", "hold", "rollback", "rollback")),
+        ("noData: {stale: hold, sourceDown: hold}", ("rollback", "rollback", "hold", "hold")),
+    ],
+)
+def test_each_reason_to_have_no_data_has_its_end(written: str, ends: tuple[str, ...]) -> None:
+    file = parse(FILE + f"    {written}\n  {WORKLOAD}\n")
+    policy, config = policy_of(file, exact_split=True), judge_config(file, looks=1)
+    judged = {"fail": "rollback", "hold": "hold"}
+    found = (policy.no_series, judged[config.no_data], policy.no_data, policy.no_source)
+    assert found == ends
+    assert judged[config.no_series] == policy.no_series
 
 
 def test_a_gate_stands_before_the_step_the_bake_or_the_promotion_that_it_names_and_nowhere_else() -> None:
@@ -103,14 +122,14 @@ def test_an_incomplete_rollback_has_ten_minutes_more_than_the_release_had() -> N
 def test_everything_else_is_taken_as_it_stands_in_the_file() -> None:
     decided = policy(
         WORKLOAD,
-        "bake: {min: 11s, max: 22s}",
+        "bake: {min: 11s, max: 92s}",
         "settle: {window: 3s, timeout: 70s, noTraffic: rollback}",
         "drain: 33s",
     )
     assert replace(decided, steps=(), approvers=(), deadline=0, last_call=0) == Policy(
         steps=(),
         bake_min=11,
-        bake_max=22,
+        bake_max=92,
         settle_window=3,
         settle_least=70,
         no_traffic="rollback",
@@ -120,5 +139,7 @@ def test_everything_else_is_taken_as_it_stands_in_the_file() -> None:
         called="shop-route -n web",
         undecided="proceed",
         no_data="rollback",
+        no_series="rollback",
+        no_source="rollback",
         look_every=decided.look_every,
     )

@@ -150,6 +150,16 @@ def test_while_traffic_is_awaited_it_is_said_whether_there_are_series(read: Any,
     assert bool(event.unseen) == bool(said)
 
 
+@pytest.mark.parametrize("trouble", Trouble)
+def test_why_there_is_no_look_is_told_to_whoever_decides_what_then(trouble: Trouble) -> None:
+    observer = Observer(Question(config=CONFIG, every=5.0, last_share=50.0))
+    observer.take(good(BEGAN), release=RELEASE, at=BEGAN)
+    event = observer.take(Reading(at=105, trouble=trouble, sentence="why"), release=RELEASE, at=105)
+    assert isinstance(event, on.LookMissed)
+    assert event.reason == "why"
+    assert event.cause == {Trouble.ABSENT: "absent", Trouble.STALE: "stale"}.get(trouble, "down")
+
+
 @pytest.mark.parametrize("case", [case for case, (_, name, _, _) in CASES.items() if not name.startswith("dropped")])
 def test_of_a_look_without_it_it_is_not_said(case: str) -> None:
     """What was dropped is told for the rest of the step; everything else only where it is."""

@@ -78,6 +78,26 @@ def test_a_canary_that_is_merely_not_scraped_is_not_condemned(since: int) -> Non
     assert found[-1].absent == "fail", "and the step ends by what the release says of absence"
 
 
+ENDS = [("fail", ""), ("fail", "hold"), ("hold", "fail")]
+
+
+@pytest.mark.parametrize(("no_data", "no_series"), ENDS)
+@pytest.mark.parametrize("own", ["", "extend", "pass"])
+@pytest.mark.parametrize("who", list(Arm))
+def test_absence_and_silence_each_have_their_policy(no_data: str, no_series: str, own: str, who: Arm) -> None:
+    """A metric's own policy goes before the release's, and pass leaves the word to the release."""
+    config = replace(CONFIG, no_data=no_data, no_series=no_series, metrics=(replace(ERRORS, no_data=own),))
+    both = {"canary": 20, "stable": 80}
+    for now, wanted in ((None, no_series or no_data), (0, no_data)):
+        window, state = looks(alone=True, since=25, **(both | {who.value: now})), start(config)
+        state = begin_step(config, state, share=20.0, last_share=50.0)
+        for look in window:
+            state, judgement = observe(replace(config, check_share=False), state, look)
+        mine = own if own == "extend" and who is Arm.CANARY else wanted
+        assert (judgement.verdict, judgement.absent) == (Verdict.NO_DATA, mine)
+        assert judgement.absence
+
+
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("since", [0, 10])
 def test_a_canary_that_is_scraped_and_finishes_nothing_is_condemned(alone: bool, since: int) -> None:
