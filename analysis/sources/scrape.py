@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ACCEPT = "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5"
 """The plain text format by preference; proxies that know only OpenMetrics are understood as well."""
 
+LONGEST_LINE = 16 * 1024
+"""Bytes of a line that is needed; those of gateways have some hundred."""
+
 _EXEMPLAR = re.compile(rb' # \{(?:[^"\\}]|"(?:[^"\\]|\\.)*")*\}[^"]*$')
 """At the end of a line of OpenMetrics: an example request, such as ` # {trace_id="a"} 0.5 1700000000`."""
 
@@ -81,8 +84,8 @@ class ScrapeSource:
         try:
             for url in self._urls:
                 lines = self._body(url, timeout).content.split(b"\n")
-                wanted = b"\n".join(line for line in lines if line.startswith(family.encode() + b"{"))
-                for one in text_string_to_metric_families(wanted.decode()):
+                wanted = _wanted(lines, family.encode() + b"{")
+                for one in text_string_to_metric_families(b"\n".join(wanted).decode()):
                     found |= {sample.labels[label] for sample in one.samples if sample.labels.get(label)}
         except (requests.RequestException, ValueError, LookupError, TypeError):
             return ()
@@ -127,7 +130,7 @@ class ScrapeSource:
         lines = body.split(b"\n")
         if lines.pop().strip() or (open_metrics and not body.rstrip().endswith(b"# EOF")):
             raise ValueError("cut off")
-        wanted = [line for line in lines if line.startswith(self._prefixes)]
+        wanted = _wanted(lines, self._prefixes)
         if not wanted and not _looks_like_metrics(lines):
             raise ValueError("no exposition")
         if open_metrics:
@@ -140,6 +143,18 @@ class ScrapeSource:
                 moment = when if one.timestamp is None else float(one.timestamp) * unit
                 samples += self._classifier.samples(one.name, one.labels, [(moment, one.value)], origin=url)
         return samples
+
+
+def _wanted(lines: list[bytes], begin: bytes | tuple[bytes, ...]) -> list[bytes]:
+    """The lines that begin so.
+
+    Raises:
+        ValueError: one is so long that the parser, whose work grows with a line's square, would be at it for minutes.
+    """
+    wanted = [line for line in lines if line.startswith(begin)]
+    if max(map(len, wanted), default=0) > LONGEST_LINE:
+        raise ValueError("a line without an end")
+    return wanted
 
 
 def _looks_like_metrics(lines: list[bytes]) -> bool:

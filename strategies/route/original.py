@@ -7,6 +7,7 @@ the route as it is then (invariant 2).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,6 +26,11 @@ from strategies.route.model import (
     rules_of,
 )
 from strategies.route.weights import factor_for
+
+RULES_LIMIT = 256
+"""Chosen rules at most; the API has room for 16, and what comes as an object need not have been checked."""
+
+TOO_MANY = "the chosen rules are too many or too long to note their weights; choose fewer rules"
 
 ANNOTATION_LIMIT = 64 * 1024
 """Bytes; all annotations of an object together may have 256 KiB."""
@@ -130,7 +136,7 @@ class Original:
         """
         text = json.dumps(self.encode(), separators=(",", ":"))
         if len(text.encode()) > ANNOTATION_LIMIT:
-            raise NoRoom("the chosen rules are too many or too long to note their weights; choose fewer rules")
+            raise NoRoom(TOO_MANY)
         return text
 
 
@@ -194,14 +200,16 @@ def choose(route: Object, pool: Pool, *, selectors: Iterable[str | int] | None, 
     """
     rules = rules_of(route)
     chosen = _select(route, rules, pool, selectors)
+    if len(chosen) > RULES_LIMIT:
+        raise NoRoom(TOO_MANY)
     for rule in rules:
         # In a rule that only sends to the canary it is somebody's own; next to stable it would be taken for ours.
         for part, ref in zip(("canary", "baseline"), pool.ours, strict=False):
             if rule.every(ref) and rule.every(pool.stable):
                 instead = "or name another canary Service" if part == "canary" else "or leave out the baseline"
                 raise Ambiguous(f"{rule} already sends to {ref}; remove that reference, {instead}")
-    plan = tuple(shares)
-    return Original(rules=tuple(_original(rule, rules, pool, plan) for rule in chosen), pool=pool)
+    plan, alike = tuple(shares), Counter(rule.key for rule in rules)
+    return Original(rules=tuple(_original(rule, alike[rule.key], pool, plan) for rule in chosen), pool=pool)
 
 
 def _select(
@@ -247,8 +255,8 @@ def _targets(rules: tuple[Rule, ...]) -> str:
     return ", ".join(names[:8]) or "nothing"
 
 
-def _original(rule: Rule, rules: tuple[Rule, ...], pool: Pool, shares: tuple[Decimal, ...]) -> OriginalRule:
-    if sum(other.key == rule.key for other in rules) > 1:
+def _original(rule: Rule, alike: int, pool: Pool, shares: tuple[Decimal, ...]) -> OriginalRule:
+    if alike > 1:
         raise Ambiguous(f"{rule} cannot be told apart from another rule with the same {_kind(rule)}; give it a name")
     if len(rule.refs) + len(pool.ours) > REFS_LIMIT:
         more = "canary" if pool.baseline is None else "canary and baseline"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from strategies import Malformed, NoRoom, Original, RefId
-from strategies.route.original import ANNOTATION_LIMIT, OriginalRule
-from tests.strategies.small import POOL
+from strategies import Malformed, NoRoom, Original, RefId, choose
+from strategies.route.original import ANNOTATION_LIMIT, RULES_LIMIT, OriginalRule
+from tests.strategies.small import POOL, ref
 
 RULE = OriginalRule(key="name:main", factor=7, weights=((POOL.stable, 9), (RefId("Service", "", "shop", "b", None), 0)))
 REF: list[Any] = ["Service", "", "shop", "app", 80]
@@ -64,3 +65,15 @@ def test_a_note_with_something_else_in_it_is_damaged(changes: dict[str, Any]) ->
 def test_a_pool_with_something_else_in_it_is_damaged(pool: Any) -> None:
     with pytest.raises(Malformed, match="damaged"):
         Original.decode({**note(), "pool": pool})
+
+
+@pytest.mark.parametrize(("many", "taken"), [(RULES_LIMIT, True), (RULES_LIMIT + 1, False)])
+def test_more_rules_than_can_be_noted_are_refused_before_they_are_gone_through(many: int, taken: bool) -> None:
+    named = [{"name": f"r{number}", "backendRefs": [ref("app", 9)]} for number in range(many)]
+    others = [{"name": f"o{number}", "backendRefs": [ref("help", 1)]} for number in range(2 * RULES_LIMIT)]
+    route = {"metadata": {"name": "front", "namespace": "shop"}, "spec": {"rules": [*named, *others]}}
+    if taken:
+        assert len(choose(route, POOL, selectors=None, shares=[Decimal(50)]).rules) == many
+        return
+    with pytest.raises(NoRoom, match="choose fewer rules"):
+        choose(route, POOL, selectors=None, shares=[Decimal(50)])
