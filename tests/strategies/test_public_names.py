@@ -14,8 +14,8 @@ NAMES = {
         last_writer linear lower parents rules_of set_share share_of stamp swap_token uid_of version_of weights_shown
     """,
     "analysis.judge": """
-        JudgeConfig JudgeState Known MetricConfig Past VERSION begin_step decode detectable drop encode learn levels
-        observe recall requests_needed start suspected
+        JudgeConfig JudgeState Known MetricConfig Past VERSION begin_step decode detectable drop encode first_request learn
+        levels observe recall requests_needed start suspected
     """,
     "analysis.packs": """
         Feed GaugeFeed PACKS Pack PackError REFUSED Target custom escape_regex gauge histogram pack quote selector
@@ -24,7 +24,7 @@ NAMES = {
     "analysis.sources": "GaugeWindow Key Measured NoLook ROUTE Reading Role Sample Trouble Window",
 }
 
-WORDS = "Arm Counts Finding Gauge Judgement Look Note Pod Verdict"
+WORDS = "Arm Counts Finding Gauge Judgement Look Note Pod Verdict of_requests"
 """`analysis.model` is the package's vocabulary, and all of it is public."""
 
 
