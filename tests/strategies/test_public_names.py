@@ -14,8 +14,8 @@ NAMES = {
         last_writer linear lower parents rules_of set_share share_of stamp swap_token uid_of version_of weights_shown
     """,
     "analysis.judge": """
-        JudgeConfig JudgeState Known MetricConfig Past VERSION begin_step decode detectable drop encode first_request learn
-        levels observe recall requests_needed start suspected
+        JudgeConfig JudgeState Known MetricConfig Past VERSION begin_step decode detectable drop encode first_request
+        learn levels observe recall requests_needed start suspected
     """,
     "analysis.packs": """
         Feed GaugeFeed PACKS Pack PackError REFUSED Target custom escape_regex gauge histogram pack quote selector
