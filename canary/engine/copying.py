@@ -17,7 +17,7 @@ from canary.core.moves import PROMOTED
 from canary.core.release import FINAL, Phase, Release
 from canary.engine.journal import Journal, JournalError, decode, encode
 from canary.engine.leasekeeper import GONE
-from canary.ports import Clock, Conflict, Journals, Leases, NotFound, Stored
+from canary.ports import Clock, Conflict, Journals, Leases, NotFound, Stored, Unavailable
 
 LOST = "its journal was deleted by somebody, and its engine was gone: what was judged is not known any more"
 """Why a release goes back that had not decided."""
@@ -133,8 +133,10 @@ def restored(journals: Journals, leases: Leases, *, clock: Clock) -> Stored | No
     text = encode(back)
     try:
         return Stored(text=text, version=journals.save(text, version=None))
-    except Conflict:
-        return journals.load()
+    except Conflict as error:
+        if (stored := journals.load()) is not None:
+            return stored
+        raise Unavailable(f"the journal is not there, and could not be put back: {error}") from error
 
 
 def going_back(release: Release, *, at: float) -> Release:

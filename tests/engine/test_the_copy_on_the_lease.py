@@ -14,7 +14,7 @@ from canary.core.outcome import ExitCode, Outcome
 from canary.core.release import FINAL, Phase, Release, Stage
 from canary.engine.copying import LOST, UNTOUCHED, Copier, finished, going_back, recorded, restored
 from canary.engine.journal import Journal, decode, encode
-from canary.ports import Unavailable
+from canary.ports import Conflict, Unavailable
 
 JUDGED = Outcome(code=ExitCode.JUDGED_BAD, reason="bad", decided=9.0)
 HOLDER = "i1"
@@ -95,6 +95,16 @@ def test_one_that_cannot_be_read_is_shown_and_not_put_back(world: Any) -> None:
     assert found is not None
     assert found.text == "torn"
     assert world.journals.stored is None
+
+
+def test_one_that_could_not_be_put_back_is_no_release_that_begins(world: Any, release: Release) -> None:
+    kept(world, replace(release, phase=Phase.JUDGING))
+    world.whole.faults.plan("journals.save", Conflict("it is there"))
+    with pytest.raises(Unavailable):
+        back(world)
+    found = back(world)
+    assert found is not None
+    assert found.release.outcome is not None
 
 
 def test_what_a_person_finished_is_not_gone_on_with(world: Any, release: Release) -> None:

@@ -21,6 +21,7 @@ from canary.cli.resuming import ended_before, resumable
 from canary.cli.taking import given_back
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Policy, Release
+from canary.engine.copying import restored
 from canary.engine.journal import Journal, decode
 from canary.ports import Endpoints, LeaseView, Stored, WorkloadFailure
 from simulated.ledger import Ledger
@@ -32,7 +33,7 @@ from simulated.world import POOL, SUBJECT, Object, Workloads
 
 Does = Literal["wait", "refuse", "supersede"]
 
-UNPLAYED = frozenset({"edit:delete-journal", "edit:stable-image", "edit:drop-stable", "edit:delete-route"})
+UNPLAYED = frozenset({"edit:stable-image", "edit:drop-stable", "edit:delete-route"})
 UNPLAYED |= {"edit:recreate-route"}
 """What is played with one release, and would leave none to the second."""
 
@@ -155,7 +156,7 @@ class Contender(Process):
         return journal is not None and journal.identity == self.identity and journal.release.phase not in FINAL
 
     def _resume(self, seen: tuple[str, ...]) -> tuple[Stored | None, Journal | None]:
-        stored = self.sim.journals.load()
+        stored = restored(self.sim.journals, self.sim.leases, clock=self.clock)
         journal = decode(stored.text) if stored else None
         if journal is not None and journal.identity == self.identity and journal.release.phase in FINAL:
             return stored, journal  # in its journal stands our own Job
