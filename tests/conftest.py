@@ -45,6 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(lacking)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folders() -> Iterator[None]:
+    """Made first and torn down last: what tests shared is looked through when nothing writes there any more."""
+    yield
+    planted.search_rest()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """While its folder and its worlds are still there; they are torn down whatever was found."""

@@ -2,8 +2,9 @@
 
 One stands in the environment, which children inherit. The others are real: the tokens of the users of each emulated
 API server, a sandbox's too, which its worlds name here when they begin. Looked through after every test: what it
-printed (also what it read back itself), what it logged, and the files below its folder; and, when a world ends, every
-version of every object that was ever stored there, unpacked where it is packed. A file that is a credential is no find.
+printed (also what it read back itself), what it logged, and the files below its folder; when a world ends, every
+version of every object that was ever stored there, unpacked where it is packed; and at the end the folders that tests
+share. A file that is a credential is no find.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import base64
 import contextlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from canary.sandbox.apiserver.store import Store
 from canary.sandbox.cluster import Sandbox
@@ -25,11 +29,18 @@ from canary.sandbox.scenarios import Scenario
 
 SECRET = "pl4nted-s3cret-of-the-environment"  # noqa: S105 - planted to be looked for
 VARIABLE = "CANARY_PLANTED_SECRET"
-LARGEST = 8 << 20
-"""Bytes of a file that are looked through; the large ones are data for the judge."""
+CHUNK = 8 << 20
+"""Bytes of a file that are looked through at once."""
 
 _secrets: set[str] = {SECRET}
 _read: list[str] = []
+_folders: set[Path] = set()
+
+
+_OF_KUBECONFIGS = {
+    *("apiVersion", "kind", "clusters", "contexts", "current-context", "users", "preferences", "extensions")
+}
+_KUBECONFIG = re.compile(r"\s*(\{|---|" + "|".join(sorted(_OF_KUBECONFIGS)) + ":)")
 
 
 class Shown(AssertionError):
@@ -37,16 +48,22 @@ class Shown(AssertionError):
 
 
 def begin() -> None:
-    """Plant the secret of the environment, and hear whatever a test reads of its own output."""
+    """Plant the secret of the environment; hear what a test reads of its own output, and which folders are made."""
     os.environ[VARIABLE] = SECRET
-    original = pytest.CaptureFixture.readouterr
+    original, mktemp = pytest.CaptureFixture.readouterr, pytest.TempPathFactory.mktemp
 
     def readouterr(self: Any) -> Any:
         found = original(self)
         _read.extend(str(part) for part in found)
         return found
 
+    def noted(self: pytest.TempPathFactory, basename: str, numbered: bool = True) -> Path:
+        folder = mktemp(self, basename, numbered)
+        _folders.add(folder)
+        return folder
+
     pytest.CaptureFixture.readouterr = readouterr  # type: ignore[method-assign]
+    pytest.TempPathFactory.mktemp = noted  # type: ignore[method-assign]
 
 
 def plant(*secrets: str) -> None:
@@ -71,24 +88,62 @@ def search_test(item: pytest.Item) -> None:
     for _, section, text in item._report_sections:
         search(text, section)
     folder = getattr(item, "funcargs", {}).get("tmp_path")
-    if isinstance(folder, Path) and folder.exists():
+    if isinstance(folder, Path):
+        _folders.discard(folder)
         search_files(folder)
+
+
+def search_rest() -> None:
+    """Look through the folders that belong to no single test, when nothing writes there any more."""
+    while _folders:
+        search_files(_folders.pop())
 
 
 def search_files(folder: Path) -> None:
     """Look through every file below a folder, except credentials."""
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
+        if path.is_symlink() or not path.is_file():
+            continue
+        where = str(path.relative_to(folder))
+        if path.stat().st_size > CHUNK:
+            _search_large(path, where)
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        if not is_credential(text):
-            search(text, str(path.relative_to(folder)))
+        first, _, rest = text.partition("\n")
+        if first.startswith('{"tokens":'):  # the first line of the server's state
+            search(rest, where)
+        elif not is_credential(text):
+            search(text, where)
+
+
+def _search_large(path: Path, where: str) -> None:
+    """Piece by piece, each with the end of the one before it; what was never written of a file is passed over."""
+    kept, size = max(map(len, _secrets)), path.stat().st_size
+    with path.open("rb") as file:
+        before, place = b"", 0
+        while place < size:
+            try:
+                place, gap = os.lseek(file.fileno(), place, os.SEEK_DATA), place
+            except OSError:  # nothing was written from here on
+                return
+            file.seek(place)
+            piece = (before if gap == place else b"") + file.read(CHUNK)
+            place, before = file.tell(), piece[-kept:]
+            search(piece.decode(errors="replace"), where)
 
 
 def is_credential(text: str) -> bool:
-    """Whether a file is there to hold a secret: a token alone, a kubeconfig, the first line of the server's state."""
-    alone = text.strip() in _secrets
-    return alone or '"kind": "Config"' in text or "kind: Config\n" in text or text.startswith('{"tokens":')
+    """Whether a file is there to hold a secret and nothing else: a token alone, or a kubeconfig."""
+    return text.strip() in _secrets or (bool(_KUBECONFIG.match(text)) and _is_kubeconfig(text))
+
+
+def _is_kubeconfig(text: str) -> bool:
+    """A log that holds one is none: it does not begin so, or goes on."""
+    try:
+        value = YAML(typ="safe").load(text)
+    except (YAMLError, ValueError):
+        return False
+    return isinstance(value, dict) and value.get("kind") == "Config" and set(value) <= _OF_KUBECONFIGS
 
 
 @contextlib.contextmanager
