@@ -37,7 +37,9 @@ class Settle(Part):
     )
     # Not moving is the one answer that needs no guess about why traffic did not follow.
     no_traffic: Literal["hold", "rollback", "proceed"] = Field(
-        default="hold", description="What happens when traffic does not follow a raise in time. Default: hold."
+        default="hold",
+        description="What happens when traffic does not follow a raise in time, before the step is judged; what a "
+        "judged step does without data is analysis.noData. Default: hold.",
     )
 
 
