@@ -83,7 +83,7 @@ def our_turn(
 
     def resume(seen: tuple[str, ...]) -> tuple[Stored | None, Journal | None]:
         with given_back(leases, holder):
-            found = restored(journals, leases, clock=clock)
+            found = restored(journals, leases, holder=holder, clock=clock)
             stored, journal = resumable(found, identity, asked=asked, seen=seen, job=ours.job)
             if stored is not None and journal is None:
                 not_over_already(api, namespace=file.metadata.namespace)

@@ -109,11 +109,12 @@ def recorded(journals: Journals, leases: Leases) -> Stored | None:
     return None
 
 
-def restored(journals: Journals, leases: Leases, *, clock: Clock) -> Stored | None:
+def restored(journals: Journals, leases: Leases, *, holder: str, clock: Clock) -> Stored | None:
     """The journal as whoever has taken the lease goes on with it: one that somebody deleted is put back from its copy.
 
     Args:
         journals, leases, clock: the ports; the lease is ours.
+        holder: our name on it: the engine that wrote the copy may sleep, and must not take the journal for its own.
 
     Returns:
         What stands there now; None where a release begins. A copy that cannot be read is given as it is, and not put
@@ -129,7 +130,7 @@ def restored(journals: Journals, leases: Leases, *, clock: Clock) -> Stored | No
         journal = decode(found.text)
     except JournalError:
         return found
-    back = journal.model_copy(update={"release": going_back(journal.release, at=clock.now())})
+    back = journal.model_copy(update={"release": going_back(journal.release, holder=holder, at=clock.now())})
     text = encode(back)
     try:
         return Stored(text=text, version=journals.save(text, version=None))
@@ -139,16 +140,19 @@ def restored(journals: Journals, leases: Leases, *, clock: Clock) -> Stored | No
         raise Unavailable(f"the journal is not there, and could not be put back: {error}") from error
 
 
-def going_back(release: Release, *, at: float) -> Release:
+def going_back(release: Release, *, holder: str, at: float) -> Release:
     """A release as it is gone on with where only its copy is left.
 
     Args:
         release: as the copy has it.
+        holder: who puts it back; an end stays its own engine's.
         at: seconds since the epoch on the server's clock.
     """
-    if release.phase in FINAL or release.outcome is not None or (release.phase, release.stage) in PROMOTED:
+    if release.phase in FINAL:
         return release
-    lost = on.Resumed(at=at, incarnation=release.incarnation, lost=LOST)
+    if release.outcome is not None or (release.phase, release.stage) in PROMOTED:
+        return replace(release, incarnation=holder)
+    lost = on.Resumed(at=at, incarnation=holder, lost=LOST)
     return replace(advance(release, lost)[0], lives=release.lives)
 
 

@@ -126,7 +126,9 @@ class JournalKeeper:
             found = decode(stored.text) if stored else None
         except (PortError, JournalError) as error:
             return Unwritten(why=str(error))
-        if stored is None or found is None or found.release.incarnation == release.incarnation:
-            self._stored = stored.version if stored else None
+        if stored is None or found is None:
+            return self._deleted(release, "the journal was deleted at the same time")
+        if found.release.incarnation == release.incarnation:
+            self._stored = stored.version
             return Unwritten(why="the journal was written at the same time")
         return Unwritten(why="another engine drives this release", holder=found.release.token)

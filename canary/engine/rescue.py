@@ -126,7 +126,7 @@ class Rescue:
         if not scene.leases.acquire(self._holder, steal=self._suspicion.version).ours:
             return Ended.DONE
         # What is believed is read after the lease was taken: the engine may have written until then.
-        stored = restored(scene.journals, scene.leases, clock=scene.clock)
+        stored = restored(scene.journals, scene.leases, holder=self._holder, clock=scene.clock)
         journal, why = _readable(stored)
         if stored is None or journal is None:
             scene.leases.release(self._holder)

@@ -17,7 +17,7 @@ from canary.engine.journal import Journal, decode, encode
 from canary.ports import Conflict, Unavailable
 
 JUDGED = Outcome(code=ExitCode.JUDGED_BAD, reason="bad", decided=9.0)
-HOLDER = "i1"
+HOLDER, NEXT = "i1", "i2"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def kept(world: Any, release: Release, **more: Any) -> str:
 
 
 def back(world: Any) -> Journal | None:
-    found = restored(world.journals, world.leases, clock=world.whole.clock)
+    found = restored(world.journals, world.leases, holder=NEXT, clock=world.whole.clock)
     return decode(found.text) if found else None
 
 
@@ -54,9 +54,12 @@ def test_whatever_stood_in_the_copy_goes_back_or_is_finished_and_keeps_its_decis
         if phase in UNTOUCHED:
             continue
         for outcome in (None, JUDGED):
-            found = going_back(replace(release, phase=phase, stage=stage, outcome=outcome), at=5.0)
+            found = going_back(replace(release, phase=phase, stage=stage, outcome=outcome), holder=NEXT, at=5.0)
             finished = found.phase in FINAL or (found.phase, found.stage) in PROMOTED
             assert finished or found.outcome is not None, (phase, stage)
+            assert found.incarnation == (HOLDER if found.phase in FINAL else NEXT), (
+                "whoever sleeps takes it for its own"
+            )
             if outcome is not None:
                 assert found.outcome == outcome
             elif found.outcome is not None:
@@ -91,7 +94,7 @@ def test_before_anything_is_touched_there_is_nothing_to_keep(world: Any, release
 
 def test_one_that_cannot_be_read_is_shown_and_not_put_back(world: Any) -> None:
     world.leases.keep(HOLDER, "torn", over="")
-    found = restored(world.journals, world.leases, clock=world.whole.clock)
+    found = restored(world.journals, world.leases, holder=NEXT, clock=world.whole.clock)
     assert found is not None
     assert found.text == "torn"
     assert world.journals.stored is None

@@ -49,3 +49,15 @@ def test_whatever_happens_to_the_copy_the_decision_stands(number: int, kind: str
     found = play_scenario(calm(quality="bad", calls=faults, script=script))
     assert found.violations == []
     assert {int(code) for code in found.codes} <= {10, 14}
+
+
+@pytest.mark.parametrize("at", [60.0, 100.0, 130.0])
+@pytest.mark.parametrize("number", range(10, 50, 2))
+def test_an_engine_that_sleeps_makes_no_journal_anew_and_takes_none_for_its_own(number: int, at: float) -> None:
+    """Another one puts it back and goes on, or has ended by then; the sleeper's next write meets a conflict as well."""
+    faults = (CallFault(number=number, kind="pause", seconds=150.0),)
+    script = (Happening(at=at, kind="edit:delete-journal"), Happening(at=at + 5.0, kind="edit:delete-journal"))
+    for conflict in range(number + 1, number + 61, 10):
+        more = tuple(CallFault(number=conflict + each, kind="conflict") for each in range(0, 10, 3))
+        found = play_scenario(calm(calls=(*faults, *more), script=script))
+        assert found.violations == [], (conflict, found.lines[-20:])

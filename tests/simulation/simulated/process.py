@@ -203,7 +203,7 @@ class Process:
         if not view.ours:
             self._boot_at = now + LEASE_POLL
             return
-        stored = restored(self.sim.journals, leases, clock=self.clock)
+        stored = restored(self.sim.journals, leases, holder=self.name, clock=self.clock)
         journal = decode(stored.text) if stored else None
         if journal is not None and journal.release.phase in FINAL:
             self.code = journal.release.outcome.code if journal.release.outcome else None

@@ -156,7 +156,7 @@ class Contender(Process):
         return journal is not None and journal.identity == self.identity and journal.release.phase not in FINAL
 
     def _resume(self, seen: tuple[str, ...]) -> tuple[Stored | None, Journal | None]:
-        stored = restored(self.sim.journals, self.sim.leases, clock=self.clock)
+        stored = restored(self.sim.journals, self.sim.leases, holder=self.name, clock=self.clock)
         journal = decode(stored.text) if stored else None
         if journal is not None and journal.identity == self.identity and journal.release.phase in FINAL:
             return stored, journal  # in its journal stands our own Job
