@@ -16,7 +16,7 @@ from scipy import stats
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, drop, observe, start
 from analysis.judge.asked import Asked, Counted
 from analysis.judge.book import Book
-from analysis.judge.sparse import FEWEST, LONGEST, gathered
+from analysis.judge.sparse import FEWEST_CANARY, FEWEST_STABLE, LONGEST, gathered
 
 Array = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def test_every_request_is_judged_once_or_waits(drawn: NDArray[np.int64]) -> None
     for look in looks:
         now, waiting = gathered(waiting, look)
         judged += now.table
-        both = np.minimum(now.n_s, now.n_c) >= FEWEST
+        both = (now.n_s >= FEWEST_STABLE) & (now.n_c >= FEWEST_CANARY)
         assert (both | (now.n_s + now.n_c == 0)).all(), "forty looks are too few to wait in vain"
         assert (waiting[:, 1:] == 0)[both].all()
     assert (judged + waiting[:, 1:] == sum(look.table for look in looks)).all()
@@ -79,11 +79,11 @@ def test_what_is_judged_together_does_not_depend_on_how_requests_ended(drawn: ND
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(drawn=SIZES)
-def test_a_look_with_requests_on_both_arms_is_judged_as_it_is_whatever_waits_elsewhere(
+def test_a_look_with_enough_requests_on_both_arms_is_judged_as_it_is_whatever_waits_elsewhere(
     drawn: NDArray[np.int64],
 ) -> None:
     """Dense traffic is judged to the last bit as if no look ever waited."""
-    dense = [Counted(one.x_s, one.n_s + 1.0, one.x_c, one.n_c + 1.0) for one in looks_of(drawn)]
+    dense = [Counted(one.x_s, one.n_s + FEWEST_STABLE, one.x_c, one.n_c + FEWEST_CANARY) for one in looks_of(drawn)]
     for look in dense:
         now, waiting = gathered(np.zeros((len(look.n_s), 5)), look)
         assert now is look
@@ -150,7 +150,7 @@ def test_what_stable_was_without_a_canary_counts_what_waits() -> None:
 @given(
     rate=st.floats(0.001, 0.5),
     assumed=st.sampled_from([0.001, 0.02, 0.3]),
-    n_s=st.integers(1, 12),
+    n_s=st.integers(int(FEWEST_STABLE), 12),
     n_c=st.integers(1, 6),
 )
 def test_no_evidence_is_expected_of_requests_that_waited(rate: float, assumed: float, n_s: int, n_c: int) -> None:
