@@ -226,7 +226,7 @@ class Book:
             harm=grown.following(hot) if hot.any() else grown,
             heat=np.where(hot, 0.0, heat),
             health=self.health + np.minimum(fine, step),
-            health_before=np.where(waiting[:, 0] > 0, self.health_before, self.health),
+            health_before=self.health if look is counts else np.where(waiting[:, 0], self.health_before, self.health),
             interval=self.interval.look(gaps, a=a, c=apart, counts=(counts.x_s, counts.n_s, counts.x_c, counts.n_c))
             if interval
             else self.interval,
