@@ -56,7 +56,6 @@ def encode(state: JudgeState) -> dict[str, Any]:
         "step": _plain(book.step),
         "quiet": _plain(book.quiet),
         "rise": _plain(book.rise),
-        "waiting": _plain(book.waiting),
         "over_step": _plain(state.over.step),
         "histograms": {
             # JSON has no infinity.
@@ -87,8 +86,10 @@ def encode(state: JudgeState) -> dict[str, Any]:
 
 
 def _own(state: JudgeState) -> dict[str, Any]:
-    """What only releases with classical metrics, or metrics with a pace of their own, remember."""
+    """What only releases with hardly a request, with classical metrics, or metrics of their own pace remember."""
     found: dict[str, Any] = {"held": pace.encode(state.held)} if state.held else {}
+    if state.book.waiting.any():
+        found["waiting"] = _plain(state.book.waiting)
     if state.first_request is not None:
         found["first_request"] = state.first_request
     if state.past != past.UNASKED:
@@ -135,7 +136,7 @@ def _decode(data: Mapping[str, Any]) -> JudgeState:
         step=_array(data["step"], (k, 4)),
         quiet=_array(data["quiet"], (k,)),
         rise=_array(data["rise"], (k, 6)),
-        waiting=_array(data["waiting"], (k, 5)),
+        waiting=_array(data.get("waiting", [0] * 5 * k), (k, 5)),
     )
     return JudgeState(
         tests=tests,

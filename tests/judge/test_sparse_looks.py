@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.judge import JudgeConfig, MetricConfig, begin_step, drop, observe, start
+from analysis.judge import JudgeConfig, MetricConfig, begin_step, decode, drop, encode, observe, start
 from analysis.judge.asked import Asked, Counted
 from analysis.judge.book import Book
 from analysis.judge.sparse import FEWEST_CANARY, FEWEST_STABLE, LONGEST, gathered
@@ -204,3 +205,12 @@ def test_a_finding_counts_what_waited_among_the_looks_that_evidence_rose_in(sim:
     looks, x_s, n_s, x_c, n_c = release.state.book.rise[0, 1:].tolist()
     assert (x_s, n_s, x_c, n_c) == (0, 15 * looks, looks / 2, looks / 2)
     assert looks >= 4
+
+
+def test_what_waits_survives_in_the_journal(sim: Any) -> None:
+    release = sim.Release().learns(20).begins()
+    assert "waiting" not in encode(release.state)
+    release.given(sim.look_of(5.0, stable=(3, 50), canary=(0, 0)))
+    kept = decode(json.loads(json.dumps(encode(release.state))))
+    assert (kept.book.waiting == release.state.book.waiting).all()
+    assert kept.book.waiting.any()
