@@ -21,7 +21,7 @@ from canary.cli.resuming import ended_before, resumable
 from canary.cli.taking import given_back
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL, Policy, Release
-from canary.engine.copying import restored
+from canary.engine.copying import UNTOUCHED, restored
 from canary.engine.journal import Journal, decode
 from canary.ports import Endpoints, LeaseView, Stored, WorkloadFailure
 from simulated.ledger import Ledger
@@ -52,6 +52,7 @@ class Rival:
         put_aside: one of its pods was told that a newer release came before it, or that its own was over by that.
         codes: of its processes.
         begun: how often it was begun from nothing.
+        touched: its journal said that something of it may be in the world.
         ended: its journal said its end.
     """
 
@@ -64,6 +65,7 @@ class Rival:
     put_aside: bool = False
     codes: list[ExitCode] = field(default_factory=list)
     begun: int = 0
+    touched: bool = False
     ended: ExitCode | None = None
 
 
@@ -300,6 +302,7 @@ class Rivals(Simulation):
         release = decode(text).release
         self.ledgers[release.uid].journalled(text)
         rival = next(one for one in self.rivals if one.name == release.uid)
+        rival.touched |= release.phase not in UNTOUCHED
         if release.phase in FINAL and release.outcome is not None:
             rival.ended = release.outcome.code
 
@@ -358,7 +361,8 @@ def _check_end(sim: Rivals) -> None:
         if rival.told and ends and rival.ended is not None and ends != {rival.ended}:
             sim.complain(f"{rival.name} ended {ends}, and its journal said {rival.ended!r}")
     first, second = sim.rivals
-    if any(rival.begun and rival.ended is None for rival in sim.rivals):
+    # A journal that was deleted before anything was touched ends nowhere; then its Job must know how it went.
+    if any(one.begun and one.ended is None and (one.touched or one.recorded is None) for one in sim.rivals):
         check_incomplete(sim)
         return
     if second.put_aside and not second.begun:
