@@ -362,7 +362,7 @@ def _check_end(sim: Rivals) -> None:
             sim.complain(f"{rival.name} ended {ends}, and its journal said {rival.ended!r}")
     first, second = sim.rivals
     # A journal that was deleted before anything was touched ends nowhere; then its Job must know how it went.
-    if any(one.begun and one.ended is None and (one.touched or one.recorded is None) for one in sim.rivals):
+    if any(one.begun and one.ended is None and (one.touched or not one.codes) for one in sim.rivals):
         check_incomplete(sim)
         return
     if second.put_aside and not second.begun:
