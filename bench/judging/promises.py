@@ -60,13 +60,16 @@ def at_the_bound(rps: float, stable: Array, share: float | None = None) -> Made:
     )
 
 
-def outage(rps: float, *, every: int = HOUR // 4, lasts: int = 120, share: float | None = None) -> Made:
+def outage(
+    rps: float, *, every: int = HOUR // 4, lasts: int = 120, share: float | None = None, tolerated: bool = False
+) -> Made:
     """Outages in which both arms fail 60 %, the canary scraped up to a look earlier or later.
 
     Args:
         rps: requests a second of both arms.
         every, lasts: looks from one to the next, and of each.
         share: of the canary, percent; None for another in each step.
+        tolerated: before and after them the canary is as bad as is tolerated, and not as good as stable.
     """
     since = np.arange(HOUR) % every - every * 4 // 9
     stable = np.where((since >= 0) & (since < lasts), 0.6, 0.005)
@@ -79,7 +82,7 @@ def outage(rps: float, *, every: int = HOUR // 4, lasts: int = 120, share: float
             rps=rps,
             share=_steps(HOUR) if share is None else share,
             stable=stable,
-            canary=canary,
+            canary=np.where(tolerated & (canary == stable.min()), bound(canary), canary),
             every=1.0,
             looks=HOUR,
             steps=_quarters(HOUR),
@@ -109,8 +112,11 @@ def _sparse(rising: Array, swinging: Array) -> dict[str, Made]:
     found: dict[str, Made] = {}
     for rps in (0.4, 1.0, 2.0):
         found[f"at the bound, 5 % errors, {rps:g}/s, half on the canary"] = at_the_bound(rps, np.full(HOUR, 0.05), 50.0)
-        name = f"shared outages of half a minute every three, {rps:g}/s, half on the canary"
-        found[name] = outage(rps, every=180, lasts=30, share=50.0)
+        name = f"one shared outage of two minutes, at the bound before and after, {rps:g}/s, half on the canary"
+        found[name] = outage(rps, every=HOUR, share=50.0, tolerated=True)
+    found["shared outages of half a minute every three, 1/s, half on the canary"] = outage(
+        1.0, every=180, lasts=30, share=50.0
+    )
     found["at the bound, errors rising from 0.1 to 6 %, 1/s, half on the canary"] = at_the_bound(1.0, rising, 50.0)
     found["at the bound, errors swinging between 0.2 and 4.5 %, 5/s"] = at_the_bound(5.0, swinging)
     found["shared outages to 60 %, scrapes skewed, 5/s"] = outage(5.0)
