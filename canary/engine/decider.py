@@ -191,10 +191,11 @@ class Decider:
         if decided and any(isinstance(effect, do.RaiseShare) for effect in effects):
             self.flush()  # no raise rests on looks that nobody could judge again; lowering waits for nothing
             decided = False
-        for effect in effects:
-            if isinstance(effect, do.RestartJudge):
-                self._restart_judge(effect)  # before it is written down: whoever goes on judges the gap in this step
-        if not intended and not self._intend(effects):
+        early = [effect for effect in effects if _before_it_is_written(effect, before, self.release)]
+        for effect in early:
+            self._carry_out(effect)
+        effects = tuple(effect for effect in effects if effect not in early)
+        if self.standing_by or (not intended and not self._intend(effects)):
             return
         for effect in effects:
             self._carry_out(effect)
@@ -211,7 +212,7 @@ class Decider:
         for effect in effects:
             if isinstance(effect, do.LowerShare | do.Tell | do.Finish):
                 self._carry_out(effect)
-            elif isinstance(effect, do.ConfirmChange | do.StandBy | do.RestartJudge):
+            elif isinstance(effect, do.ConfirmChange | do.StandBy):
                 continue
             else:
                 message = f"the journal could not be written, so nothing was done: {error}"
@@ -228,7 +229,7 @@ class Decider:
                 self._recording.told(effect)
                 self._report(message=effect.message, reason=effect.reason, alarm=effect.alarm)
             case do.RestartJudge():
-                pass  # done
+                self._restart_judge(effect)
             case do.StandBy():
                 self._stand_by(effect.holder)
             case do.Finish():
@@ -385,3 +386,13 @@ def started(release: Release, *, at: float, incarnation: str, workloads: Workloa
         return on.Started(at=at)
     stable, canary = ready_now(workloads)
     return on.Resumed(at=at, incarnation=incarnation, stable=stable, canary=canary)
+
+
+def _before_it_is_written(effect: do.Effect, before: Release, after: Release) -> bool:
+    """What the journal's next word rests on.
+
+    The judge of a step, so that whoever goes on judges the gap in it. The fence of whoever decides as it takes over, so
+    that no decision stands while a raise of the engine before, which may only sleep, would still be accepted.
+    """
+    decided = before.outcome is None and after.outcome is not None
+    return isinstance(effect, do.RestartJudge) or (decided and isinstance(effect, do.TakeFence))

@@ -75,6 +75,20 @@ def test_killed_around_any_call_a_release_is_finished_without_its_engine(number:
         assert set(found.codes) <= {0, 14}
 
 
+@pytest.mark.parametrize("number", range(52, 60))
+@pytest.mark.parametrize("kind", ["kill-before", "kill-after", "kill-late"])
+def test_an_engine_that_sleeps_in_a_raise_raises_nothing_once_a_watchdog_has_decided_and_died(
+    number: int, kind: str
+) -> None:
+    """The watchdog fences before its decision is written: nobody else does before the sleeper wakes."""
+    sleeps = CallFault(number=22, kind="pause", seconds=45.0)
+    dies = CallFault(number=number, kind=kind, seconds=12.0)
+    next_dies = CallFault(number=number + 1, kind="kill-after")
+    found = play_guarded(calm(seed=90052, quality="bad", calls=(sleeps, dies, next_dies)), lonely=False)
+    assert found.violations == [], found.lines[-30:]
+    assert set(found.codes) <= {10, 14}
+
+
 @pytest.mark.parametrize("number", range(6, 46, 4))
 def test_traffic_is_back_on_stable_within_45_seconds_of_the_engines_death(number: int) -> None:
     found = play_guarded(calm(calls=(CallFault(number=number, kind="kill-before"),)), lonely=True)
