@@ -20,7 +20,7 @@ SETTLED = 120.0
 with the counts of years."""
 
 FEWEST = 60
-"""Looks below which a past says nothing."""
+"""Looks below which a past says nothing: three of a step's twenty, and two blocks of the longest dispersion."""
 
 
 class Scarce(ValueError):

@@ -32,10 +32,10 @@ WORSE_RELEASES = 10
 """Played for each size of effect."""
 
 FACTORS = (100.0, 50.0, 20.0, 10.0, 5.0, 3.0, 2.0, 1.5)
-"""Times as many errors."""
+"""Times as many errors: about half as many each time, down to what the default tolerance allows."""
 
 SHIFTS = (5.0, 3.0, 2.0, 1.5, 1.25, 1.1)
-"""Times as slow."""
+"""Times as slow, the same, down to what buckets hardly show."""
 
 POWER = 0.9
 """What is caught in so many releases counts as caught."""

@@ -39,6 +39,9 @@ the dispersion, as `HOT`: bursts themselves warm no more bets than without it. [
 UNKNOWN = 1.0
 """A baseline that nothing can be worse than: nothing was known of stable before the canary had traffic."""
 
+UPPER_Z = 2.33
+"""Standard deviations to the upper end of what a rate may be: the one-sided 99 % of the normal distribution."""
+
 LEAST_KNOWN = 50.0
 """Stable requests that must be remembered for a baseline; with so few its upper end is far above the estimate."""
 
@@ -144,7 +147,7 @@ class Book:
         x, n = self.memory[:, 0] + self.waiting[:, 1], self.memory[:, 1] + self.waiting[:, 2]
         if recorded is not None:
             x, n = x + recorded[:, 0], n + recorded[:, 1]
-        return np.where(n >= LEAST_KNOWN, upper_end(x, np.maximum(n, 1.0), z=2.33), UNKNOWN)
+        return np.where(n >= LEAST_KNOWN, upper_end(x, np.maximum(n, 1.0), z=UPPER_Z), UNKNOWN)
 
     def phi(self, asked: Asked) -> Array:
         """Dispersion, from past looks."""

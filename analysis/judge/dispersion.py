@@ -20,29 +20,34 @@ from analysis.judge.rates import KEPT_AFTER_FALL
 Array = NDArray[np.float64]
 
 BLOCKS = np.array([1.0, 3.0, 10.0, 30.0])
-"""Looks in a block at least."""
+"""Looks in a block at least: bursts that last a look, a few, and tens of looks each show in the blocks about as long
+as they are, and longer ones would leave too few blocks in a step."""
 
 LEAST_VARIANCE = 2.0
 """A block also waits for this much variance: below it the squared residual is mostly its own discreteness."""
 
 HALF_LIFE = 60.0
-"""Looks; memory of the odds ratio."""
+"""Looks; memory of the odds ratio: twice the longest block, so that a block is held against what was before it."""
 
 KEEP = 2.0 ** (-1.0 / HALF_LIFE)
 """Of the odds' memory, per look."""
 
 WINSOR = 25.0
-"""A block's squared residual counts at most this many times the running mean."""
+"""A block's squared residual counts at most this many times the running mean: five standard deviations are a burst,
+and more are what is looked for."""
 
 WINSOR_WORSE = 4.0
 """The same where the canary was worse than remembered: a regression that begins must not pass for a burst, and bursts
 show themselves on stable too, where they make the canary look better."""
 
 PRIOR_BLOCKS = 10.0
-"""What the value from history counts for, in blocks."""
+"""What the value from history counts for, in blocks: an hour knows more than the first minutes of a release."""
 
 FEWEST = 4.0
-"""Blocks before the release's own value is used."""
+"""Blocks before the release's own value is used: of fewer, the noise below is larger than what is looked for."""
+
+NOISE = 1.65
+"""Standard deviations of chance that are taken off: the one-sided 95 % of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Dispersion:
         some = np.maximum(blocks, 1.0)
         mean = (PRIOR_BLOCKS * phi0[:, None] + total) / (PRIOR_BLOCKS + blocks)
         # Chance alone would lift the largest of four estimates above 1: its 95 % noise is taken off.
-        noise = 1.0 + 1.65 * np.sqrt((2.0 + inverse / some) / some)
+        noise = 1.0 + NOISE * np.sqrt((2.0 + inverse / some) / some)
         inside = np.where(blocks >= FEWEST, mean / noise, 0.0).max(axis=1)
         largest: Array = np.maximum(np.maximum(1.0, phi0), inside)
         return largest

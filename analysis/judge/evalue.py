@@ -31,7 +31,8 @@ ARRIVED = 1e-6
 """A relative step below which they stop: the error left is about its cube."""
 
 EDGE = 1e-9
-"""Rates are kept in [EDGE, 1 - EDGE]."""
+"""Rates are kept in [EDGE, 1 - EDGE], whose logarithms are finite: nobody serves a thousand million requests in a
+release to tell such a rate from none."""
 
 TINY = 1e-30
 """Keeps a boundary point at 0 out of the logarithm; much smaller than EDGE, since moving it costs expectation."""

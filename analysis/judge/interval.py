@@ -28,6 +28,10 @@ REFUTED = math.log(40.0)
 PRIOR = 20.0
 """What "no difference" counts for at the start, in requests."""
 
+EDGES = 0.25
+"""Of the way from stable's rate to 0 or to 1, what a bet on the canary's keeps from the end: a bet on certainty is
+lost at once."""
+
 LARGEST = 2.0 * REFUTED
 """More evidence than this is not kept: an interval must be able to widen again."""
 
@@ -54,7 +58,7 @@ class Interval:
     def canary(self, a: Array) -> Array:
         """The canary's rate that is bet on: stable's, plus the difference seen so far; strictly inside (0, 1)."""
         guess = a + self.mean[:, 0] / (self.mean[:, 1] + PRIOR)
-        return np.minimum(np.maximum(guess, 0.25 * a), 1.0 - 0.25 * (1.0 - a))
+        return np.minimum(np.maximum(guess, EDGES * a), 1.0 - EDGES * (1.0 - a))
 
     def look(self, log_factors: Array, *, a: Array, c: Array, counts: tuple[Array, Array, Array, Array]) -> Interval:
         """After one look.

@@ -14,7 +14,8 @@ from analysis.judge.evalue import EDGE, Mask
 Array = NDArray[np.float64]
 
 HALF_LIFE = 20.0
-"""Looks."""
+"""Looks: at five seconds a look under two minutes, so that rates which drift are followed, and long enough for
+hundreds of requests at the least traffic that is judged look by look."""
 
 ERRORS_REMEMBERED = 30.0
 """Stable errors that the memory holds at least."""
@@ -34,13 +35,20 @@ KEPT_AFTER_FALL = 0.25
 """Of the memory, at each fall: an outage that is over is forgotten within a few looks, not within minutes."""
 
 PRIOR_REQUESTS = 200.0
-"""What stable's own history counts for."""
+"""What stable's own history counts for: enough that the first looks are not judged by chance, so little that an hour
+which was unlike today is outweighed within seconds at a hundred requests a second."""
 
 DEFAULT_PRIOR = 0.001
-"""Stable's rate before anything is known of it."""
+"""Stable's rate before anything is known of it: what services are usually allowed. Too low or too high costs evidence
+in the first looks and no validity."""
 
 DEFAULT_WORTH = 20.0
-"""What that counts for: hardly anything."""
+"""What that counts for, in requests: hardly anything, and more than nothing, where a first look without an error
+would say that there are none."""
+
+CUT = 0.5
+"""Of the looks remembered before: fewer than these and one more are left by a fall alone, which keeps a quarter;
+forgetting keeps at least 0.96 of them."""
 
 
 def half_life(x: Array, looks: Array) -> Array:
@@ -85,7 +93,7 @@ def fell(before: Array, after: Array) -> Mask:
     Args:
         before, after: memories as `remember` takes and gives them, one row per test.
     """
-    cut: Mask = after[:, 2] < 0.5 * before[:, 2] + 1.0
+    cut: Mask = after[:, 2] < CUT * before[:, 2] + 1.0
     return cut
 
 

@@ -14,7 +14,8 @@ from analysis.judge.slower import partner
 from analysis.model import Arm, Counts, Look
 
 MOST_BOUNDS = 8
-"""Latency bounds compared at most."""
+"""Latency bounds compared at most: each takes its part of the weight, and stable's quantiles are between eight well
+enough."""
 
 TAIL, BODY = 0.0001, 0.90
 """Stable's share over a bound lies between these: beyond them a bound tells nothing."""
@@ -30,8 +31,13 @@ CLEAN = 0.001
 
 LEAST_PART = 1e-6
 """Of a fixed test that is only reported: its p-value is told as if it had this little of alpha."""
+
 SAME = (1 - 1e-9, 1 + 1e-9)
 """Bounds this near to each other are one: sources write them with different digits."""
+
+RULE_OF_THREE = 3.0
+"""Requests over a bound that none was seen over in so many are at most these with 95 % confidence
+(Hanley & Lippman-Hand, 1983)."""
 
 LEARNED_REQUESTS = 200
 """Stable requests seen before bounds are chosen: fewer would choose by chance."""
@@ -179,7 +185,7 @@ def choose_bounds(histogram: Mapping[float, int], *, relative: float = 0.0) -> t
     shares = shares_over(histogram)
     usable = {bound: share for bound, share in shares.items() if TAIL <= share <= min(BODY, FULLEST / (1.0 + relative))}
     clean = sorted(bound for bound, share in shares.items() if share < TAIL)
-    unseen = max(3.0 / total, CLEAN)
+    unseen = max(RULE_OF_THREE / total, CLEAN)
     # Near in ratio: 0.6 % is as near to 1 % as 1.7 % is.
     named = {min(usable, key=lambda bound: abs(math.log(usable[bound] / wanted))) for wanted in CONFIRMED if usable}
     used = named | _spread(sorted(set(usable) - named), MOST_BOUNDS - len(named) - min(1, len(clean)))
