@@ -136,6 +136,17 @@ def test_nobody_may_read_secrets_or_roles(objects: Objects, minimal: str) -> Non
             assert asked.isdisjoint({"secrets", "roles", "rolebindings", "serviceaccounts", "pods/exec", "*"})
 
 
+def test_where_old_records_stay_the_engine_deletes_no_configmap_but_its_copies(objects: Objects, minimal: str) -> None:
+    def deletes(text: str, wanted: str) -> bool:
+        rules = objects(text, "--set", f"rbac.deleteOldRecords={wanted}")["Role", "canary-user-service"]["rules"]
+        return any("delete" in rule["verbs"] for rule in rules if rule["resources"] == ["configmaps"])
+
+    assert deletes(minimal, "true")
+    assert not deletes(minimal, "false")
+    copies = (RELEASES / "with-config.yaml").read_text().replace("# versioned:", "versioned:")
+    assert deletes(copies, "false")
+
+
 def test_what_somebody_else_makes_is_left_to_them(objects: Objects, minimal: str) -> None:
     off = {"rbac.create": "false", "serviceAccount.create": "false", "serviceAccount.name": "releases"}
     assert objects(minimal, **off) == {}
