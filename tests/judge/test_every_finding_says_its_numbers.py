@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.judge import JudgeConfig, MetricConfig, begin_step, learn, observe, start, words
 from analysis.model import Arm, Counts, Finding, Look
+from analysis.plural import counted
 
 BOUNDS = (0.01, 0.1, 0.5, math.inf)
 CONFIG = JudgeConfig(
@@ -49,7 +50,7 @@ def said(finding: Finding) -> list[str]:
         return [words.count(numbers["idle_looks"])]
     if "risen_looks" in numbers:
         found += [words.count(numbers[f"risen_canary_{name}"]) for name in ("bad", "total")]
-        found.append(f"in the last {numbers['risen_looks']:.0f} looks")
+        found.append(f"in the last {counted(numbers['risen_looks'], 'look')}")
     if finding.code in {"NO_REQUESTS", "LEFT_OUT"}:
         return found[2:]  # of one metric: that none were counted, and what was before
     if finding.code == "SHARE_MISMATCH":
