@@ -193,7 +193,8 @@ def against_raising(release: Release, at: float) -> str:
         return "stable has fewer ready endpoints than at the start, and must be able to take everything back"
     if at - release.renewed > release.policy.lease_grace:
         return f"the lease was last confirmed {at - release.renewed:.0f} s ago"
-    return ""
+    # It goes back with the next tick, and a request that comes late would raise after that.
+    return "its deadline has passed" if at - release.started >= release.policy.deadline else ""
 
 
 def raised(release: Release, event: on.ShareWritten) -> Step:

@@ -152,6 +152,15 @@ def test_nothing_is_raised_while_something_stands_against_it(spoil: dict[str, An
     assert play.release.phase is Phase.JUDGING
 
 
+@pytest.mark.parametrize(("left", "raised"), [(0.5, True), (0.0, False), (-0.5, False)])
+def test_nothing_is_raised_from_the_deadline_on(left: float, raised: bool) -> None:
+    play = Play()
+    play.to_first_step()
+    play.now = play.release.started + play.release.policy.deadline - left
+    play.release = replace(play.release, renewed=play.now)
+    assert any(isinstance(e, do.RaiseShare) for e in play.answer(on.WorkloadReady)) is raised
+
+
 def test_a_raise_that_waited_for_its_workload_checks_again_before_it_is_sent() -> None:
     play = Play()
     play.to_first_step()

@@ -32,6 +32,7 @@ FOUND = {
     "a route made again was stamped before its reference was written": 10500,
     "a fence taken on the way back stamped a route that was clean already": 3517,
     "a stamp on stable that nobody answered came after the end, and no second look was taken": 40652,
+    "a gate was opened for a release past its deadline, and its raise came when it had gone back already": 1005452,
     "an engine that was cut off made a deleted journal anew, with another end than the one that it had missed": 1005191,
     "a decision went with the journal that was deleted while nobody lived": 389,
 }
