@@ -100,7 +100,10 @@ def _not_later(release: Release, at: float) -> Release:
 
 
 def _abandoned(release: Release, event: on.Resumed) -> Step:
-    """A watchdog decides to go back, then fences: an engine that was thought dead and is not shall raise nothing."""
+    """A watchdog decides to go back, and fences: an engine that was thought dead and is not shall raise nothing.
+
+    Whoever carries this out takes the fence before the decision is written, so that no decision stands without it.
+    """
     release, done = roll_back(release, event.at, ExitCode.ENGINE_LOST, event.lost)
     if release.pending is None:
         return release, done

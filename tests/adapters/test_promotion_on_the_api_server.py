@@ -20,6 +20,14 @@ TOKEN = "f00d/i1"  # noqa: S105 - the fence's
 FULL = Decimal(100)
 
 
+def promoted(workloads: Make) -> KubernetesWorkloads:
+    """The port of a release that has given stable its image."""
+    port = workloads()
+    port.provision(share=FULL)
+    port.update_stable(token=TOKEN)
+    return port
+
+
 def test_stable_gets_the_image_and_gives_it_back_and_nothing_else_changes(
     shop: Any, workloads: Make, images: tuple[str, str]
 ) -> None:
@@ -73,9 +81,7 @@ def test_stable_is_not_done_before_it_is_ready_and_its_failure_is_told(
 def test_the_way_back_of_stable_is_known_even_when_the_canary_was_deleted(
     shop: Any, workloads: Make, images: tuple[str, str]
 ) -> None:
-    port = workloads()
-    port.provision(share=FULL)
-    port.update_stable(token=TOKEN)
+    port = promoted(workloads)
     shop.request("DELETE", shop.path("deployments", "shop-canary"))
     port.revert_stable()
     assert image_of(shop.get("deployments", "shop")) == images[0]
@@ -86,9 +92,7 @@ def test_the_way_back_of_stable_is_known_even_when_the_canary_was_deleted(
 
 
 def test_an_image_that_is_not_known_is_not_guessed(shop: Any, workloads: Make) -> None:
-    port = workloads()
-    port.provision(share=FULL)
-    port.update_stable(token=TOKEN)
+    port = promoted(workloads)
     shop.request("DELETE", shop.path("deployments", "shop-canary"))
     with pytest.raises(Refused, match="is not known"):
         workloads().revert_stable()
@@ -97,9 +101,7 @@ def test_an_image_that_is_not_known_is_not_guessed(shop: Any, workloads: Make) -
 def test_after_the_end_a_late_engine_neither_promotes_nor_puts_back(
     shop: Any, workloads: Make, images: tuple[str, str]
 ) -> None:
-    port = workloads()
-    port.provision(share=FULL)
-    port.update_stable(token=TOKEN)
+    port = promoted(workloads)
     shop.merge("deployments", "shop", {"metadata": {"labels": {TOKEN_LABEL: None}}})
     with pytest.raises(Conflict, match="does not carry our token, but none"):
         port.revert_stable()

@@ -12,15 +12,21 @@ from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 from canary.core.vigil import Ended
 from canary.core.vigil import Rescue as Wanted
-from canary.engine.journal import decode
+from canary.engine.journal import Journal, decode
 from canary.engine.rescue import Rescue, Scene
+from canary.engine.surroundings import Ports
 from canary.ports import Stored, Unavailable
 
 
 class Rescued:
-    """One attempt on the world of a play whose engine is never heard of again."""
+    """One attempt on the world of a play whose engine is never heard of again.
 
-    def __init__(self, play: Any) -> None:
+    Args:
+        play: the play.
+        furnish: what a journal that is believed leads to; None where none may be.
+    """
+
+    def __init__(self, play: Any, *, furnish: Callable[[Journal], Ports] | None = None) -> None:
         self.play, self.said, self.furnished = play, [], 0
         lease = play.leases
         wanted = Wanted(key="shop/shop", version=lease.version, holder=lease.holder, silent=30.0)
@@ -30,7 +36,7 @@ class Rescued:
             leases=play.leases,
             journals=play.journals,
             manager="canary-engine",
-            furnish=lambda _: pytest.fail("the journal was believed"),
+            furnish=furnish or (lambda _: pytest.fail("the journal was believed")),
             tell=lambda sentence, alarm: self.said.append((sentence, alarm)),
         )
         self.attempt = Rescue(wanted, scene, holder="dog", background=play.tasks, confirm=0.0)

@@ -56,27 +56,49 @@ CAPTURED_COUNTS = {
 }
 
 
+SANDBOX: dict[str, tuple[dict[tuple[str, Arm | None, Role], float], float]] = {
+    "traefik-3.7.15-sandbox.txt": (
+        {
+            ("errors", Arm.STABLE, Role.TOTAL): 1378.0,
+            ("errors", Arm.STABLE, Role.BAD): 4.0,
+            ("errors", Arm.CANARY, Role.TOTAL): 13.0,
+            ("errors", Arm.CANARY, Role.BAD): 2.0,
+            (ROUTE, None, Role.TOTAL): 1552.0,
+            (ROUTE, None, Role.BAD): 14.0,
+        },
+        153.0 + 8.0,
+    ),
+    "traefik-3.7.5-sandbox.txt": (
+        {
+            ("errors", Arm.STABLE, Role.TOTAL): 3279.0,
+            ("errors", Arm.STABLE, Role.BAD): 3.0,
+            ("errors", Arm.CANARY, Role.TOTAL): 34.0,
+            ("errors", Arm.CANARY, Role.BAD): 4.0,
+            (ROUTE, None, Role.TOTAL): 3691.0,
+            (ROUTE, None, Role.BAD): 20.0,
+        },
+        365.0 + 13.0,
+    ),
+}
+"""What two Traefiks counted of each arm, and of the route's second backend and before any pod was ready."""
+
+
 def test_a_captured_exposition_is_read_to_the_last_request() -> None:
     assert counted(CAPTURED.read_text(), target()) == CAPTURED_COUNTS
 
 
-def test_what_the_gateway_provider_itself_wrote_adds_up() -> None:
-    """From the sandbox, a canary failing; eight requests came before any pod was ready, and reached no arm."""
-    shop = target(route="shop", services={Arm.STABLE: "shop", Arm.CANARY: "shop-canary"}, gateways=(("shop", "web"),))
-    found = counted(CAPTURED.with_name("traefik-3.7.15-sandbox.txt").read_text(), shop)
+@pytest.mark.parametrize("gateways", [(), (("shop", "web"),)])
+@pytest.mark.parametrize("capture", SANDBOX)
+def test_what_the_gateway_provider_itself_wrote_adds_up(capture: str, gateways: tuple[tuple[str, str], ...]) -> None:
+    """From the sandbox, a canary failing; before 3.7.6 services have no route in their names, routers do."""
+    shop = target(route="shop", services={Arm.STABLE: "shop", Arm.CANARY: "shop-canary"}, gateways=gateways)
+    found = counted(CAPTURED.with_name(capture).read_text(), shop)
     plain = {(key.metric, key.arm, key.role): count for key, count in found.items() if key.role is not Role.BUCKET}
-    assert plain == {
-        ("errors", Arm.STABLE, Role.TOTAL): 1378.0,
-        ("errors", Arm.STABLE, Role.BAD): 4.0,
-        ("errors", Arm.CANARY, Role.TOTAL): 13.0,
-        ("errors", Arm.CANARY, Role.BAD): 2.0,
-        (ROUTE, None, Role.TOTAL): 1552.0,
-        (ROUTE, None, Role.BAD): 14.0,
-    }
-    # The route has a second backend, which no arm is: 1552 = 1378 + 13 + 153 of it + 8 that reached nobody.
-    for arm in Arm:
-        whole = found[Key("latency", arm, Role.BUCKET, float("inf"))]
-        assert whole == plain["errors", arm, Role.TOTAL]
+    of_arms, of_others = SANDBOX[capture]
+    assert plain == of_arms
+    ended = [plain["errors", arm, Role.TOTAL] for arm in Arm]
+    assert plain[ROUTE, None, Role.TOTAL] == sum(ended) + of_others
+    assert [found[Key("latency", arm, Role.BUCKET, float("inf"))] for arm in Arm] == ended
 
 
 def test_the_gateways_may_be_known() -> None:
@@ -99,26 +121,6 @@ def test_the_gateways_may_be_known() -> None:
 def test_nobody_elses_service_is_read(changes: dict[str, object]) -> None:
     found = counted(CAPTURED.read_text(), target(**changes))
     assert {key for key in found if key.arm is not None} == set()
-
-
-@pytest.mark.parametrize("gateways", [(), (("shop", "web"),)])
-def test_what_a_traefik_before_3_7_6_wrote_adds_up(gateways: tuple[tuple[str, str], ...]) -> None:
-    """From the sandbox with Traefik 3.7.5, a canary failing: services have no route in their names, routers do."""
-    shop = target(route="shop", services={Arm.STABLE: "shop", Arm.CANARY: "shop-canary"}, gateways=gateways)
-    found = counted(CAPTURED.with_name("traefik-3.7.5-sandbox.txt").read_text(), shop)
-    plain = {(key.metric, key.arm, key.role): count for key, count in found.items() if key.role is not Role.BUCKET}
-    assert plain == {
-        ("errors", Arm.STABLE, Role.TOTAL): 3279.0,
-        ("errors", Arm.STABLE, Role.BAD): 3.0,
-        ("errors", Arm.CANARY, Role.TOTAL): 34.0,
-        ("errors", Arm.CANARY, Role.BAD): 4.0,
-        (ROUTE, None, Role.TOTAL): 3691.0,
-        (ROUTE, None, Role.BAD): 20.0,
-    }
-    # 3691 = 3279 + 34 + 365 of the route's other backend + 13 that reached nobody.
-    for arm in Arm:
-        whole = found[Key("latency", arm, Role.BUCKET, float("inf"))]
-        assert whole == plain["errors", arm, Role.TOTAL]
 
 
 def test_a_traefik_before_3_7_6_names_services_otherwise() -> None:

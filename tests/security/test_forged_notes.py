@@ -13,11 +13,10 @@ from analysis.model import Arm
 from canary.core.outcome import ExitCode
 from canary.core.release import Phase
 from canary.core.vigil import Ended
-from canary.core.vigil import Rescue as Wanted
 from canary.engine import blind
 from canary.engine.leasekeeper import LeaseKeeper
-from canary.engine.rescue import Rescue, Scene
 from tests.engine.conftest import Play
+from tests.engine.test_a_rescue import Rescued, with_subject
 
 ORIGINAL = "canary-engine.io/original"
 
@@ -57,10 +56,8 @@ def bad() -> Play:
 def forge(play: Play, **changes: Any) -> None:
     """Somebody writes another journal, one that the engine might have written."""
     assert play.journals.stored is not None
-    document = json.loads(play.journals.stored.text)
+    document = json.loads(with_subject(play.journals.stored.text))
     document["release"] |= changes
-    names = {"name": "shop", "namespace": "shop", "route": "shop", "stable": "shop", "canary": "shop-canary"}
-    document["subject"] = {**names, "stable_port": 8080, "canary_port": 8080}
     play.journals.overwrite(json.dumps(document))
 
 
@@ -101,19 +98,9 @@ def test_a_watchdog_raises_nothing_by_a_forged_journal(bad: Play, how: str) -> N
 
 def finished(play: Play) -> Ended:
     """What a watchdog makes of a release whose engine is gone."""
-    said: list[str] = []
-    scene = Scene(
-        clock=play.world.clock,
-        routes=play.routes,
-        leases=play.leases,
-        journals=play.journals,
-        manager="canary-engine",
-        furnish=lambda _: replace(play.ports, reporters=()),
-        tell=lambda sentence, _: said.append(sentence),
-    )
-    wanted = Wanted(key="shop/shop", version=play.leases.version, holder=play.leases.holder, silent=30.0)
     play.tasks.waiting.clear()
-    attempt = Rescue(wanted, scene, holder="dog", background=play.tasks, confirm=0.0)
+    rescued = Rescued(play, furnish=lambda _: replace(play.ports, reporters=()))
+    attempt = rescued.attempt
     highest = play.gateway.share()
     for _ in range(400):
         while play.tasks.waiting:
@@ -125,7 +112,7 @@ def finished(play: Play) -> Ended:
         play.gateway.serve()
         play.gateway.answer_in_status()
         assert play.gateway.share() <= highest
-    raise AssertionError(said)
+    raise AssertionError(rescued.said)
 
 
 def test_whoever_takes_the_lease_freezes_a_release_and_raises_nothing(bad: Play) -> None:

@@ -13,7 +13,7 @@ from canary.adapters.memory import MemoryGates
 from canary.core import gates
 from canary.core.outcome import ExitCode
 from canary.ports import PortError
-from simulated.oracles import check_end
+from simulated.oracles import check_end, played
 from simulated.scenario import Scenario, scenario
 from simulated.simulation import RETRIED, Simulation
 
@@ -91,12 +91,7 @@ def gated(seed: int) -> Scenario:
 
 def play_desked(given: Scenario) -> Desked:
     """The history of a scenario with gates as objects, with every violation found during it and at its end."""
-    simulation = Desked(given)
-    simulation.run()
-    if not simulation.violations:
-        check_end(simulation)
-        _check_decisions(simulation)
-    return simulation
+    return played(Desked(given), check_end, _check_decisions)
 
 
 def _check_decisions(sim: Desked) -> None:

@@ -80,7 +80,7 @@ class Calls:
 
     def open(self, request: Request, *, head: float, quiet: float) -> Whole:
         """See Transport."""
-        raise NotImplementedError(request.doing, head, quiet)
+        raise AssertionError(f"{request.doing} follows by a request, for {head} s and {quiet} s")
 
     def _carried_out(self, request: Request) -> Whole:
         asked: Any = Asked(request)

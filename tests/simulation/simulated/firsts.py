@@ -8,7 +8,7 @@ from random import Random
 from canary.adapters.memory import MemoryWorkloads
 from canary.ports import Problem
 from simulated.guarded import Guarded, check_guarded
-from simulated.oracles import check_end
+from simulated.oracles import check_end, played
 from simulated.scenario import Happening, Scenario, scenario
 from simulated.simulation import Simulation
 from simulated.world import Object, Workloads
@@ -87,17 +87,9 @@ class GuardedFirst(First, Guarded):
 
 def play_first(given: Scenario) -> First:
     """The history of a scenario with a first version, with every violation during it and at its end."""
-    simulation = First(given)
-    simulation.run()
-    if not simulation.violations:
-        check_end(simulation)
-    return simulation
+    return played(First(given), check_end)
 
 
 def play_guarded_first(given: Scenario) -> GuardedFirst:
     """The same with watchdogs."""
-    simulation = GuardedFirst(given)
-    simulation.run()
-    if not simulation.violations:
-        check_guarded(simulation)
-    return simulation
+    return played(GuardedFirst(given), check_guarded)

@@ -20,7 +20,7 @@ from canary.engine.surroundings import Ports
 from canary.engine.sweeper import Sweeper
 from canary.engine.watchdog import Watchdog
 from canary.ports import LeaseNews, Unavailable
-from simulated.oracles import check_end, check_route
+from simulated.oracles import check_end, check_route, played
 from simulated.process import Killed, OwnWorkloads, Process
 from simulated.scenario import Scenario
 from simulated.simulation import RETRIED, Simulation
@@ -254,11 +254,7 @@ class Guarded(Simulation):
 
 def play_guarded(given: Scenario, *, lonely: bool | None = None) -> Guarded:
     """The history of a scenario with two watchdogs, with every violation found during it and at its end."""
-    simulation = Guarded(given, lonely=lonely)
-    simulation.run()
-    if not simulation.violations:
-        check_guarded(simulation)
-    return simulation
+    return played(Guarded(given, lonely=lonely), check_guarded)
 
 
 def check_guarded(sim: Guarded) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from canary.core.outcome import ExitCode
 from canary.core.release import FINAL
 from canary.engine.journal import decode
@@ -9,6 +12,8 @@ from simulated.scenario import Scenario
 from simulated.simulation import RETRIED, Simulation
 from simulated.wider import drawn
 from simulated.world import MADE, OURS, Object, content, shares, weights
+
+Played = TypeVar("Played", bound=Simulation)
 
 
 def play(seed: int) -> Simulation:
@@ -18,11 +23,16 @@ def play(seed: int) -> Simulation:
 
 def play_scenario(given: Scenario) -> Simulation:
     """The same of a scenario made by hand."""
-    simulation = Simulation(given)
-    simulation.run()
-    if not simulation.violations:
-        check_end(simulation)
-    return simulation
+    return played(Simulation(given), check_end)
+
+
+def played(sim: Played, *checks: Callable[[Played], None]) -> Played:
+    """A history to its end, with every violation found during it, and by these checks where there was none."""
+    sim.run()
+    if not sim.violations:
+        for check in checks:
+            check(sim)
+    return sim
 
 
 def check_end(sim: Simulation) -> None:

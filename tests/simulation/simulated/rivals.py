@@ -25,7 +25,7 @@ from canary.engine.copying import UNTOUCHED, restored
 from canary.engine.journal import Journal, decode
 from canary.ports import Endpoints, LeaseView, Stored, WorkloadFailure
 from simulated.ledger import Ledger
-from simulated.oracles import check_incomplete, check_route
+from simulated.oracles import check_incomplete, check_route, played
 from simulated.process import LEASE_DURATION, Process
 from simulated.scenario import Happening, Scenario, scenario
 from simulated.simulation import RETRIED, Simulation
@@ -346,11 +346,7 @@ def rivalry(seed: int) -> Scenario:
 
 def play_rivals(given: Scenario) -> Rivals:
     """The history of a scenario with two releases, with every violation found during it and at its end."""
-    simulation = Rivals(given)
-    simulation.run()
-    if not simulation.violations:
-        _check_end(simulation)
-    return simulation
+    return played(Rivals(given), _check_end)
 
 
 def _check_end(sim: Rivals) -> None:

@@ -41,7 +41,7 @@ from simulated.emulated import (
     endpoints,
     image_of,
 )
-from simulated.oracles import check_end
+from simulated.oracles import check_end, played
 from simulated.process import Killed
 from simulated.scenario import CallFault, Scenario, scenario
 from simulated.simulation import Simulation
@@ -289,8 +289,4 @@ def errors_body(error: errors.ApiError) -> bytes:
 
 def play_served(seed: int) -> Served:
     """The history of a seed, with every violation during it and at its end."""
-    sim = Served(seed)
-    sim.run()
-    if not sim.violations:
-        check_end(sim)
-    return sim
+    return played(Served(seed), check_end)
