@@ -92,7 +92,7 @@ def test_the_way_back_of_stable_is_known_even_when_the_canary_was_deleted(
 
 
 def test_an_image_that_is_not_known_is_not_guessed(shop: Any, workloads: Make) -> None:
-    port = promoted(workloads)
+    promoted(workloads)
     shop.request("DELETE", shop.path("deployments", "shop-canary"))
     with pytest.raises(Refused, match="is not known"):
         workloads().revert_stable()
